@@ -1,0 +1,41 @@
+# `make run` and `make test` do all their own set-up on a Debian machine with rustup.
+
+PLUGINS = plugins/access-policy plugins/header-scrub plugins/cache-rules
+WASM = wasm32-unknown-unknown
+
+.PHONY: run build plugins test setup
+
+# Serves the documented configuration at port 8080, with the plugins of this folder.
+run: plugins
+	@printf '%s\n' '' \
+	  'wproxy is about to serve at port 8080. In another terminal, try:' \
+	  '  curl -x http://127.0.0.1:8080 http://example.com/        # allowed: you are localhost' \
+	  '  curl -x http://127.0.0.1:8080 http://example.com:81/     # denied: not a safe port' \
+	  '  curl http://127.0.0.1:8080/squid-internal-mgr/plugins    # the rules that decide' \
+	  'Edit plugins/access-policy/plugin.toml, and swap it in while it serves:' \
+	  '  pkill -HUP -x wproxy' ''
+	target/release/wproxy run --plugins plugins/
+
+# Leaves target/release/wproxy, which carries the default plugins.
+build: setup
+	cargo build --release --locked
+
+# The components that the manifests in plugins/ name.
+plugins: build
+	CARGO_TARGET_DIR=$(CURDIR)/target/plugins target/release/wproxy plugin build $(PLUGINS)
+
+# All that has to hold.
+test: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	cargo test --workspace --all-features --locked
+
+# rustup installs what rust-toolchain.toml names. Where the wasm target cannot be had, the build
+# falls back to Debian's rustc-web and builds the standard library itself.
+setup:
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install rustup, see https://rustup.rs' >&2; exit 1; }
+	@rustup target list --installed 2>/dev/null | grep -qx $(WASM) \
+	  || rustup target add $(WASM) \
+	  || [ -x /usr/lib/rust-web/bin/cargo ] \
+	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
+	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }

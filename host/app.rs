@@ -1,0 +1,272 @@
+//! The proxy as a whole: made from settings, run until it is told to stop. Owns every task.
+
+use crate::cache::Cache;
+use crate::config::{Configuration, Mistake, Overrides, Settings};
+use crate::error;
+use crate::generation::{Generation, Plugins};
+use crate::log::{AccessLog, Record};
+use crate::metrics::Metrics;
+use crate::plugin::Engine;
+use crate::serve;
+use crate::upstream::Upstreams;
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// What every task shares.
+#[derive(Debug)]
+pub struct App {
+    /// What it runs with: fixed until it is started anew.
+    pub settings: Arc<Settings>,
+    /// The way to servers.
+    pub upstreams: Upstreams,
+    /// Stored responses.
+    pub cache: Cache,
+    /// The access log.
+    pub log: AccessLog,
+    /// Counters.
+    pub metrics: Metrics,
+    generation: ArcSwap<Generation>,
+    reloader: Mutex<Reloader>,
+    stage: watch::Sender<Stage>,
+    started: Instant,
+}
+
+/// What it takes to make the next generation.
+#[derive(Debug)]
+struct Reloader {
+    engine: Engine,
+    plugins: Plugins,
+    overrides: Overrides,
+    last_failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// No new connections, no new requests.
+    Draining,
+}
+
+/// A client's connection, for as long as it is open.
+#[derive(Debug)]
+pub struct OpenConnection<'a>(&'a App);
+
+/// How often idle connections to servers are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+// === impl App ===
+
+impl App {
+    /// Makes the proxy: everything that can be wrong is found here, before anything is bound.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn new(
+        configuration: Configuration,
+        overrides: Overrides,
+        engine: Engine,
+        plugins: Plugins,
+        generation: Generation,
+    ) -> anyhow::Result<App> {
+        let settings = configuration.settings;
+        let log = AccessLog::open(&settings).context("the access log cannot be opened")?;
+        let metrics = Metrics::default();
+        metrics.generation.set(1);
+        Ok(App {
+            upstreams: Upstreams::new(&settings)?,
+            cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),
+            log,
+            metrics,
+            generation: ArcSwap::from_pointee(generation),
+            reloader: Mutex::new(Reloader {
+                engine,
+                plugins,
+                overrides,
+                last_failure: None,
+            }),
+            stage: watch::Sender::new(Stage::Serving),
+            started: Instant::now(),
+            settings,
+        })
+    }
+
+    /// The generation that decides about what begins now.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.generation.load_full()
+    }
+
+    /// How long it has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The proxy's name in Proxy-Status and Cache-Status.
+    pub fn structured_name(&self) -> String {
+        error::structured_name(&self.settings.visible_hostname)
+    }
+
+    /// Counts a request and writes its line.
+    pub fn record(&self, record: &Record<'_>) {
+        self.metrics.count(record.outcome.code, record.outcome.sent);
+        self.log.write(record);
+    }
+
+    /// Counts a client's connection while it is open.
+    pub fn open_connection(&self) -> OpenConnection<'_> {
+        self.metrics.connections.inc();
+        OpenConnection(self)
+    }
+
+    /// Whether the proxy is about to stop.
+    pub fn is_draining(&self) -> bool {
+        *self.stage.borrow() == Stage::Draining
+    }
+
+    /// Waits until the proxy is about to stop.
+    pub async fn draining(&self) {
+        let mut stage = self.stage.subscribe();
+        // It fails only when the sender is gone, and that is ours.
+        let _ = stage.wait_for(|stage| *stage == Stage::Draining).await;
+    }
+
+    /// Why the last reload failed; none where it did not.
+    pub fn last_reload_failure(&self) -> Option<String> {
+        self.reloader().last_failure.clone()
+    }
+
+    fn reloader(&self) -> MutexGuard<'_, Reloader> {
+        self.reloader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a new generation from the files as they are now and puts it in the place of the old
+    /// one, which serves what it has begun. Whatever fails leaves the old one serving.
+    pub fn reload(&self) {
+        let mut reloader = self.reloader();
+        let old = self.generation();
+        match self.next_generation(&reloader, &old) {
+            Ok(new) => {
+                let kept = new
+                    .plugins()
+                    .iter()
+                    .filter(|plugin| old.plugins().contains(plugin))
+                    .count();
+                let (id, plugins) = (new.id(), new.plugins().len());
+                self.metrics
+                    .generation
+                    .set(i64::try_from(id).unwrap_or(i64::MAX));
+                self.metrics.reloads.inc();
+                self.generation.store(Arc::new(new));
+                reloader.last_failure = None;
+                tracing::info!(
+                    "generation {id} serves: {plugins} plugins, {kept} of them unchanged"
+                );
+            }
+            Err(mistake) => {
+                self.metrics.reload_failures.inc();
+                tracing::error!(
+                    "reload failed, generation {} goes on serving:\n{mistake}",
+                    old.id()
+                );
+                reloader.last_failure = Some(mistake.to_string());
+            }
+        }
+    }
+
+    fn next_generation(
+        &self,
+        reloader: &Reloader,
+        old: &Generation,
+    ) -> Result<Generation, Mistake> {
+        let configuration = Configuration::load(&reloader.overrides)?;
+        if configuration.settings != self.settings {
+            tracing::warn!(
+                "settings outside [plugins] have changed: they hold when the proxy is started anew"
+            );
+        }
+        Generation::build(
+            old.id() + 1,
+            &reloader.engine,
+            &reloader.plugins,
+            &configuration.plugins,
+            self.settings.workers,
+            Some(old),
+        )
+    }
+
+    /// Serves until a signal ends it. The listeners are bound already.
+    pub fn run(self, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(self.settings.workers)
+            .thread_name("worker")
+            .enable_all()
+            .build()
+            .context("the runtime cannot start")?;
+        let app = Arc::new(self);
+        let served = runtime.block_on(app.clone().serve(listeners));
+        // Whatever still runs is over.
+        runtime.shutdown_background();
+        app.log.close();
+        served
+    }
+
+    async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut reopen = signal(SignalKind::user_defined1())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        for listener in listeners {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::spawn(serve::accept(self.clone(), listener));
+        }
+        tokio::spawn(sweep(self.clone()));
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    let app = self.clone();
+                    // Compiling takes its time: not on a worker.
+                    tokio::task::spawn_blocking(move || app.reload());
+                }
+                _ = reopen.recv() => self.log.reopen(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        self.stage.send_replace(Stage::Draining);
+        let limit = self.settings.shutdown_lifetime;
+        let open = self.metrics.connections.get();
+        tracing::info!("stopping: {open} connections may take {limit:?} to end");
+        tokio::select! {
+            () = self.all_closed() => tracing::info!("stopped: every connection has ended"),
+            () = tokio::time::sleep(limit) => {
+                tracing::warn!("stopped: {} connections were cut", self.metrics.connections.get());
+            }
+            _ = terminate.recv() => tracing::warn!("stopped at once"),
+            _ = interrupt.recv() => tracing::warn!("stopped at once"),
+        }
+        Ok(())
+    }
+
+    async fn all_closed(&self) {
+        while self.metrics.connections.get() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+async fn sweep(app: Arc<App>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        app.upstreams.sweep();
+    }
+}
+
+impl Drop for OpenConnection<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.connections.dec();
+    }
+}

@@ -1,0 +1,546 @@
+//! The cache (RFC 9111): what is stored, what is served, what is asked about.
+//!
+//! Pure parts judge (`control`, `freshness`, `key`, `validate`), one store keeps (`memory`).
+
+mod control;
+mod freshness;
+mod key;
+mod memory;
+mod validate;
+
+use crate::generation::Generation;
+use crate::http::Fields;
+use crate::plugin::Refresh;
+use crate::transaction::Request;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use control::{RequestControl, ResponseControl};
+use freshness::Times;
+use http::{Method, StatusCode};
+use key::{Key, Vary};
+use memory::{Memory, Slot};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+pub use validate::make_conditional;
+
+/// The cache.
+#[derive(Debug)]
+pub struct Cache {
+    memory: Memory,
+    largest: u64,
+    sets_of_variants: AtomicU64,
+}
+
+/// A stored response.
+#[derive(Debug)]
+pub struct Stored {
+    /// Its status.
+    pub status: StatusCode,
+    /// The origin's words for it.
+    pub reason: Bytes,
+    /// End-to-end fields, without Content-Length.
+    pub fields: Fields,
+    /// All of it.
+    pub body: Bytes,
+    times: Times,
+    control: ResponseControl,
+    judged: ArcSwap<Judged>,
+}
+
+/// What the cache-rules hook said, and in which generation.
+#[derive(Debug)]
+struct Judged {
+    generation: u64,
+    refresh: Refresh,
+}
+
+/// What the cache can do for a request.
+#[derive(Debug)]
+pub enum Lookup {
+    /// Serve this.
+    Fresh(Hit),
+    /// Ask the origin whether this still holds.
+    Stale(Arc<Stored>),
+    /// Ask the origin, for that reason.
+    Miss(Forward),
+    /// The client wants nothing but what is cached: 504.
+    OnlyIfCached,
+}
+
+/// A stored response that can be served.
+#[derive(Debug)]
+pub struct Hit {
+    /// The response.
+    pub stored: Arc<Stored>,
+    /// Seconds.
+    pub age: u64,
+    /// Seconds for which it is still fresh; negative where the client takes a stale one.
+    pub ttl: i64,
+}
+
+/// Why a request goes to the origin: `fwd` of Cache-Status (RFC 9211 §2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forward {
+    /// The method cannot be answered from a cache.
+    Method,
+    /// Nothing is stored for the URI.
+    UriMiss,
+    /// What is stored was for other fields of the request.
+    VaryMiss,
+    /// The client does not want what is stored.
+    Request,
+    /// What is stored is not fresh.
+    Stale,
+}
+
+/// How a hit answers the client's request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// With all of it.
+    Whole,
+    /// The client has it: 304.
+    NotModified {
+        /// By If-None-Match, not If-Modified-Since.
+        by_etag: bool,
+    },
+    /// With a part of it: 206.
+    Part(Range<u64>),
+    /// With 416: there is no such part.
+    NoSuchPart,
+}
+
+/// Takes a response's body as it passes, and stores it when it is whole.
+#[derive(Debug)]
+pub struct Recorder {
+    key: Key,
+    vary: Vec<String>,
+    request: Arc<Request>,
+    stored: Stored,
+    body: Vec<u8>,
+    largest: u64,
+}
+
+// === impl Cache ===
+
+impl Cache {
+    /// A cache of that many octets, for responses up to that many.
+    pub fn new(octets: u64, largest: u64) -> Cache {
+        Cache {
+            memory: Memory::new(octets),
+            largest: largest.min(octets),
+            sets_of_variants: AtomicU64::new(0),
+        }
+    }
+
+    /// What can be done for that request (RFC 9111 §4).
+    pub fn lookup(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+        now: SystemTime,
+    ) -> Lookup {
+        let control = RequestControl::of(&request.fields);
+        let miss = |why| match control.only_if_cached {
+            true => Lookup::OnlyIfCached,
+            false => Lookup::Miss(why),
+        };
+        if !is_cacheable(request) {
+            return miss(Forward::Method);
+        }
+        let stored = match self.find(request) {
+            Ok(stored) => stored,
+            Err(why) => return miss(why),
+        };
+        let judged = stored.judged(request, generation);
+        let refresh = &judged.refresh;
+        // §5.2.1.4; by way of an exception, squid's options.
+        if control.no_cache && !refresh.ignore_reload {
+            return match refresh.reload_into_ims && validate::has_validator(&stored.fields) {
+                true => Lookup::Stale(stored),
+                false => miss(Forward::Request),
+            };
+        }
+        let age = stored.times.age(now);
+        let lifetime = match stored.control.no_cache {
+            true => 0,
+            false => stored.times.lifetime(refresh),
+        };
+        let ttl = signed(lifetime) - signed(age);
+        if acceptable(&stored.control, &control, age, ttl) {
+            return Lookup::Fresh(Hit { stored, age, ttl });
+        }
+        if control.only_if_cached {
+            return Lookup::OnlyIfCached;
+        }
+        Lookup::Stale(stored)
+    }
+
+    fn find(&self, request: &Request) -> Result<Arc<Stored>, Forward> {
+        let key = Key::of(request.uri());
+        match self.memory.get(&key) {
+            None => Err(Forward::UriMiss),
+            Some(Slot::Response(stored)) => Ok(stored),
+            Some(Slot::Variants(vary)) => {
+                match self.memory.get(&key.variant(&vary, &request.fields)) {
+                    Some(Slot::Response(stored)) => Ok(stored),
+                    _ => Err(Forward::VaryMiss),
+                }
+            }
+        }
+    }
+
+    /// Whether a response may be stored (RFC 9111 §3), and is worth it: then what records it.
+    /// `fields` are end-to-end, without Content-Length.
+    pub fn record(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+        response: Response<'_>,
+    ) -> Option<Recorder> {
+        let Response {
+            status,
+            reason,
+            fields,
+            length,
+            request_time,
+            response_time,
+        } = response;
+        let control = ResponseControl::of(fields);
+        if request.method != Method::GET
+            || !is_cacheable(request)
+            || !is_storable_status(status)
+            || length.is_some_and(|length| length > self.largest)
+            || RequestControl::of(&request.fields).no_store
+            || !shared_cache_may_store(&request.fields, &control)
+        {
+            return None;
+        }
+        let vary = key::vary_names(fields)?;
+        let refresh = generation.rule_for(request, status.as_u16(), fields)?;
+        if (control.no_store && !refresh.ignore_no_store)
+            || (control.private && !refresh.ignore_private)
+        {
+            return None;
+        }
+        let times = Times::of(fields, &control, request_time, response_time);
+        let fresh = !control.no_cache && times.lifetime(&refresh) > times.initial_age;
+        let temporary = matches!(status.as_u16(), 302 | 307);
+        if (!fresh && !validate::has_validator(fields)) || (temporary && times.explicit.is_none()) {
+            return None;
+        }
+        Some(Recorder {
+            key: Key::of(request.uri()),
+            vary,
+            request: request.clone(),
+            body: Vec::new(),
+            largest: self.largest,
+            stored: Stored {
+                status,
+                reason,
+                fields: fields.clone(),
+                body: Bytes::new(),
+                times,
+                control,
+                judged: Judged::by(generation, refresh),
+            },
+        })
+    }
+
+    /// The body is whole: the response is stored.
+    pub fn store(&self, recorder: Recorder) {
+        let Recorder {
+            key,
+            vary,
+            request,
+            mut stored,
+            body,
+            ..
+        } = recorder;
+        stored.body = body.into_boxed_slice().into();
+        let stored = Slot::Response(Arc::new(stored));
+        if vary.is_empty() {
+            return self.memory.put(key, stored);
+        }
+        let vary = match self.memory.get(&key) {
+            Some(Slot::Variants(known)) if *known.names == *vary => known,
+            _ => Vary {
+                names: vary.into(),
+                set: self.sets_of_variants.fetch_add(1, Ordering::Relaxed),
+            },
+        };
+        let variant = key.variant(&vary, &request.fields);
+        self.memory.put(key, Slot::Variants(vary));
+        self.memory.put(variant, stored);
+    }
+
+    /// The origin says that a stored response still holds (§4.3.4). What is served then.
+    pub fn freshen(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+        stored: &Stored,
+        response: &Response<'_>,
+    ) -> Hit {
+        let fields = validate::freshened(&stored.fields, response.fields);
+        let control = ResponseControl::of(&fields);
+        let times = Times::of(
+            &fields,
+            &control,
+            response.request_time,
+            response.response_time,
+        );
+        let refresh = generation.rule_for(request, stored.status.as_u16(), &fields);
+        let keep = refresh.is_some();
+        let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
+        let age = times.age(response.response_time);
+        let ttl = signed(times.lifetime(&refresh)) - signed(age);
+        let vary = key::vary_names(&fields);
+        let stored = Stored {
+            status: stored.status,
+            reason: stored.reason.clone(),
+            body: stored.body.clone(),
+            fields,
+            times,
+            control,
+            judged: Judged::by(generation, refresh),
+        };
+        let key = Key::of(request.uri());
+        let stored = Arc::new(stored);
+        let slot = match (self.memory.get(&key), vary) {
+            (Some(Slot::Variants(vary)), _) => Some(key.variant(&vary, &request.fields)),
+            (_, Some(names)) if names.is_empty() => Some(key),
+            _ => None,
+        };
+        if let Some(key) = slot.filter(|_| keep) {
+            self.memory.put(key, Slot::Response(stored.clone()));
+        }
+        Hit { stored, age, ttl }
+    }
+
+    /// An unsafe method has succeeded: what is stored for its URI, and for those of its origin that
+    /// the response names, may no longer hold (§4.4).
+    pub fn invalidate(&self, request: &Request, status: StatusCode, response: &Fields) {
+        let safe = matches!(
+            request.method,
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE
+        );
+        if safe || !(status.is_success() || status.is_redirection()) {
+            return;
+        }
+        let uri = request.uri();
+        self.memory.remove(&Key::of(uri));
+        for name in ["location", "content-location"] {
+            let target = response
+                .get(name)
+                .and_then(|value| std::str::from_utf8(value).ok());
+            if let Some(uri) = target.and_then(|target| same_origin(uri, target)) {
+                self.memory.remove(&Key::of(&uri.into()));
+            }
+        }
+    }
+
+    /// Responses and octets, about.
+    pub fn usage(&self) -> (u64, u64) {
+        self.memory.usage()
+    }
+}
+
+/// A response that has just come.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// The origin's words for it.
+    pub reason: Bytes,
+    /// End-to-end fields, without Content-Length.
+    pub fields: &'a Fields,
+    /// Octets of its body, where they are known.
+    pub length: Option<u64>,
+    /// When the request for it was sent.
+    pub request_time: SystemTime,
+    /// When its header section had come.
+    pub response_time: SystemTime,
+}
+
+/// Requests that a cache may answer. If-Match and If-Unmodified-Since are for the origin alone to
+/// judge (RFC 9110 §13.1).
+fn is_cacheable(request: &Request) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD)
+        && !request.fields.has("if-match")
+        && !request.fields.has("if-unmodified-since")
+}
+
+/// The statuses that squid stores.
+fn is_storable_status(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200 | 203 | 300 | 301 | 302 | 307 | 308 | 410
+    )
+}
+
+/// §3.5: what was answered to somebody's credentials.
+fn shared_cache_may_store(request: &Fields, control: &ResponseControl) -> bool {
+    !request.has("authorization")
+        || control.public
+        || control.must_revalidate
+        || control.s_maxage.is_some()
+}
+
+/// §4.2.4 and the request's own directives (§5.2.1).
+fn acceptable(response: &ResponseControl, request: &RequestControl, age: u64, ttl: i64) -> bool {
+    if request
+        .max_age
+        .is_some_and(|max_age| age > max_age || max_age == 0)
+    {
+        return false;
+    }
+    if request
+        .min_fresh
+        .is_some_and(|min_fresh| ttl < signed(min_fresh))
+    {
+        return false;
+    }
+    if ttl > 0 {
+        return true;
+    }
+    let strict = response.must_revalidate
+        || response.proxy_revalidate
+        || response.s_maxage.is_some()
+        || response.no_cache;
+    !strict
+        && request
+            .max_stale
+            .is_some_and(|max_stale| -ttl <= signed(max_stale))
+}
+
+fn signed(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+/// The absolute URI of a reference, where it has the same origin as the base.
+fn same_origin(base: &str, reference: &str) -> Option<String> {
+    let authority = base.find("://")? + 3;
+    let path = base[authority..]
+        .find('/')
+        .map_or(base.len(), |slash| authority + slash);
+    if reference.starts_with('/') && !reference.starts_with("//") {
+        return Some(format!("{}{reference}", &base[..path]));
+    }
+    let reference = reference.split('#').next()?;
+    let rest = reference
+        .get(..path)
+        .filter(|origin| origin.eq_ignore_ascii_case(&base[..path]))?;
+    let tail = &reference[rest.len()..];
+    (tail.is_empty() || tail.starts_with('/')).then(|| format!("{}{tail}", &base[..path]))
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// What the cache-rules hook says of it: asked once for each generation.
+    fn judged(&self, request: &Arc<Request>, generation: &Generation) -> Arc<Judged> {
+        let judged = self.judged.load();
+        if judged.generation == generation.id() {
+            return Arc::clone(&judged);
+        }
+        let said = generation.rule_for(request, self.status.as_u16(), &self.fields);
+        let judged = Arc::new(Judged {
+            generation: generation.id(),
+            refresh: said.unwrap_or_else(Refresh::stale_at_once),
+        });
+        self.judged.store(judged.clone());
+        judged
+    }
+
+    /// Octets that it takes in memory.
+    fn octets(&self) -> usize {
+        size_of::<Stored>() + self.body.len() + self.fields.wire_len() + 64 * self.fields.len()
+    }
+
+    /// How it answers that request.
+    pub fn answer(&self, request: &Fields) -> Answer {
+        if let Some(not_modified) = validate::not_modified(request, &self.fields) {
+            return Answer::NotModified {
+                by_etag: not_modified.by_etag,
+            };
+        }
+        if self.status != StatusCode::OK {
+            return Answer::Whole;
+        }
+        match validate::range(request, &self.fields, self.body.len() as u64) {
+            None => Answer::Whole,
+            Some(Ok(part)) => Answer::Part(part),
+            Some(Err(())) => Answer::NoSuchPart,
+        }
+    }
+}
+
+// === impl Judged ===
+
+impl Judged {
+    fn by(generation: &Generation, refresh: Refresh) -> ArcSwap<Judged> {
+        ArcSwap::from_pointee(Judged {
+            generation: generation.id(),
+            refresh,
+        })
+    }
+}
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// More of the body. `false` where it has become too large to store.
+    #[must_use]
+    pub fn push(&mut self, data: &[u8]) -> bool {
+        if self.body.len() as u64 + data.len() as u64 > self.largest {
+            return false;
+        }
+        self.body.extend_from_slice(data);
+        true
+    }
+}
+
+// === impl Forward ===
+
+impl Forward {
+    /// As Cache-Status has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Forward::Method => "method",
+            Forward::UriMiss => "uri-miss",
+            Forward::VaryMiss => "vary-miss",
+            Forward::Request => "request",
+            Forward::Stale => "stale",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_uris_of_the_same_origin_are_invalidated() {
+        let base = "http://a:81/x?y";
+        for (reference, expected) in [
+            ("/z", Some("http://a:81/z")),
+            ("http://A:81/z#f", Some("http://a:81/z")),
+            ("http://a:81", Some("http://a:81")),
+            ("http://a/z", None),
+            ("http://a:810/z", None),
+            ("https://a:81/z", None),
+            ("//a:81/z", None),
+            ("z", None),
+            ("http://a:81@evil/", None),
+        ] {
+            assert_eq!(
+                same_origin(base, reference).as_deref(),
+                expected,
+                "{reference}"
+            );
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The store in memory: a budget of octets, and admission by use (moka's TinyLFU).
+
+use super::Stored;
+use super::key::{Key, Vary};
+use moka::sync::Cache;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    slots: Cache<Key, Slot>,
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone)]
+pub(super) enum Slot {
+    Response(Arc<Stored>),
+    /// Under a URI's own key, where its responses vary.
+    Variants(Vary),
+}
+
+/// Octets that moka and the key's copies take for an entry.
+const OVERHEAD: usize = 300;
+
+impl Memory {
+    pub(super) fn new(octets: u64) -> Memory {
+        let weigher = |key: &Key, slot: &Slot| {
+            let octets = match slot {
+                Slot::Response(stored) => stored.octets(),
+                Slot::Variants(vary) => vary.names.iter().map(|name| name.len() + 24).sum(),
+            };
+            u32::try_from(octets + key.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Memory {
+            slots: Cache::builder()
+                .max_capacity(octets)
+                .weigher(weigher)
+                .build(),
+        }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Slot> {
+        self.slots.get(key)
+    }
+
+    pub(super) fn put(&self, key: Key, slot: Slot) {
+        self.slots.insert(key, slot);
+    }
+
+    pub(super) fn remove(&self, key: &Key) {
+        self.slots.invalidate(key);
+    }
+
+    /// Responses and octets, as of the last tidying.
+    pub(super) fn usage(&self) -> (u64, u64) {
+        (self.slots.entry_count(), self.slots.weighted_size())
+    }
+}

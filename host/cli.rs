@@ -1,0 +1,145 @@
+//! The command line.
+
+mod check;
+mod explain;
+mod plugin;
+mod run;
+
+use crate::config::{Configuration, Overrides};
+use crate::generation::{Generation, Plugins};
+use crate::plugin::Engine;
+use clap::{Args, Parser, Subcommand};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A forward proxy whose policy is WebAssembly components that are swapped while it serves.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve, until SIGTERM; SIGHUP swaps the plugins, SIGUSR1 opens the access log anew
+    Run {
+        #[command(flatten)]
+        sources: Sources,
+        /// Listen here instead of where http_port says: 8080, 10.0.1.11:8080, [::1]:8080
+        #[arg(long, value_name = "ADDR")]
+        listen: Vec<String>,
+    },
+    /// Read everything, compile and configure the plugins, bind nothing, print what would run
+    Check {
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// Say what would become of a request, by which rule, without a server
+    Explain {
+        /// GET, CONNECT, ...
+        method: String,
+        /// http://host/path; for CONNECT, host:port
+        url: String,
+        /// Whose request it is
+        #[arg(long, value_name = "IP")]
+        client: std::net::IpAddr,
+        /// A field of the request, as `User-Agent: curl`; more than one if need be
+        #[arg(long, value_name = "FIELD")]
+        header: Vec<String>,
+        #[command(flatten)]
+        sources: Sources,
+    },
+    /// Make plugins
+    Plugin {
+        #[command(subcommand)]
+        command: plugin::Command,
+    },
+}
+
+/// Where settings and plugins come from.
+#[derive(Debug, Clone, Args)]
+struct Sources {
+    /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A folder of plugins in place of those that the program carries
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+}
+
+/// All that has been read and found good.
+struct Prepared {
+    configuration: Configuration,
+    overrides: Overrides,
+    engine: Engine,
+    plugins: Plugins,
+    generation: Generation,
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let done = match cli.command {
+        Command::Run { sources, listen } => run::run(sources, listen),
+        Command::Check { sources } => check::check(sources),
+        Command::Explain {
+            method,
+            url,
+            client,
+            header,
+            sources,
+        } => explain::explain(&method, &url, client, &header, sources),
+        Command::Plugin { command } => plugin::run(command),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            let mut stderr = anstream::stderr();
+            let _ = writeln!(stderr, "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("WPROXY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+// === impl Sources ===
+
+impl Sources {
+    /// Reads, compiles and configures all of it. Nothing is bound, and only the compile cache is
+    /// written.
+    fn prepare(self, listen: Vec<String>) -> anyhow::Result<Prepared> {
+        let overrides = Overrides {
+            config: self.config,
+            listen,
+        };
+        let configuration = Configuration::load(&overrides)?;
+        let plugins = match self.plugins {
+            Some(folder) => Plugins::Folder(folder),
+            None => Plugins::BuiltIn,
+        };
+        let engine = Engine::new()?;
+        let workers = configuration.settings.workers;
+        let generation =
+            Generation::build(1, &engine, &plugins, &configuration.plugins, workers, None)?;
+        Ok(Prepared {
+            configuration,
+            overrides,
+            engine,
+            plugins,
+            generation,
+        })
+    }
+}

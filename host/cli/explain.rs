@@ -1,0 +1,118 @@
+//! `wproxy explain`
+
+use super::{Prepared, Sources};
+use crate::error::Failure;
+use crate::generation::Admission;
+use crate::http::{Fields, Form, RequestHead, Target, Version};
+use crate::plugin::Rule;
+use crate::transaction::Request;
+use crate::upstream::Upstreams;
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http::Method;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Prints verdict, rule, file and line. The exit code says the verdict too: 0 allowed, 2 denied.
+pub(super) fn explain(
+    method: &str,
+    url: &str,
+    client: IpAddr,
+    header: &[String],
+    sources: Sources,
+) -> anyhow::Result<ExitCode> {
+    let request = request(method, url, client, header)?;
+    let Prepared {
+        configuration,
+        generation,
+        ..
+    } = sources.prepare(Vec::new())?;
+    let mut out = anstream::stdout();
+    let mut verdict = generation.authorize(&request);
+    if let Ok(Admission::NeedsAddresses) = verdict {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let upstreams = Upstreams::new(&configuration.settings)?;
+        let host = &request.target.host;
+        let found = runtime.block_on(upstreams.addresses(host));
+        match &found {
+            Ok(addresses) => writeln!(out, "resolve  {host}: {}", list(addresses))?,
+            Err(error) => writeln!(out, "resolve  {host}: {error}")?,
+        }
+        request.set_addresses(found.unwrap_or_default());
+        verdict = generation.authorize(&request);
+    }
+    let (word, rule, code) = match verdict {
+        Ok(Admission::Allowed(rule)) => ("allow", Some(rule), ExitCode::SUCCESS),
+        Ok(Admission::NeedsAddresses) => bail!("a plugin asked for addresses that it was given"),
+        Err(Failure::Denied { rule, status, .. }) => {
+            writeln!(out, "deny     {status}")?;
+            ("", Some(rule), ExitCode::from(2))
+        }
+        Err(failure) => {
+            writeln!(out, "deny     {failure}")?;
+            ("", None, ExitCode::from(2))
+        }
+    };
+    if !word.is_empty() {
+        writeln!(out, "{word}")?;
+    }
+    if let Some(Rule {
+        plugin,
+        text,
+        location,
+    }) = rule
+    {
+        writeln!(out, "rule     {text}")?;
+        match location {
+            Some(location) => writeln!(out, "at       {location}, plugin {plugin}")?,
+            None => writeln!(out, "at       plugin {plugin}")?,
+        }
+    }
+    Ok(code)
+}
+
+fn request(
+    method: &str,
+    url: &str,
+    client: IpAddr,
+    header: &[String],
+) -> anyhow::Result<Arc<Request>> {
+    let method: Method = method
+        .parse()
+        .with_context(|| format!("`{method}` is not a method"))?;
+    let target = Bytes::copy_from_slice(url.as_bytes());
+    let target = match Target::parse(&method, &target) {
+        Ok(Form::Proxy(target)) => target,
+        Ok(Form::Own(_)) => bail!("`{url}`: write it in full, http://host/path"),
+        Err(error) => bail!("`{url}`: {error}"),
+    };
+    let mut fields = Fields::default();
+    for line in header {
+        let (name, value) = line
+            .split_once(':')
+            .with_context(|| format!("`{line}` is not a field: `Name: value`"))?;
+        fields.push(name.trim().to_owned(), value.trim().to_owned());
+    }
+    let head = RequestHead {
+        method,
+        target: Bytes::new(),
+        version: Version::Http11,
+        fields,
+    };
+    Ok(Arc::new(Request::new(
+        head,
+        target,
+        (client, 0).into(),
+        SystemTime::now(),
+    )))
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    addresses.join(", ")
+}

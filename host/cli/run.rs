@@ -1,0 +1,42 @@
+//! `wproxy run`
+
+use super::{Prepared, Sources};
+use crate::app::App;
+use crate::listen;
+use std::process::ExitCode;
+
+pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitCode> {
+    let Prepared {
+        configuration,
+        overrides,
+        engine,
+        plugins,
+        generation,
+    } = sources.prepare(listen)?;
+    if let Err(error) = listen::raise_file_limit() {
+        tracing::warn!("{error:#}");
+    }
+    let settings = configuration.settings.clone();
+    let names: Vec<&str> = generation
+        .plugins()
+        .iter()
+        .map(|plugin| plugin.name())
+        .collect();
+    let from = match &configuration.file {
+        Some(file) => format!("settings from {file}"),
+        None => "the documented settings".to_owned(),
+    };
+    tracing::info!(
+        "wproxy {}: {from}; plugins {}",
+        env!("CARGO_PKG_VERSION"),
+        names.join(", ")
+    );
+    // The access log and the listeners are the first things touched, and all is known to be good.
+    let listeners = listen::bind(&settings.http_port)?;
+    let app = App::new(configuration, overrides, engine, plugins, generation)?;
+    for listener in &listeners {
+        tracing::info!("listening at {}", listener.local_addr()?);
+    }
+    app.run(listeners)?;
+    Ok(ExitCode::SUCCESS)
+}

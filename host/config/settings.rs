@@ -1,0 +1,372 @@
+//! Settings as they are used: checked, with squid's defaults.
+
+use super::source::{Mistake, Source};
+use super::units::{Size, Span};
+use super::written::Written;
+use serde::Deserialize;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Spanned;
+
+/// What the proxy runs with. Each field is the squid directive of that name, with its default,
+/// or, where the documented configuration says otherwise, with that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to listen; default port 8080 of every address, IPv6 and IPv4.
+    pub http_port: Vec<SocketAddr>,
+    /// Threads that serve; default one for each processor.
+    pub workers: usize,
+    /// The proxy's name in Via, X-Cache, Cache-Status and error pages; default `none`.
+    pub visible_hostname: String,
+    /// The name by which a proxy knows its own Via; default `visible_hostname`.
+    pub unique_hostname: String,
+    /// Whom error pages say to ask; default `webmaster`.
+    pub cache_mgr: String,
+    /// Whether Via is put on (RFC 9110 §7.6.3); default yes.
+    pub via: bool,
+    /// What becomes of X-Forwarded-For; default off.
+    pub forwarded_for: ForwardedFor,
+    /// Protocols that a client may switch to with Upgrade; default `websocket`.
+    pub http_upgrade_request_protocols: Vec<String>,
+
+    /// Name servers; default those of resolv.conf.
+    pub dns_nameservers: Vec<SocketAddr>,
+    /// Names that need no server; default /etc/hosts.
+    pub hosts_file: PathBuf,
+    /// How long a look-up may take; default 30 s.
+    pub dns_timeout: Duration,
+    /// How long an answer is used at most, whatever its TTL; default 6 hours.
+    pub positive_dns_ttl: Duration,
+    /// How long a failure is remembered at most; default 1 minute.
+    pub negative_dns_ttl: Duration,
+    /// Whom to trust about origins of `https`; default the system's certificates.
+    pub tls_outgoing_cafile: Option<PathBuf>,
+
+    /// How long one connection attempt may take; default 1 minute.
+    pub connect_timeout: Duration,
+    /// How long all attempts for one request may take; default 4 minutes.
+    pub forward_timeout: Duration,
+    /// How long a server, or a client sending a body, may be silent; default 15 minutes.
+    pub read_timeout: Duration,
+    /// How long the other side may take nothing; default 15 minutes.
+    pub write_timeout: Duration,
+    /// How long a new connection may send nothing; default 5 minutes.
+    pub request_start_timeout: Duration,
+    /// How long the rest of a header section may take to come; default 5 minutes.
+    pub request_timeout: Duration,
+    /// How long a client's connection may wait for its next request; default 2 minutes.
+    pub client_idle_pconn_timeout: Duration,
+    /// How long a server's connection is kept for the next request; default 1 minute.
+    pub server_idle_pconn_timeout: Duration,
+    /// How long a client's connection may live; default 1 day.
+    pub client_lifetime: Duration,
+    /// How long running requests may take to end after SIGTERM; default 30 s.
+    pub shutdown_lifetime: Duration,
+    /// Whether a client that has ended its sending side is served on; default no.
+    pub half_closed_clients: bool,
+
+    /// Octets of a request's header section; default 64 KB.
+    pub request_header_max_size: usize,
+    /// Octets of a response's header section; default 50 KB, as documented.
+    pub reply_header_max_size: usize,
+
+    /// Octets of memory for cached responses; default 128 MB, as documented.
+    pub cache_mem: u64,
+    /// Octets of the largest response that memory holds; default 512 KB.
+    pub maximum_object_size_in_memory: u64,
+
+    /// Where the access log goes; default standard output.
+    pub access_log: LogTarget,
+    /// What its lines look like; default squid's native format.
+    pub logformat: LogFormat,
+    /// Whether query terms are left out of it; default yes.
+    pub strip_query_terms: bool,
+}
+
+/// What becomes of X-Forwarded-For (squid directive `forwarded_for`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardedFor {
+    /// The client's address is added.
+    On,
+    /// `unknown` is added.
+    Off,
+    /// It is not touched.
+    Transparent,
+    /// It is replaced by the client's address.
+    Truncate,
+    /// It is removed.
+    Delete,
+}
+
+/// What the access log's lines look like (squid directive `logformat`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// squid's native format.
+    Squid,
+    /// Apache's combined format, squid's code at its end.
+    Combined,
+    /// One JSON object a line, with the plugin generation and the rule that decided.
+    Json,
+}
+
+/// Where the access log goes (squid directive `access_log`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogTarget {
+    /// `none`
+    None,
+    /// `stdout`
+    Stdout,
+    /// A file, opened anew on SIGUSR1.
+    File(PathBuf),
+}
+
+const DEFAULT_PORT: u16 = 8080;
+
+// === impl Settings ===
+
+impl Settings {
+    pub(super) fn from_written(
+        written: Written,
+        source: &Source,
+        listen: &[String],
+    ) -> Result<Settings, Mistake> {
+        let seconds = |seconds| Span(Duration::from_secs(seconds));
+        let span = |value: Option<Span>, default: u64| value.unwrap_or(seconds(default)).0;
+        let visible_hostname = hostname(written.visible_hostname, source)?;
+        let visible_hostname = visible_hostname.unwrap_or_else(|| "none".to_owned());
+        let unique_hostname = hostname(written.unique_hostname, source)?;
+        Ok(Settings {
+            http_port: http_port(written.http_port, source, listen)?,
+            workers: workers(written.workers, source)?,
+            unique_hostname: unique_hostname.unwrap_or_else(|| visible_hostname.clone()),
+            visible_hostname,
+            cache_mgr: written.cache_mgr.unwrap_or_else(|| "webmaster".to_owned()),
+            via: written.via.unwrap_or(true),
+            forwarded_for: written.forwarded_for.unwrap_or(ForwardedFor::Off),
+            http_upgrade_request_protocols: written
+                .http_upgrade_request_protocols
+                .unwrap_or_else(|| vec!["websocket".to_owned()]),
+            dns_nameservers: nameservers(written.dns_nameservers, source)?,
+            hosts_file: written.hosts_file.unwrap_or_else(|| "/etc/hosts".into()),
+            dns_timeout: span(written.dns_timeout, 30),
+            positive_dns_ttl: span(written.positive_dns_ttl, 6 * 3600),
+            negative_dns_ttl: span(written.negative_dns_ttl, 60),
+            tls_outgoing_cafile: existing(written.tls_outgoing_cafile, source)?,
+            connect_timeout: span(written.connect_timeout, 60),
+            forward_timeout: span(written.forward_timeout, 4 * 60),
+            read_timeout: span(written.read_timeout, 15 * 60),
+            write_timeout: span(written.write_timeout, 15 * 60),
+            request_start_timeout: span(written.request_start_timeout, 5 * 60),
+            request_timeout: span(written.request_timeout, 5 * 60),
+            client_idle_pconn_timeout: span(written.client_idle_pconn_timeout, 2 * 60),
+            server_idle_pconn_timeout: span(written.server_idle_pconn_timeout, 60),
+            client_lifetime: span(written.client_lifetime, 86_400),
+            shutdown_lifetime: span(written.shutdown_lifetime, 30),
+            half_closed_clients: written.half_closed_clients.unwrap_or(false),
+            request_header_max_size: header_size(written.request_header_max_size, 64, source)?,
+            reply_header_max_size: header_size(written.reply_header_max_size, 50, source)?,
+            cache_mem: written.cache_mem.unwrap_or(Size(128 << 20)).0,
+            maximum_object_size_in_memory: written
+                .maximum_object_size_in_memory
+                .unwrap_or(Size(512 << 10))
+                .0,
+            access_log: access_log(written.access_log, source)?,
+            logformat: written.logformat.unwrap_or(LogFormat::Squid),
+            strip_query_terms: written.strip_query_terms.unwrap_or(true),
+        })
+    }
+}
+
+fn http_port(
+    written: Option<Vec<Spanned<String>>>,
+    source: &Source,
+    listen: &[String],
+) -> Result<Vec<SocketAddr>, Mistake> {
+    const USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \
+                         [2001:db8::1]:8080";
+    if !listen.is_empty() {
+        let address = |text: &String| {
+            let wrong = || Mistake::new(format!("--listen {text}: not an address to listen at"));
+            listen_address(text).ok_or_else(|| wrong().help(USAGE))
+        };
+        return listen.iter().map(address).collect();
+    }
+    let Some(written) = written else {
+        return Ok(vec![(Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into()]);
+    };
+    if written.is_empty() {
+        return Err(Mistake::new("http_port is empty: there is nowhere to listen").help(USAGE));
+    }
+    let address = |text: &Spanned<String>| {
+        listen_address(text.get_ref()).ok_or_else(|| {
+            let wrong = source.mistake(text.span(), "not an address to listen at");
+            wrong.help(USAGE)
+        })
+    };
+    written.iter().map(address).collect()
+}
+
+fn listen_address(text: &str) -> Option<SocketAddr> {
+    match text.parse::<u16>() {
+        Ok(port) => Some((Ipv6Addr::UNSPECIFIED, port).into()),
+        Err(_) => text.parse().ok(),
+    }
+}
+
+fn workers(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
+    match written {
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        Some(workers) if (1..=512).contains(workers.get_ref()) => Ok(workers.into_inner()),
+        Some(workers) => Err(source.mistake(workers.span(), "there can be 1 to 512 workers")),
+    }
+}
+
+/// A name that can stand in Via and X-Cache.
+fn hostname(written: Option<Spanned<String>>, source: &Source) -> Result<Option<String>, Mistake> {
+    let Some(written) = written else {
+        return Ok(None);
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if written.get_ref().is_empty() || !written.get_ref().chars().all(allowed) {
+        return Err(source
+            .mistake(written.span(), "not a host name")
+            .help("letters, digits, `-`, `_` and `.` make one"));
+    }
+    Ok(Some(written.into_inner()))
+}
+
+fn nameservers(
+    written: Option<Vec<Spanned<String>>>,
+    source: &Source,
+) -> Result<Vec<SocketAddr>, Mistake> {
+    let server = |text: &Spanned<String>| {
+        let address = text.get_ref().parse::<IpAddr>().map(|ip| (ip, 53).into());
+        address.or_else(|_| text.get_ref().parse()).map_err(|_| {
+            source
+                .mistake(text.span(), "not the address of a name server")
+                .help("write 192.0.2.53 or, with a port, 192.0.2.53:5353")
+        })
+    };
+    written.unwrap_or_default().iter().map(server).collect()
+}
+
+fn existing(
+    written: Option<Spanned<PathBuf>>,
+    source: &Source,
+) -> Result<Option<PathBuf>, Mistake> {
+    match written {
+        Some(path) if !path.get_ref().is_file() => {
+            Err(source.mistake(path.span(), "there is no such file"))
+        }
+        path => Ok(path.map(Spanned::into_inner)),
+    }
+}
+
+fn header_size(
+    written: Option<Spanned<Size>>,
+    default_kb: usize,
+    source: &Source,
+) -> Result<usize, Mistake> {
+    match written {
+        None => Ok(default_kb << 10),
+        Some(size) if (1 << 10..=64 << 20).contains(&size.get_ref().0) => {
+            Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX))
+        }
+        Some(size) => Err(source.mistake(size.span(), "a header section has 1 KB to 64 MB")),
+    }
+}
+
+fn access_log(written: Option<Spanned<String>>, source: &Source) -> Result<LogTarget, Mistake> {
+    let Some(written) = written else {
+        return Ok(LogTarget::Stdout);
+    };
+    match written.get_ref().as_str() {
+        "none" => Ok(LogTarget::None),
+        "stdout" | "-" => Ok(LogTarget::Stdout),
+        path if path.starts_with('/') || path.starts_with("./") => Ok(LogTarget::File(path.into())),
+        _ => Err(source
+            .mistake(written.span(), "not a place for the access log")
+            .help("write \"stdout\", \"none\" or a path, as \"/var/log/wproxy/access.log\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Configuration;
+    use super::*;
+
+    fn settings(text: &str) -> Result<Settings, String> {
+        let source = Source::new("wproxy.toml", text);
+        let loaded = Configuration::from_source(Some(&source), &[]);
+        loaded
+            .map(|loaded| (*loaded.settings).clone())
+            .map_err(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn nothing_written_is_the_documented_configuration() {
+        let settings = settings("").expect("valid");
+        assert_eq!(settings.http_port, ["[::]:8080".parse().unwrap()]);
+        assert_eq!(settings.visible_hostname, "none");
+        assert_eq!(settings.forwarded_for, ForwardedFor::Off);
+        assert_eq!(settings.reply_header_max_size, 51_200);
+        assert_eq!(settings.request_header_max_size, 65_536);
+        assert_eq!(settings.cache_mem, 134_217_728);
+        assert_eq!(settings.connect_timeout, Duration::from_secs(60));
+        assert_eq!(settings.read_timeout, Duration::from_secs(900));
+    }
+
+    #[test]
+    fn what_is_written_holds() {
+        let settings = settings(
+            "http_port = [\"3128\", \"10.0.1.11:8080\"]\nvisible_hostname = \"proxy.example\"\n\
+             via = false\nforwarded_for = \"truncate\"\ndns_nameservers = [\"192.0.2.53\", \"[::1]:5353\"]\n\
+             read_timeout = \"90 s\"\nreply_header_max_size = \"64 KB\"\naccess_log = \"/var/log/a.log\"\n\
+             logformat = \"json\"\n[plugins.access-policy]\nacl = []\n",
+        )
+        .expect("valid");
+        assert_eq!(settings.http_port[0], "[::]:3128".parse().unwrap());
+        assert_eq!(settings.http_port[1], "10.0.1.11:8080".parse().unwrap());
+        assert_eq!(settings.unique_hostname, "proxy.example");
+        assert_eq!(settings.forwarded_for, ForwardedFor::Truncate);
+        assert_eq!(
+            settings.dns_nameservers[0],
+            "192.0.2.53:53".parse().unwrap()
+        );
+        assert_eq!(settings.read_timeout, Duration::from_secs(90));
+        assert_eq!(
+            settings.access_log,
+            LogTarget::File("/var/log/a.log".into())
+        );
+    }
+
+    #[test]
+    fn mistakes_show_line_and_caret() {
+        #[rustfmt::skip]
+        let cases = [
+            ("http_port = [\"a:b\"]", "not an address to listen at", "1:14"),
+            ("http_port = 8080", "invalid type: integer `8080`, expected a sequence", "1:13"),
+            ("read_timeout = 30", "expected a duration with its unit", "1:16"),
+            ("read_timeout = \"30 parsecs\"", "unit \"parsecs\" is not known", "1:16"),
+            ("cache_mem = \"128\"", "a size is a number and a unit", "1:13"),
+            ("workers = 0", "there can be 1 to 512 workers", "1:11"),
+            ("visible_hostname = \"a b\"", "not a host name", "1:20"),
+            ("forwarded_for = \"maybe\"", "unknown variant `maybe`, expected one of `on`", "1:17"),
+            ("access_log = \"log\"", "not a place for the access log", "1:14"),
+            ("tls_outgoing_cafile = \"/nowhere\"", "there is no such file", "1:23"),
+            ("reply_header_max_size = \"1 GB\"", "1 KB to 64 MB", "1:25"),
+            ("via = true\nva = 1", "there is no key `va` here", "2:1"),
+        ];
+        for (text, message, place) in cases {
+            let shown = settings(text).expect_err(text);
+            assert!(shown.contains(message), "{text}: {shown}");
+            assert!(
+                shown.contains(&format!("--> wproxy.toml:{place}")),
+                "{text}: {shown}"
+            );
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Files of settings, and mistakes in them shown as file, line and caret.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A TOML text and what people call it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    name: Arc<str>,
+    text: Arc<str>,
+}
+
+/// Something is wrong in the settings. Its text shows the line and points at the place.
+#[derive(Debug)]
+pub struct Mistake {
+    /// The place, where there is one.
+    at: Option<(Source, Range<usize>)>,
+    message: String,
+    help: Option<String>,
+}
+
+/// A TOML table as a plugin gets it: JSON, and where each value stands.
+#[derive(Debug, Clone)]
+pub struct Section {
+    source: Source,
+    json: String,
+    places: BTreeMap<String, Place>,
+}
+
+#[derive(Debug, Clone)]
+struct Place {
+    span: Range<usize>,
+    /// Its directive and its words, where the value is a string: `http_access deny all`.
+    line: Option<(Arc<str>, Location)>,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// As people call the file.
+    pub file: Arc<str>,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Source, Mistake> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Source::new(&name, text)),
+            Err(error) => Err(Mistake::new(format!("cannot read {name}: {error}"))),
+        }
+    }
+
+    /// A text that is no file.
+    pub fn new(name: &str, text: impl Into<Arc<str>>) -> Source {
+        Source {
+            name: name.into(),
+            text: text.into(),
+        }
+    }
+
+    /// What people call it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What the text says, as that type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Mistake> {
+        toml::from_str(&self.text).map_err(|error| self.toml_mistake(&error))
+    }
+
+    /// The table at that path of keys; none where it is not there.
+    pub fn section(&self, path: &[&str]) -> Result<Option<Section>, Mistake> {
+        let table = DeTable::parse(&self.text).map_err(|error| self.toml_mistake(&error))?;
+        let mut value: &DeTable<'_> = table.get_ref();
+        for key in path {
+            let Some(inner) = value.get(*key) else {
+                return Ok(None);
+            };
+            let Some(inner) = inner.get_ref().as_table() else {
+                return Err(self.mistake(inner.span(), "a table is wanted here"));
+            };
+            value = inner;
+        }
+        let mut places = BTreeMap::new();
+        let json = self.table_to_json(value, "", &mut places)?;
+        Ok(Some(Section {
+            source: self.clone(),
+            json: json.to_string(),
+            places,
+        }))
+    }
+
+    /// A table that is not there.
+    pub fn empty_section(&self) -> Section {
+        Section {
+            source: self.clone(),
+            json: "{}".to_owned(),
+            places: BTreeMap::new(),
+        }
+    }
+
+    fn table_to_json(
+        &self,
+        table: &DeTable<'_>,
+        pointer: &str,
+        places: &mut BTreeMap<String, Place>,
+    ) -> Result<serde_json::Value, Mistake> {
+        let mut object = serde_json::Map::new();
+        for (key, value) in table {
+            let step = key.get_ref().replace('~', "~0").replace('/', "~1");
+            let mut span = key.span();
+            if !self.text[span.start..value.span().end].contains('\n') {
+                span.end = value.span().end;
+            }
+            let value = self.to_json(value, span, &format!("{pointer}/{step}"), places)?;
+            object.insert(key.get_ref().to_string(), value);
+        }
+        Ok(object.into())
+    }
+
+    fn to_json(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        span: Range<usize>,
+        pointer: &str,
+        places: &mut BTreeMap<String, Place>,
+    ) -> Result<serde_json::Value, Mistake> {
+        let line = value.get_ref().as_str().map(|words| {
+            let directive = pointer.split('/').nth(1).unwrap_or_default();
+            (
+                format!("{directive} {words}").into(),
+                self.location(span.start),
+            )
+        });
+        places.insert(pointer.to_owned(), Place { span, line });
+        let no_number = || self.mistake(value.span(), "this number is out of range");
+        Ok(match value.get_ref() {
+            DeValue::String(text) => text.as_ref().into(),
+            DeValue::Boolean(boolean) => (*boolean).into(),
+            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+                .map_err(|_| no_number())?
+                .into(),
+            DeValue::Float(float) => {
+                let float: f64 = float.as_str().parse().map_err(|_| no_number())?;
+                let number = serde_json::Number::from_f64(float);
+                number.ok_or_else(no_number)?.into()
+            }
+            DeValue::Datetime(datetime) => datetime.to_string().into(),
+            DeValue::Array(array) => {
+                let items = array.iter().enumerate().map(|(index, item)| {
+                    self.to_json(item, item.span(), &format!("{pointer}/{index}"), places)
+                });
+                items.collect::<Result<Vec<_>, _>>()?.into()
+            }
+            DeValue::Table(table) => self.table_to_json(table, pointer, places)?,
+        })
+    }
+
+    fn toml_mistake(&self, error: &toml::de::Error) -> Mistake {
+        let (message, help) = suggest(error.message());
+        Mistake {
+            at: error.span().map(|span| (self.clone(), span)),
+            message,
+            help,
+        }
+    }
+
+    /// A mistake in that part of the text.
+    pub fn mistake(&self, span: Range<usize>, message: impl Into<String>) -> Mistake {
+        Mistake {
+            at: Some((self.clone(), span)),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn location(&self, offset: usize) -> Location {
+        Location {
+            file: self.name.clone(),
+            line: 1 + self.text[..offset].matches('\n').count(),
+        }
+    }
+}
+
+/// serde lists every key it knows for one it does not; a person meant the nearest.
+fn suggest(message: &str) -> (String, Option<String>) {
+    let unknown = message.strip_prefix("unknown field ");
+    let Some((wrong, known)) = unknown.and_then(|rest| rest.split_once(", expected ")) else {
+        return (message.trim_end().to_owned(), None);
+    };
+    let wrong = wrong.trim_matches('`');
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::osa_distance(known, wrong), *known))
+        .min()
+        .filter(|&(distance, known)| distance <= known.len().max(wrong.len()) / 3);
+    let help = match nearest {
+        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+        None => format!("there are: {}", known.join(", ")),
+    };
+    (format!("there is no key `{wrong}` here"), Some(help))
+}
+
+// === impl Section ===
+
+impl Section {
+    /// The table as JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// A mistake at a JSON Pointer into the table; at the nearest that there is, if need be.
+    pub fn mistake(&self, pointer: &str, message: impl Into<String>) -> Mistake {
+        let mut pointer = pointer;
+        let place = loop {
+            match (self.places.get(pointer), pointer.rfind('/')) {
+                (Some(place), _) => break Some(place),
+                (None, Some(slash)) => pointer = &pointer[..slash],
+                (None, None) => break None,
+            }
+        };
+        match place {
+            Some(place) => self.source.mistake(place.span.clone(), message),
+            None => Mistake::new(format!("{}: {}", self.source.name, message.into())),
+        }
+    }
+
+    /// The words of the line that a JSON Pointer names, its directive before them, and where it
+    /// stands: `http_access deny all`.
+    pub fn line(&self, pointer: &str) -> Option<(Arc<str>, Location)> {
+        self.places.get(pointer)?.line.clone()
+    }
+
+    /// Every line of words, in the order of the file: for listings.
+    pub fn lines(&self) -> Vec<(Arc<str>, Location)> {
+        let mut places: Vec<&Place> = self.places.values().collect();
+        places.sort_by_key(|place| place.span.start);
+        places
+            .iter()
+            .filter_map(|place| place.line.clone())
+            .collect()
+    }
+
+    /// Whether both say the same, wherever they stand: file and lines included, because rules are
+    /// named by them.
+    pub fn is_same(&self, other: &Section) -> bool {
+        let lines = |section: &Section| {
+            section
+                .places
+                .values()
+                .map(|p| p.line.clone())
+                .collect::<Vec<_>>()
+        };
+        self.json == other.json && lines(self) == lines(other)
+    }
+}
+
+// === impl Mistake ===
+
+impl Mistake {
+    /// A mistake that stands nowhere in particular.
+    pub fn new(message: impl Into<String>) -> Mistake {
+        Mistake {
+            at: None,
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    /// The same, with how to mend it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Mistake {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((source, span)) = &self.at else {
+            f.write_str(&self.message)?;
+            return match &self.help {
+                Some(help) => write!(f, "\nhelp: {help}"),
+                None => Ok(()),
+            };
+        };
+        let title = Level::ERROR.no_name().primary_title(self.message.as_str());
+        let snippet = Snippet::source(&*source.text)
+            .path(&*source.name)
+            .annotation(AnnotationKind::Primary.span(span.clone()));
+        let mut report: Vec<Group<'_>> = vec![title.element(snippet)];
+        if let Some(help) = &self.help {
+            report.push(Group::with_title(
+                Level::HELP.secondary_title(help.as_str()),
+            ));
+        }
+        f.write_str(&Renderer::plain().render(&report))
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its shape matters here")]
+    struct Example {
+        http_port: Vec<String>,
+        via: Option<bool>,
+    }
+
+    fn mistake(text: &str) -> String {
+        let parsed = Source::new("a.toml", text).parse::<Example>();
+        parsed.expect_err("a mistake").to_string()
+    }
+
+    #[test]
+    fn a_typo_is_shown_with_what_was_meant() {
+        let shown = mistake("via = true\nhtp_port = [\"8080\"]\n");
+        assert_eq!(
+            shown,
+            "there is no key `htp_port` here\n --> a.toml:2:1\n  |\n2 | htp_port = [\"8080\"]\n  \
+             | ^^^^^^^^\n  |\nhelp: did you mean `http_port`?"
+        );
+    }
+
+    #[test]
+    fn what_cannot_have_been_meant_lists_what_there_is() {
+        let shown = mistake("colour = 1\n");
+        assert!(
+            shown.ends_with("help: there are: http_port, via"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn toml_that_is_none_points_at_the_place() {
+        let shown = mistake("http_port = [\"8080\"\nvia = true\n");
+        assert!(shown.contains(" --> a.toml:2:"), "{shown}");
+    }
+
+    #[test]
+    fn sections_keep_words_and_places() {
+        let text = "x = 1\n[plugins.p]\nhttp_access = [\n  \"allow a\", # why\n  'deny \\d',\n]\n\
+                    [plugins.p.deep]\n\"a/b\" = 0x10\n";
+        let source = Source::new("a.toml", text);
+        let section = source
+            .section(&["plugins", "p"])
+            .expect("valid")
+            .expect("there");
+        assert_eq!(
+            section.json(),
+            r#"{"deep":{"a/b":16},"http_access":["allow a","deny \\d"]}"#
+        );
+        let (words, location) = section.line("/http_access/1").expect("a line");
+        assert_eq!(&*words, "http_access deny \\d");
+        assert_eq!(location.to_string(), "a.toml:5");
+        assert_eq!(section.lines().len(), 2);
+        let shown = section
+            .mistake("/http_access/1/nowhere", "wrong")
+            .to_string();
+        assert!(shown.contains(" --> a.toml:5:3"), "{shown}");
+        let shown = section.mistake("/deep/a~1b", "wrong").to_string();
+        assert!(shown.contains("8 | \"a/b\" = 0x10"), "{shown}");
+        assert!(source.section(&["plugins", "q"]).expect("valid").is_none());
+    }
+}

@@ -1,0 +1,218 @@
+//! The response that a failure becomes: a page for browsers, a line for everybody else.
+
+use super::{Face, Failure};
+use crate::config::Settings;
+use crate::http::Fields;
+use crate::respond::{Reply, date};
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+/// The page or line for a failure, and the fields that programs read. `request` is the method and
+/// target, as far as they are known, and `accept` the client's Accept.
+pub fn reply(
+    failure: &Failure,
+    settings: &Settings,
+    request: Option<&str>,
+    accept: Option<&[u8]>,
+    now: SystemTime,
+) -> Reply {
+    let Face {
+        status,
+        squid,
+        proxy_status,
+        ..
+    } = failure.face();
+    let host = &settings.visible_hostname;
+    let mut fields = Fields::with_capacity(8);
+    fields.push("Server", "wproxy");
+    fields.push("Date", date(now));
+    fields.push("X-Squid-Error", format!("{squid} 0"));
+    fields.push(
+        "Proxy-Status",
+        format!(
+            "{}; error={proxy_status}; details={}",
+            structured_name(host),
+            quoted(&failure.to_string())
+        ),
+    );
+    if let Failure::Unauthenticated { challenge, .. } = failure
+        && crate::http::is_value(challenge.as_bytes())
+    {
+        fields.push("Proxy-Authenticate", challenge.clone());
+    }
+    fields.push("Cache-Control", "no-store");
+    fields.push("Vary", "Accept");
+    let browser = accept.is_some_and(|accept| memchr::memmem::find(accept, b"text/html").is_some());
+    let title = format!(
+        "{} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or("Error")
+    );
+    let (media_type, body) = match browser {
+        true => (
+            "text/html; charset=utf-8",
+            html(failure, settings, request, &title, squid, now),
+        ),
+        false => ("text/plain; charset=utf-8", line(failure, settings, &title)),
+    };
+    fields.push("Content-Type", media_type);
+    Reply {
+        status,
+        fields,
+        body: body.into(),
+    }
+}
+
+fn line(failure: &Failure, settings: &Settings, title: &str) -> String {
+    let Settings {
+        visible_hostname,
+        cache_mgr,
+        ..
+    } = settings;
+    let advice = failure.advice();
+    format!("{title}: {failure}. {advice} Contact: {cache_mgr}, proxy {visible_hostname}.\n")
+}
+
+fn html(
+    failure: &Failure,
+    settings: &Settings,
+    request: Option<&str>,
+    title: &str,
+    squid: &str,
+    now: SystemTime,
+) -> String {
+    let mut facts = String::new();
+    let mut fact = |name: &str, value: &str| {
+        let _ = writeln!(
+            facts,
+            "<dt>{name}</dt><dd><code>{}</code></dd>",
+            escaped(value)
+        );
+    };
+    if let Some(request) = request {
+        fact("Request", request);
+    }
+    if let Some(rule) = failure.rule() {
+        fact("Rule", &rule.text);
+        fact("Plugin", &rule.plugin);
+    }
+    fact("Whom to ask", &settings.cache_mgr);
+    include_str!("page.html")
+        .replace("{{STATUS}}", &escaped(title))
+        .replace("{{SQUID}}", squid)
+        .replace("{{ADVICE}}", &escaped(failure.advice()))
+        .replace("{{DATE}}", &date(now))
+        .replace("{{HOST}}", &escaped(&settings.visible_hostname))
+        .replace("{{WHAT}}", &escaped(&failure.to_string()))
+        .replace("{{FACTS}}", &facts)
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            // Placeholders of the page are not for those who write targets.
+            '{' => escaped.push_str("&#123;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// A token or a string of RFC 8941, to name the proxy in Proxy-Status and Cache-Status.
+pub fn structured_name(host: &str) -> String {
+    match host.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        true => host.to_owned(),
+        false => quoted(host),
+    }
+}
+
+/// A string of RFC 8941: printable ASCII in quotes.
+fn quoted(text: &str) -> String {
+    let mut quoted = "\"".to_owned();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            ' '..='~' => quoted.push(c),
+            _ => quoted.push('?'),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Configuration;
+    use crate::plugin::Rule;
+    use std::sync::Arc;
+
+    fn settings() -> Arc<Settings> {
+        let defaults = Configuration::from_source(None, &[]);
+        defaults.expect("the defaults are valid").settings
+    }
+
+    fn denied() -> Failure {
+        Failure::Denied {
+            rule: Rule {
+                plugin: "access-policy".into(),
+                text: "http_access deny <all>".into(),
+                location: None,
+            },
+            status: 403,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn programs_get_a_line_that_names_the_rule() {
+        let reply = reply(
+            &denied(),
+            &settings(),
+            Some("GET http://a/"),
+            Some(b"*/*"),
+            SystemTime::UNIX_EPOCH,
+        );
+        assert_eq!(
+            reply.body,
+            "403 Forbidden: the rule `http_access deny <all>` does not allow it. If you think that \
+             you should have access, ask for the rule to be changed. Contact: webmaster, proxy none.\n"
+        );
+        assert_eq!(
+            reply.fields.get("proxy-status").map(|value| &value[..]),
+            Some(&b"none; error=http_request_denied; details=\"the rule `http_access deny <all>` does not allow it\""[..])
+        );
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_no_markup_of_others() {
+        let request = "GET http://a/<script>{{FACTS}}";
+        let reply = reply(
+            &denied(),
+            &settings(),
+            Some(request),
+            Some(b"text/html, */*"),
+            SystemTime::UNIX_EPOCH,
+        );
+        let page = String::from_utf8(reply.body.to_vec()).expect("UTF-8");
+        assert!(page.contains("http_access deny &lt;all&gt;"), "{page}");
+        assert!(
+            page.contains("/&lt;script&gt;&#123;&#123;FACTS}}"),
+            "{page}"
+        );
+        assert!(page.contains("ERR_ACCESS_DENIED"), "{page}");
+        assert!(!page.contains("<script>") && !page.contains("{{"), "{page}");
+    }
+
+    #[test]
+    fn structured_strings_are_printable_ascii() {
+        assert_eq!(quoted("a \"b\" \\ \u{e9}\n"), r#""a \"b\" \\ ??""#);
+        assert_eq!(structured_name("none"), "none");
+        assert_eq!(structured_name("10.0.0.1"), "\"10.0.0.1\"");
+    }
+}

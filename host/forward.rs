@@ -1,0 +1,160 @@
+//! The life of a plain request, once it has been admitted: cache, origin, cache, client.
+
+mod exchange;
+mod fields;
+mod hit;
+
+use crate::app::App;
+use crate::cache::{Forward, Lookup, Stored};
+use crate::client::Client;
+use crate::error::Failure;
+use crate::http::{Fields, Framing, Scheme};
+use crate::respond::{Hooks, Reply};
+use crate::transaction::Transaction;
+use crate::upstream::{Reuse, Upstream};
+use exchange::{Exchange, Outcome};
+use http::{Method, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// How the client was served.
+#[derive(Debug)]
+pub enum Served {
+    /// With a response.
+    Response,
+    /// With a switch of protocols: what follows is between client and origin.
+    Switched(Box<Upstream>),
+}
+
+/// Serves an admitted request.
+pub async fn serve(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    body: Framing,
+) -> Result<Served, Failure> {
+    let request = transaction.request.clone();
+    match &request.target.scheme {
+        Scheme::Http | Scheme::Https => {}
+        other => return Err(Failure::Scheme(other.to_string())),
+    }
+    if fields::has_looped(app, &request) {
+        return Err(Failure::Loop);
+    }
+    if fields::max_forwards(&request) == Some(0) {
+        end_of_the_line(app, transaction, client).await?;
+        return Ok(Served::Response);
+    }
+    match app
+        .cache
+        .lookup(&request, &transaction.generation, SystemTime::now())
+    {
+        Lookup::Fresh(hit) => {
+            hit::serve(app, transaction, client, hit).await?;
+            Ok(Served::Response)
+        }
+        Lookup::OnlyIfCached => Err(Failure::OnlyIfCached),
+        Lookup::Stale(stored) => {
+            fetch(app, transaction, client, body, Forward::Stale, Some(stored)).await
+        }
+        Lookup::Miss(why) => fetch(app, transaction, client, body, why, None).await,
+    }
+}
+
+/// Asks the origin. A request that may be sent twice is sent on a kept connection first, and again
+/// on a new one where the server has closed that meanwhile (RFC 9110 §9.2.2).
+async fn fetch(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    body: Framing,
+    why: Forward,
+    stored: Option<Arc<Stored>>,
+) -> Result<Served, Failure> {
+    let request = transaction.request.clone();
+    let approved = request.addresses().cloned();
+    let approved: Option<&[IpAddr]> = approved.as_deref();
+    let mut outgoing = fields::outgoing(app, &request);
+    if let Some(stored) = &stored {
+        crate::cache::make_conditional(&mut outgoing, &stored.fields);
+    }
+    let limit = app.settings.request_header_max_size;
+    transaction
+        .generation
+        .on_request(&request, &mut outgoing, limit)?;
+
+    let repeatable = body == Framing::None && request.method.is_idempotent();
+    let mut reuse = if repeatable {
+        Reuse::Welcome
+    } else {
+        Reuse::Never
+    };
+    loop {
+        let upstream = app
+            .upstreams
+            .checkout(&request.target, approved, reuse)
+            .await?;
+        transaction.outcome.server = Some(upstream.peer.ip());
+        let reused = upstream.reused;
+        let exchange = Exchange {
+            app,
+            fields: &outgoing,
+            body,
+            why,
+            stored: stored.as_deref(),
+        };
+        match exchange.run(transaction, client, upstream).await {
+            Ok(Outcome::Served) => return Ok(Served::Response),
+            Ok(Outcome::Switched(upstream)) => return Ok(Served::Switched(upstream)),
+            Ok(Outcome::StillFresh(hit)) => {
+                hit::serve(app, transaction, client, *hit).await?;
+                return Ok(Served::Response);
+            }
+            Err(Failure::NoReply { .. } | Failure::ReplyBroken { .. })
+                if reused && transaction.outcome.status == 0 =>
+            {
+                reuse = Reuse::Never;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Max-Forwards is used up: the proxy answers as the origin would (RFC 9110 §9.3.8, §9.3.7).
+async fn end_of_the_line(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+) -> Result<(), Failure> {
+    let request = transaction.request.clone();
+    let mut fields = Fields::default();
+    let body = if request.method == Method::TRACE {
+        fields.push("Content-Type", "message/http");
+        // §9.3.8: without what might be secret.
+        let mut echoed = request.fields.clone();
+        echoed.retain(|line| {
+            let secret = ["authorization", "proxy-authorization", "cookie"];
+            !secret.iter().any(|name| line.is(name))
+        });
+        let mut echo = format!("TRACE {} HTTP/{}\r\n", request.uri(), request.version).into_bytes();
+        echoed.write(&mut echo);
+        echo.extend_from_slice(b"\r\n");
+        echo
+    } else {
+        fields.push(
+            "Allow",
+            "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, CONNECT",
+        );
+        Vec::new()
+    };
+    let reply = Reply {
+        status: StatusCode::OK,
+        fields,
+        body: body.into(),
+    };
+    client
+        .responder
+        .reply(app, transaction, reply, Hooks::Asked)
+        .await
+}

@@ -1,0 +1,434 @@
+//! One request to an origin and its response, streamed both ways at once.
+
+use super::fields::{end_to_end, safe_trailers, upgrade};
+use crate::app::App;
+use crate::cache::{Forward, Hit, Recorder, Response, Stored};
+use crate::client::Client;
+use crate::error::{Failure, reading_reply};
+use crate::http::{
+    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Version, Writer,
+    response_framing,
+};
+use crate::log::Code;
+use crate::respond::{Head, Hooks, Responder, status_line};
+use crate::transaction::{Request, Transaction};
+use crate::upstream::{Upstream, server};
+use http::StatusCode;
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::SystemTime;
+
+/// One attempt at one origin.
+pub(super) struct Exchange<'a> {
+    pub(super) app: &'a App,
+    /// End-to-end fields, as the request-headers hook left them.
+    pub(super) fields: &'a Fields,
+    pub(super) body: Framing,
+    /// Why the cache did not answer.
+    pub(super) why: Forward,
+    /// What the request asks about, where it does.
+    pub(super) stored: Option<&'a Stored>,
+}
+
+/// What has come of it.
+pub(super) enum Outcome {
+    /// The client has its response.
+    Served,
+    /// Client and origin have switched protocols.
+    Switched(Box<Upstream>),
+    /// The stored response still holds: serve that.
+    StillFresh(Box<Hit>),
+}
+
+/// The end of the part in which request and response may run at once.
+enum Ended {
+    Relayed { reusable: bool },
+    NotModified(ResponseHead),
+    Switching(ResponseHead),
+}
+
+/// More interim responses than any server sends.
+const MAX_INTERIM: usize = 100;
+
+// === impl Exchange ===
+
+impl Exchange<'_> {
+    /// Sends the request and its body, and, while that goes on, reads the response and writes it
+    /// to the client.
+    pub(super) async fn run(
+        &self,
+        transaction: &mut Transaction,
+        client: &mut Client,
+        mut upstream: Upstream,
+    ) -> Result<Outcome, Failure> {
+        let request = transaction.request.clone();
+        let server = server(&request.target);
+        let switch_to = upgrade(self.app, &request);
+        self.queue_head(&request, switch_to.as_deref(), &mut upstream.writer);
+        client.reader.expect_body(self.body);
+
+        let request_time = SystemTime::now();
+        let sent = AtomicBool::new(false);
+        let ended = {
+            let Client {
+                reader, responder, ..
+            } = client;
+            let from_origin = &mut upstream.reader;
+            let mut upload = pin!(self.upload(reader, &mut upstream.writer, &sent));
+            let head = self.read_head(from_origin, responder, &request, &server);
+            let head = alongside(upload.as_mut(), head).await?;
+            match head.status {
+                StatusCode::SWITCHING_PROTOCOLS if switch_to.is_some() => Ended::Switching(head),
+                StatusCode::SWITCHING_PROTOCOLS => {
+                    let error = Malformed::Framing("it switches protocols unasked");
+                    return Err(Failure::BadReply { server, error });
+                }
+                StatusCode::NOT_MODIFIED if self.stored.is_some() => Ended::NotModified(head),
+                _ => {
+                    let relay = self.relay(
+                        transaction,
+                        from_origin,
+                        responder,
+                        head,
+                        request_time,
+                        &server,
+                    );
+                    let reusable = alongside(upload, relay).await?;
+                    Ended::Relayed { reusable }
+                }
+            }
+        };
+        match ended {
+            Ended::Relayed { reusable } => {
+                if reusable && sent.load(Relaxed) {
+                    self.app.upstreams.checkin(upstream);
+                }
+                Ok(Outcome::Served)
+            }
+            Ended::NotModified(head) => {
+                let hit = self.still_fresh(transaction, &head, request_time);
+                if sent.load(Relaxed) && is_persistent(&head) {
+                    self.app.upstreams.checkin(upstream);
+                }
+                Ok(hit)
+            }
+            Ended::Switching(head) => {
+                self.switch(transaction, &mut client.responder, head)
+                    .await?;
+                Ok(Outcome::Switched(Box::new(upstream)))
+            }
+        }
+    }
+
+    fn queue_head(&self, request: &Request, switch_to: Option<&str>, to_origin: &mut Writer) {
+        let target = &request.target.path;
+        for part in [
+            request.method.as_str().as_bytes(),
+            b" ",
+            target,
+            b" HTTP/1.1\r\n",
+        ] {
+            to_origin.push(part);
+        }
+        to_origin.push_fields(self.fields);
+        if let Some(protocol) = switch_to {
+            to_origin.push(format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n").as_bytes());
+        } else if request.fields.has_element("te", "trailers") {
+            to_origin.push(b"Connection: TE\r\nTE: trailers\r\n");
+        }
+        to_origin.begin_body(match self.body {
+            Framing::None | Framing::UntilClose => BodyLength::None,
+            Framing::Length(length) => BodyLength::Known(length),
+            Framing::Chunked => BodyLength::Chunked,
+        });
+    }
+
+    /// Sends what is queued and the request's body, then watches the client. Ends with a failure
+    /// only: with the client's, because what the origin does shows in its response.
+    async fn upload(
+        &self,
+        from_client: &mut Reader,
+        to_origin: &mut Writer,
+        sent: &AtomicBool,
+    ) -> Failure {
+        match self.send(from_client, to_origin).await {
+            Ok(true) => sent.store(true, Relaxed),
+            Ok(false) => pending::<()>().await,
+            Err(error) => return error.into(),
+        }
+        if self.app.settings.half_closed_clients {
+            pending::<()>().await;
+        }
+        from_client.gone().await;
+        Failure::ClientGone
+    }
+
+    /// Whether all of it could be sent.
+    async fn send(
+        &self,
+        from_client: &mut Reader,
+        to_origin: &mut Writer,
+    ) -> Result<bool, ReadError> {
+        let settings = &self.app.settings;
+        let limit = settings.write_timeout;
+        loop {
+            if !from_client.is_ready() && to_origin.flush(limit).await.is_err() {
+                return Ok(false);
+            }
+            let written = match from_client.chunk(settings.read_timeout).await? {
+                Some(data) => to_origin.data(data, limit).await,
+                None => {
+                    to_origin.end(&safe_trailers(from_client.take_trailers()));
+                    return Ok(to_origin.flush(limit).await.is_ok());
+                }
+            };
+            if written.is_err() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The final response's header section; interim ones go to the client as they come.
+    async fn read_head(
+        &self,
+        from_origin: &mut Reader,
+        responder: &mut Responder,
+        request: &Request,
+        server: &str,
+    ) -> Result<ResponseHead, Failure> {
+        let settings = &self.app.settings;
+        let failed = |error| reading_reply(server, error);
+        for _ in 0..MAX_INTERIM {
+            let section =
+                from_origin.section(settings.reply_header_max_size, settings.read_timeout);
+            let section = section.await.map_err(failed)?;
+            let head = ResponseHead::parse(&section).map_err(|error| failed(error.into()))?;
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(head);
+            }
+            // RFC 9110 §15.2: not to HTTP/1.0.
+            if request.version == Version::Http11 {
+                let writer = &mut responder.writer;
+                status_line(writer, head.status, &head.reason);
+                writer.push_fields(&end_to_end(&head.fields, false));
+                writer.begin_body(BodyLength::None);
+                let flushed = writer.flush(settings.write_timeout).await;
+                flushed.map_err(|_| Failure::ClientGone)?;
+            }
+        }
+        let error = Malformed::Framing("it has no end of interim responses");
+        Err(failed(error.into()))
+    }
+
+    /// The response to the client, and into the cache where it may be stored. Whether the origin's
+    /// connection can serve another request.
+    async fn relay(
+        &self,
+        transaction: &mut Transaction,
+        from_origin: &mut Reader,
+        responder: &mut Responder,
+        head: ResponseHead,
+        request_time: SystemTime,
+        server: &str,
+    ) -> Result<bool, Failure> {
+        let app = self.app;
+        let request = transaction.request.clone();
+        let framing = response_framing(&request.method, &head)
+            .map_err(|error| reading_reply(server, error.into()))?;
+        from_origin.expect_body(framing);
+        let persistent = is_persistent(&head);
+        let length = match framing {
+            Framing::Length(length) => Some(length),
+            // What a GET would have: HEAD and 304 pass it on.
+            Framing::None => content_length(&head.fields),
+            Framing::Chunked | Framing::UntilClose => None,
+        };
+        let mut fields = end_to_end(&head.fields, framing == Framing::Chunked);
+        app.cache.invalidate(&request, head.status, &fields);
+        let mut recorder = app.cache.record(
+            &request,
+            &transaction.generation,
+            Response {
+                status: head.status,
+                reason: head.reason.clone(),
+                fields: &fields,
+                length,
+                request_time,
+                response_time: SystemTime::now(),
+            },
+        );
+        transaction.outcome.code = self.code(head.status);
+        self.mark(&mut fields, head.status, recorder.is_some());
+        responder.begin(
+            app,
+            transaction,
+            Head {
+                status: head.status,
+                reason: head.reason,
+                fields,
+                length,
+                version: head.version,
+            },
+            Hooks::Asked,
+        )?;
+        self.relay_body(from_origin, &mut responder.writer, &mut recorder, server)
+            .await?;
+        if let Some(recorder) = recorder {
+            app.cache.store(recorder);
+        }
+        Ok(persistent && framing != Framing::UntilClose)
+    }
+
+    async fn relay_body(
+        &self,
+        from_origin: &mut Reader,
+        to_client: &mut Writer,
+        recorder: &mut Option<Recorder>,
+        server: &str,
+    ) -> Result<(), Failure> {
+        let settings = &self.app.settings;
+        let limit = settings.write_timeout;
+        loop {
+            if !from_origin.is_ready() {
+                to_client
+                    .flush(limit)
+                    .await
+                    .map_err(|_| Failure::ClientGone)?;
+            }
+            let data = from_origin.chunk(settings.read_timeout).await;
+            let Some(data) = data.map_err(|error| reading_reply(server, error))? else {
+                break;
+            };
+            if recorder
+                .as_mut()
+                .is_some_and(|recorder| !recorder.push(data))
+            {
+                *recorder = None;
+            }
+            to_client
+                .data(data, limit)
+                .await
+                .map_err(|_| Failure::ClientGone)?;
+        }
+        to_client.end(&safe_trailers(from_origin.take_trailers()));
+        to_client
+            .flush(limit)
+            .await
+            .map_err(|_| Failure::ClientGone)
+    }
+
+    fn code(&self, status: StatusCode) -> Code {
+        match self.stored {
+            None => Code::Miss,
+            Some(_) if status.is_server_error() => Code::RefreshFail,
+            Some(_) => Code::RefreshModified,
+        }
+    }
+
+    /// X-Cache and Cache-Status (RFC 9211).
+    fn mark(&self, fields: &mut Fields, status: StatusCode, stored: bool) {
+        let app = self.app;
+        let host = &app.settings.visible_hostname;
+        fields.push("X-Cache", format!("MISS from {host}"));
+        let name = app.structured_name();
+        let mut cache_status = format!("{name}; fwd={}", self.why.as_str());
+        if self.stored.is_some() {
+            cache_status.push_str(&format!("; fwd-status={}", status.as_u16()));
+        }
+        if stored {
+            cache_status.push_str("; stored");
+        }
+        add_cache_status(fields, &cache_status);
+    }
+
+    fn still_fresh(
+        &self,
+        transaction: &Transaction,
+        head: &ResponseHead,
+        request_time: SystemTime,
+    ) -> Outcome {
+        let Some(stored) = self.stored else {
+            return Outcome::Served;
+        };
+        let response = Response {
+            status: head.status,
+            reason: head.reason.clone(),
+            fields: &end_to_end(&head.fields, false),
+            length: None,
+            request_time,
+            response_time: SystemTime::now(),
+        };
+        let Transaction {
+            request,
+            generation,
+            ..
+        } = transaction;
+        let hit = self
+            .app
+            .cache
+            .freshen(request, generation, stored, &response);
+        Outcome::StillFresh(Box::new(hit))
+    }
+
+    /// 101: the client learns of it, and from then on the connection is a tunnel.
+    async fn switch(
+        &self,
+        transaction: &mut Transaction,
+        responder: &mut Responder,
+        head: ResponseHead,
+    ) -> Result<(), Failure> {
+        let mut fields = end_to_end(&head.fields, false);
+        if let Some(protocol) = head.fields.joined("upgrade") {
+            fields.push("Upgrade", protocol);
+        }
+        let request = transaction.request.clone();
+        let limit = self.app.settings.reply_header_max_size;
+        transaction
+            .generation
+            .on_response(&request, 101, &mut fields, limit)?;
+        transaction.outcome.status = 101;
+        transaction.outcome.code = Code::Tunnel;
+        let writer = &mut responder.writer;
+        status_line(writer, head.status, &head.reason);
+        writer.push_fields(&fields);
+        writer.push(b"Connection: Upgrade\r\n");
+        writer.begin_body(BodyLength::None);
+        let flushed = writer.flush(self.app.settings.write_timeout).await;
+        flushed.map_err(|_| Failure::ClientGone)
+    }
+}
+
+/// What the main future gives; or the failure with which the one beside it ends before.
+async fn alongside<T>(
+    mut beside: Pin<&mut impl Future<Output = Failure>>,
+    main: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        failure = beside.as_mut() => Err(failure),
+        result = main => result,
+    }
+}
+
+/// Whether the origin keeps the connection open after this response (RFC 9112 §9.3).
+fn is_persistent(head: &ResponseHead) -> bool {
+    match head.version {
+        Version::Http11 => !head.fields.has_element("connection", "close"),
+        Version::Http10 => head.fields.has_element("connection", "keep-alive"),
+    }
+}
+
+fn content_length(fields: &Fields) -> Option<u64> {
+    let digits = std::str::from_utf8(fields.get("content-length")?).ok()?;
+    digits.parse().ok()
+}
+
+/// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
+pub(super) fn add_cache_status(fields: &mut Fields, member: &str) {
+    let value = match fields.joined("cache-status") {
+        Some(others) => [others.as_ref(), b", ", member.as_bytes()].concat(),
+        None => member.into(),
+    };
+    fields.set("Cache-Status", value);
+}

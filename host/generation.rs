@@ -1,0 +1,278 @@
+//! A generation: one immutable set of plugins with their configuration. A transaction is pinned
+//! to one from its first byte to its last; a swap puts another in the place of the whole set.
+
+mod folder;
+
+use crate::config::{Mistake, Section};
+use crate::error::Failure;
+use crate::http::Fields;
+use crate::plugin::{
+    Engine, Failed, FailurePolicy, Freshness, Hook, Manifest, Plugin, Refresh, Rule, Verdict,
+};
+use crate::transaction::Request;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where plugins come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plugins {
+    /// The three that the binary carries.
+    BuiltIn,
+    /// `--plugins DIR`: each sub-folder with a `plugin.toml` is one.
+    Folder(PathBuf),
+}
+
+/// A set of plugins, in the order in which they are asked.
+#[derive(Debug)]
+pub struct Generation {
+    id: u64,
+    plugins: Vec<Arc<Plugin>>,
+}
+
+/// A plugin as it stands on disk or in the binary: not compiled yet.
+struct Candidate {
+    manifest: Manifest,
+    component: std::borrow::Cow<'static, [u8]>,
+}
+
+/// What the access hook says in the end.
+#[derive(Debug)]
+pub enum Admission {
+    /// It may, by that rule.
+    Allowed(Rule),
+    /// Ask again when the destination's addresses are known.
+    NeedsAddresses,
+}
+
+// === impl Generation ===
+
+impl Generation {
+    /// Reads, compiles, configures and warms a set. What is unchanged since `previous` is taken
+    /// over as it is, warm instances and all.
+    ///
+    /// # Errors
+    /// The first mistake. Nothing has been changed by then.
+    pub fn build(
+        id: u64,
+        engine: &Engine,
+        plugins: &Plugins,
+        overrides: &BTreeMap<String, Section>,
+        workers: usize,
+        previous: Option<&Generation>,
+    ) -> Result<Generation, Mistake> {
+        let mut candidates = match plugins {
+            Plugins::BuiltIn => folder::built_in()?,
+            Plugins::Folder(folder) => folder::read(folder)?,
+        };
+        candidates.sort_by(|a, b| {
+            let key =
+                |candidate: &Candidate| (candidate.manifest.order, candidate.manifest.name.clone());
+            key(a).cmp(&key(b))
+        });
+        unique_names(&candidates)?;
+        no_stray_overrides(&candidates, overrides)?;
+        let plugins = candidates.into_iter().map(|candidate| {
+            let Candidate {
+                manifest,
+                component,
+            } = candidate;
+            let config = overrides.get(&manifest.name);
+            let same = previous.and_then(|previous| {
+                let mut plugins = previous.plugins.iter();
+                plugins.find(|plugin| plugin.is_same(&manifest, config, &component))
+            });
+            match same {
+                Some(plugin) => Ok(plugin.clone()),
+                None => Plugin::load(engine, manifest, config.cloned(), &component, workers)
+                    .map(Arc::new),
+            }
+        });
+        Ok(Generation {
+            id,
+            plugins: plugins.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Counted from 1, the one that the proxy started with.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Its plugins, in the order in which they are asked.
+    pub fn plugins(&self) -> &[Arc<Plugin>] {
+        &self.plugins
+    }
+
+    /// The plugins for people: digests, hooks, rights, rules in order.
+    pub fn describe(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!("generation {}\n", self.id);
+        for plugin in &self.plugins {
+            let hooks: Vec<String> = plugin.hooks().iter().map(ToString::to_string).collect();
+            let limits = &plugin.manifest().limits;
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "\nplugin {}\n  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
+                plugin.name(),
+                plugin.digest(),
+                hooks.join(", "),
+                plugin.rights().join(", "),
+                limits.time,
+                limits.memory >> 10,
+                limits.calls,
+            );
+            for (rule, location) in plugin.config().lines() {
+                let _ = writeln!(text, "  {rule}    # {location}");
+            }
+        }
+        text
+    }
+
+    fn serving(&self, hook: Hook) -> impl Iterator<Item = &Arc<Plugin>> {
+        let plugins = self.plugins.iter();
+        plugins.filter(move |plugin| plugin.hooks().contains(&hook))
+    }
+
+    /// May this request pass? The first plugin that has an answer gives it; without any, and so
+    /// without plugins, nothing passes.
+    pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+        for plugin in self.serving(Hook::Access) {
+            let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
+                continue;
+            };
+            return match verdict {
+                Verdict::Pass => continue,
+                Verdict::Allow(rule) => Ok(Admission::Allowed(rule)),
+                Verdict::Deny {
+                    rule,
+                    status,
+                    message,
+                } => Err(Failure::Denied {
+                    rule,
+                    status,
+                    message,
+                }),
+                Verdict::Resolve => Ok(Admission::NeedsAddresses),
+                Verdict::Authenticate(challenge) => Err(Failure::Unauthenticated {
+                    plugin: plugin.name().into(),
+                    challenge,
+                }),
+            };
+        }
+        Err(Failure::Denied {
+            rule: Rule {
+                plugin: "wproxy".into(),
+                text: "no plugin has a rule for this request".into(),
+                location: None,
+            },
+            status: 403,
+            message: None,
+        })
+    }
+
+    /// Changes the fields that go to the origin; all plugins, in order.
+    pub fn on_request(
+        &self,
+        request: &Arc<Request>,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        for plugin in self.serving(Hook::RequestHeaders) {
+            tolerate(
+                plugin,
+                Hook::RequestHeaders,
+                plugin.on_request(request, fields, limit),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Changes the fields that go to the client; all plugins, in order.
+    pub fn on_response(
+        &self,
+        request: &Arc<Request>,
+        status: u16,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        for plugin in self.serving(Hook::ResponseHeaders) {
+            let done = plugin.on_response(request, status, fields, limit);
+            tolerate(plugin, Hook::ResponseHeaders, done)?;
+        }
+        Ok(())
+    }
+
+    /// How long is this response fresh, where it does not say so itself? None: it must not be
+    /// stored. A failing plugin costs the client nothing but the cache.
+    pub fn rule_for(
+        &self,
+        request: &Arc<Request>,
+        status: u16,
+        fields: &Fields,
+    ) -> Option<Refresh> {
+        for plugin in self.serving(Hook::CacheRules) {
+            let answer = plugin.rule_for(request, status, fields);
+            match tolerate(plugin, Hook::CacheRules, answer) {
+                Ok(None | Some(Freshness::Pass)) => {}
+                Ok(Some(Freshness::Refresh(refresh))) => return Some(refresh),
+                Ok(Some(Freshness::NeverStore(_))) | Err(_) => return None,
+            }
+        }
+        Some(Refresh::stale_at_once())
+    }
+}
+
+/// A failure where the plugin's policy is closed; nothing said where it is open.
+fn tolerate<T>(
+    plugin: &Plugin,
+    hook: Hook,
+    answer: Result<T, Failed>,
+) -> Result<Option<T>, Failure> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(failed) => match plugin.manifest().failure.of(hook) {
+            FailurePolicy::Closed => Err(Failure::Plugin(failed)),
+            FailurePolicy::Open => Ok(None),
+        },
+    }
+}
+
+fn unique_names(candidates: &[Candidate]) -> Result<(), Mistake> {
+    let mut files: BTreeMap<&str, &str> = BTreeMap::new();
+    for candidate in candidates {
+        let (name, file) = (&candidate.manifest.name, candidate.manifest.file());
+        if let Some(other) = files.insert(name, file) {
+            return Err(Mistake::new(format!(
+                "two plugins are called `{name}`: {other} and {file}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A table for a plugin that is not there is a typo, or a policy that somebody believes in force.
+fn no_stray_overrides(
+    candidates: &[Candidate],
+    overrides: &BTreeMap<String, Section>,
+) -> Result<(), Mistake> {
+    for (name, section) in overrides {
+        if !candidates
+            .iter()
+            .any(|candidate| candidate.manifest.name == *name)
+        {
+            let names: Vec<&str> = candidates
+                .iter()
+                .map(|c| c.manifest.name.as_str())
+                .collect();
+            return Err(section
+                .mistake(
+                    "",
+                    format!("[plugins.{name}]: there is no plugin of that name"),
+                )
+                .help(format!("there are: {}", names.join(", "))));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Plugins as they stand on disk, or in the binary.
+
+use super::Candidate;
+use crate::config::{Mistake, Source};
+use crate::plugin::Manifest;
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Reads every sub-folder that has a `plugin.toml`.
+pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
+    let unreadable = |error: &std::io::Error| {
+        Mistake::new(format!(
+            "cannot read the plugin folder {}: {error}",
+            folder.display()
+        ))
+    };
+    let mut candidates = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(&error))? {
+        let path = entry.map_err(|error| unreadable(&error))?.path();
+        if path.join("plugin.toml").is_file() {
+            candidates.push(candidate(&path)?);
+        }
+    }
+    if candidates.is_empty() {
+        let mistake = format!("no plugin in {}", folder.display());
+        return Err(Mistake::new(mistake).help("each sub-folder with a plugin.toml is one"));
+    }
+    Ok(candidates)
+}
+
+fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
+    let manifest = Manifest::read(folder)?;
+    let path = folder.join(&manifest.component);
+    let component = std::fs::read(&path).map_err(|error| {
+        let what = format!("cannot read the component {}: {error}", path.display());
+        let mistake = manifest.component_mistake(what);
+        match error.kind() {
+            std::io::ErrorKind::NotFound => mistake.help(format!(
+                "build it: wproxy plugin build {}",
+                folder.display()
+            )),
+            _ => mistake,
+        }
+    })?;
+    Ok(Candidate {
+        manifest,
+        component: component.into(),
+    })
+}
+
+/// Manifest and component of the plugins that the binary carries: the build script makes the table.
+const BUILT_IN: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+
+pub(super) fn built_in() -> Result<Vec<Candidate>, Mistake> {
+    let built_in = BUILT_IN.iter().map(|&(name, manifest, component)| {
+        let source = Source::new(&format!("(built in) {name}/plugin.toml"), manifest);
+        Ok(Candidate {
+            manifest: Manifest::from_source(&source)?,
+            component: Cow::Borrowed(component),
+        })
+    });
+    built_in.collect()
+}

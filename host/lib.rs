@@ -1,0 +1,60 @@
+//! A forward proxy whose policy is WebAssembly components that are swapped while it serves.
+//!
+//! # The life of a request
+//!
+//! ```text
+//! serve      a connection is accepted, a request read (http) and understood
+//!    |
+//! admit      hook `access`; where it wants addresses: upstream resolves, and it is asked again
+//!    |
+//!    +-- CONNECT --> tunnel    connect (upstream), 200, octets both ways: no wasm
+//!    +-- manager --> manage    the proxy's own pages
+//!    |
+//! forward    the cache is asked (cache)
+//!    |  fresh ----------------------------------------------+
+//!    |  otherwise: Via and X-Forwarded-For on, hop-by-hop off, hook `request-headers`,
+//!    |  a connection from the pool or a new one (upstream), the request goes out,
+//!    |  the response comes back; if it may be stored: hook `cache-rules`, into the cache
+//!    |                                                      |
+//! respond    hook `response-headers`, to the client <-------+
+//!    |
+//! log        a line, when the transaction is dropped
+//! ```
+//!
+//! Whatever fails on the way becomes a response in `error`.
+//!
+//! # Invariants
+//!
+//! 1. Only `plugin` names wasmtime. Only `listen` and `http::writer` touch socket options. Only
+//!    `error` turns a failure into a response.
+//! 2. `forward` holds no policy: every may-I and how-long goes through a hook. A host without
+//!    plugins denies everything.
+//! 3. The pure parts of `cache` and every plugin's `rules.rs` do no I/O and take the time as an
+//!    argument; they are tested natively.
+//! 4. A transaction is pinned to one generation from its first octet to its last. A swap never
+//!    touches listeners, connections or the cache.
+//! 5. A plugin can make a request fail; it can never make the host fail, block another request, or
+//!    see what it was not handed.
+//! 6. Nothing is bound, created or overwritten before the whole configuration has been read and
+//!    found good.
+
+mod admit;
+mod app;
+mod cache;
+pub mod cli;
+mod client;
+mod config;
+mod error;
+mod forward;
+mod generation;
+mod http;
+mod listen;
+mod log;
+mod manage;
+mod metrics;
+mod plugin;
+mod respond;
+mod serve;
+mod transaction;
+mod tunnel;
+mod upstream;

@@ -1,0 +1,86 @@
+//! The access log: one line for each transaction, in squid's native format, Apache's combined one,
+//! or JSON.
+
+mod format;
+mod writer;
+
+pub use writer::AccessLog;
+
+use crate::http::{Fields, Version};
+use crate::transaction::Outcome;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+/// What became of a request, in squid's words.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// It never became a transaction.
+    #[default]
+    None,
+    /// Policy forbids it.
+    Denied,
+    /// From the server.
+    Miss,
+    /// From memory.
+    MemHit,
+    /// From memory, after the server said that it still holds.
+    RefreshUnmodified,
+    /// From the server, which had another than memory.
+    RefreshModified,
+    /// From the server, which could not say whether memory still holds.
+    RefreshFail,
+    /// 304 by If-Modified-Since, from memory.
+    ImsHit,
+    /// 304 by If-None-Match, from memory.
+    InmHit,
+    /// CONNECT, or a connection that switched protocols.
+    Tunnel,
+}
+
+/// What a line is made of.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// When the request had been read.
+    pub received: SystemTime,
+    /// From its first octet to its end.
+    pub elapsed: Duration,
+    /// Who asked.
+    pub client: IpAddr,
+    /// `-` where it is not known.
+    pub method: &'a str,
+    /// The target, query included: whether it is logged is a setting.
+    pub uri: &'a str,
+    /// Where the request could be read.
+    pub version: Option<Version>,
+    /// The request's fields, where it could be read.
+    pub fields: Option<&'a Fields>,
+    /// The plugin generation that decided; 0 where none was asked.
+    pub generation: u64,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+}
+
+// === impl Code ===
+
+impl Code {
+    /// `TCP_MISS`, ...
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::None => "NONE_NONE",
+            Code::Denied => "TCP_DENIED",
+            Code::Miss => "TCP_MISS",
+            Code::MemHit => "TCP_MEM_HIT",
+            Code::RefreshUnmodified => "TCP_REFRESH_UNMODIFIED",
+            Code::RefreshModified => "TCP_REFRESH_MODIFIED",
+            Code::RefreshFail => "TCP_REFRESH_FAIL_ERR",
+            Code::ImsHit => "TCP_IMS_HIT",
+            Code::InmHit => "TCP_INM_HIT",
+            Code::Tunnel => "TCP_TUNNEL",
+        }
+    }
+
+    /// Whether the response came out of the cache without the server's help.
+    pub fn is_hit(self) -> bool {
+        matches!(self, Code::MemHit | Code::ImsHit | Code::InmHit)
+    }
+}

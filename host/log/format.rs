@@ -1,0 +1,295 @@
+//! A line for a record: pure.
+
+use super::Record;
+use crate::config::LogFormat;
+use std::io::Write as _;
+use std::time::UNIX_EPOCH;
+
+/// Appends the record's line. Whatever clients sent, it is one line of printable ASCII.
+pub(super) fn line(out: &mut Vec<u8>, format: LogFormat, strip_query: bool, record: &Record<'_>) {
+    let uri = match record.uri.find('?') {
+        // As in squid, the question mark stays.
+        Some(query) if strip_query => &record.uri[..=query],
+        _ => record.uri,
+    };
+    match format {
+        LogFormat::Squid => squid(out, uri, record),
+        LogFormat::Combined => combined(out, uri, record),
+        LogFormat::Json => json(out, uri, record),
+    }
+    out.push(b'\n');
+}
+
+/// `time elapsed client code/status bytes method URL user hierarchy/server type`
+fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
+    let since = record
+        .received
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        + record.elapsed;
+    let outcome = record.outcome;
+    let _ = write!(
+        out,
+        "{:9}.{:03} {:6} {} {}/{:03} {} ",
+        since.as_secs(),
+        since.subsec_millis(),
+        record.elapsed.as_millis(),
+        record.client,
+        code(record),
+        outcome.status,
+        outcome.sent,
+    );
+    word(out, record.method.as_bytes());
+    out.push(b' ');
+    word(out, uri.as_bytes());
+    let _ = match outcome.server {
+        Some(server) => write!(out, " - HIER_DIRECT/{server} "),
+        None => write!(out, " - HIER_NONE/- "),
+    };
+    let media_type = outcome.content_type.as_deref().unwrap_or_default();
+    let media_type = media_type
+        .split(|&octet| octet == b';')
+        .next()
+        .unwrap_or_default();
+    word(out, media_type.trim_ascii());
+}
+
+fn code(record: &Record<'_>) -> String {
+    let code = record.outcome.code.as_str();
+    match record.outcome.aborted {
+        true => format!("{code}_ABORTED"),
+        false => code.to_owned(),
+    }
+}
+
+/// `client - user [time] "request" status bytes "referer" "agent" code:hierarchy`
+fn combined(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
+    let outcome = record.outcome;
+    let time = jiff::Timestamp::try_from(record.received)
+        .map(|time| time.to_zoned(jiff::tz::TimeZone::system()))
+        .map(|time| time.strftime("%d/%b/%Y:%H:%M:%S %z").to_string())
+        .unwrap_or_default();
+    let _ = write!(out, "{} - - [{time}] \"", record.client);
+    word(out, record.method.as_bytes());
+    out.push(b' ');
+    word(out, uri.as_bytes());
+    let _ = match record.version {
+        Some(version) => write!(out, " HTTP/{version}\""),
+        None => write!(out, "\""),
+    };
+    let _ = write!(out, " {} {}", outcome.status, outcome.sent);
+    for name in ["referer", "user-agent"] {
+        let value = record.fields.and_then(|fields| fields.get(name));
+        out.extend_from_slice(b" \"");
+        match value {
+            Some(value) => quoted(out, value),
+            None => out.push(b'-'),
+        }
+        out.push(b'"');
+    }
+    let hierarchy = if outcome.server.is_some() {
+        "HIER_DIRECT"
+    } else {
+        "HIER_NONE"
+    };
+    let _ = write!(out, " {}:{hierarchy}", code(record));
+}
+
+fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
+    let outcome = record.outcome;
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let field = |name: &str| {
+        record
+            .fields
+            .and_then(|f| f.get(name))
+            .map(|value| text(value))
+    };
+    let rule = outcome.rule.as_ref();
+    let time = record
+        .received
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let line = serde_json::json!({
+        "time": (time.as_secs_f64() * 1000.0).round() / 1000.0,
+        "elapsed_us": u64::try_from(record.elapsed.as_micros()).unwrap_or(u64::MAX),
+        "client": record.client.to_string(),
+        "method": record.method,
+        "uri": uri,
+        "version": record.version.map(|version| version.to_string()),
+        "code": code(record),
+        "status": outcome.status,
+        "bytes_sent": outcome.sent,
+        "bytes_received": outcome.received,
+        "server": outcome.server.map(|server| server.to_string()),
+        "content_type": outcome.content_type.as_deref().map(text),
+        "user_agent": field("user-agent"),
+        "generation": record.generation,
+        "plugin": rule.map(|rule| &*rule.plugin),
+        "rule": rule.map(|rule| &*rule.text),
+        "rule_at": rule.and_then(|rule| rule.location.as_ref()).map(ToString::to_string),
+        "error": outcome.error,
+    });
+    // Writing to a vector cannot fail, nor can these types.
+    let _ = serde_json::to_writer(&mut *out, &line);
+}
+
+/// Octets that must not end a word: everything but printable ASCII is percent-encoded.
+fn word(out: &mut Vec<u8>, octets: &[u8]) {
+    if octets.is_empty() {
+        out.push(b'-');
+    }
+    for &octet in octets {
+        match octet {
+            b'!'..=b'~' if octet != b'"' => out.push(octet),
+            _ => {
+                let _ = write!(out, "%{octet:02X}");
+            }
+        }
+    }
+}
+
+/// Octets within quotes: what would end them, or the line, is escaped as Apache does.
+fn quoted(out: &mut Vec<u8>, octets: &[u8]) {
+    for &octet in octets {
+        match octet {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
+            b' '..=b'~' => out.push(octet),
+            _ => {
+                let _ = write!(out, "\\x{octet:02x}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{Fields, Version};
+    use crate::log::Code;
+    use crate::plugin::Rule;
+    use crate::transaction::Outcome;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn rendered(format: LogFormat, strip: bool, record: &Record<'_>) -> String {
+        let mut out = Vec::new();
+        line(&mut out, format, strip, record);
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    fn outcome() -> Outcome {
+        Outcome {
+            code: Code::Miss,
+            status: 200,
+            server: Some([198, 51, 100, 10].into()),
+            content_type: Some("text/html; charset=utf-8".into()),
+            sent: 209,
+            rule: Some(Rule {
+                plugin: "access-policy".into(),
+                text: "http_access allow localnet".into(),
+                location: None,
+            }),
+            ..Outcome::default()
+        }
+    }
+
+    fn record<'a>(outcome: &'a Outcome, uri: &'a str, fields: &'a Fields) -> Record<'a> {
+        Record {
+            received: UNIX_EPOCH + Duration::from_millis(1_795_390_775_101),
+            elapsed: Duration::from_micros(3_900),
+            client: [10, 0, 2, 10].into(),
+            method: "GET",
+            uri,
+            version: Some(Version::Http11),
+            fields: Some(fields),
+            generation: 7,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn squid_s_native_format() {
+        let (outcome, fields) = (outcome(), Fields::default());
+        let record = record(&outcome, "http://origin.test/a?b=c", &fields);
+        assert_eq!(
+            rendered(LogFormat::Squid, true, &record),
+            "1795390775.104      3 10.0.2.10 TCP_MISS/200 209 GET http://origin.test/a? - \
+             HIER_DIRECT/198.51.100.10 text/html\n"
+        );
+        let full = rendered(LogFormat::Squid, false, &record);
+        assert!(full.contains(" http://origin.test/a?b=c "), "{full}");
+    }
+
+    #[test]
+    fn a_client_that_left_and_nothing_else_known() {
+        let aborted = Outcome {
+            code: Code::Miss,
+            aborted: true,
+            ..Outcome::default()
+        };
+        let none = Fields::default();
+        let record = Record {
+            version: None,
+            fields: None,
+            method: "-",
+            ..record(&aborted, "error:invalid-request", &none)
+        };
+        let line = rendered(LogFormat::Squid, true, &record);
+        assert!(
+            line.ends_with(
+                " 10.0.2.10 TCP_MISS_ABORTED/000 0 - error:invalid-request - HIER_NONE/- -\n"
+            ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn combined_quotes_what_clients_send() {
+        let outcome = outcome();
+        let mut fields = Fields::default();
+        fields.push("User-Agent", "a\"b\\ \u{e9}");
+        let line = rendered(
+            LogFormat::Combined,
+            true,
+            &record(&outcome, "http://a/", &fields),
+        );
+        assert!(line.starts_with("10.0.2.10 - - ["), "{line}");
+        assert!(
+            line.ends_with(
+                "] \"GET http://a/ HTTP/1.1\" 200 209 \"-\" \"a\\\"b\\\\ \\xc3\\xa9\" \
+                 TCP_MISS:HIER_DIRECT\n"
+            ),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn json_has_generation_and_rule() {
+        let (outcome, fields) = (outcome(), Fields::default());
+        let line = rendered(
+            LogFormat::Json,
+            true,
+            &record(&outcome, "http://a/", &fields),
+        );
+        let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(line["generation"], 7);
+        assert_eq!(line["rule"], "http_access allow localnet");
+        assert_eq!(line["code"], "TCP_MISS");
+        assert_eq!(line["time"], 1_795_390_775.101);
+    }
+
+    proptest! {
+        /// However long and odd, it is one whole line of as many words as the format has.
+        #[test]
+        fn lines_stay_whole(uri in ".{0,300}", method in "[!-~]{1,20}", strip: bool) {
+            let (outcome, fields) = (outcome(), Fields::default());
+            let record = Record { method: &method, ..record(&outcome, &uri, &fields) };
+            for format in [LogFormat::Squid, LogFormat::Combined, LogFormat::Json] {
+                let line = rendered(format, strip, &record);
+                prop_assert_eq!(line.find('\n'), Some(line.len() - 1));
+            }
+            let squid = rendered(LogFormat::Squid, strip, &record);
+            prop_assert_eq!(squid.split_whitespace().count(), 10);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The manager: the proxy's own pages, under the names that squid's have, for squidclient and curl.
+//!
+//! Reached as `cache_object://host/page` or `/squid-internal-mgr/page`; who may is policy, as for
+//! everything else (`acl manager proto cache_object`).
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::Failure;
+use crate::http::Fields;
+use crate::log::Code;
+use crate::respond::{Hooks, Reply};
+use crate::transaction::Transaction;
+use http::{Method, StatusCode};
+use std::fmt::Write as _;
+
+/// The prefix of the manager's paths.
+pub const PREFIX: &str = "/squid-internal-mgr/";
+
+/// Name, description, contents.
+type Page = (&'static str, &'static str, fn(&App) -> String);
+
+const PAGES: &[Page] = &[
+    ("menu", "This list", |_| menu()),
+    ("info", "What runs here, for how long and how much", info),
+    ("counters", "Requests by code", counters),
+    (
+        "plugins",
+        "The plugin generation that serves, with rules in order",
+        plugins,
+    ),
+    ("metrics", "Counters for Prometheus", |app| {
+        app.metrics.text(app.log.dropped())
+    }),
+];
+
+/// Serves an admitted request for one of them.
+pub async fn serve(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+) -> Result<(), Failure> {
+    let request = transaction.request.clone();
+    let path = request.target.path_text();
+    let name = path
+        .split('?')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches('/');
+    let no_such_page = || Failure::NoSuchPage(path.clone());
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return Err(no_such_page());
+    }
+    let page = PAGES.iter().find(|(page, ..)| *page == name);
+    let (.., contents) = page.ok_or_else(no_such_page)?;
+    let mut fields = Fields::default();
+    fields.push("Content-Type", "text/plain; charset=utf-8");
+    fields.push("Cache-Control", "no-store");
+    transaction.outcome.code = Code::Miss;
+    let reply = Reply {
+        status: StatusCode::OK,
+        fields,
+        body: contents(app).into(),
+    };
+    client
+        .responder
+        .reply(app, transaction, reply, Hooks::Asked)
+        .await
+}
+
+fn menu() -> String {
+    let lines = PAGES
+        .iter()
+        .map(|(name, what, _)| format!(" {name:<10}\t{what}\n"));
+    lines.collect()
+}
+
+fn info(app: &App) -> String {
+    let (responses, octets) = app.cache.usage();
+    let settings = &app.settings;
+    format!(
+        "wproxy {}\nVisible hostname: {}\nUptime: {} seconds\nWorkers: {}\n\
+         Plugin generation: {}\nReloads: {}\nReload failures: {}\n\
+         Client connections: {}\nIdle server connections: {}\n\
+         Cached responses: {responses}\nCache memory: {} KB of {} KB\nAccess log lines dropped: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.visible_hostname,
+        app.uptime().as_secs(),
+        settings.workers,
+        app.generation().id(),
+        app.metrics.reloads.get(),
+        app.metrics.reload_failures.get(),
+        app.metrics.connections.get(),
+        app.upstreams.idle(),
+        octets >> 10,
+        settings.cache_mem >> 10,
+        app.log.dropped(),
+    ) + &match app.last_reload_failure() {
+        Some(failure) => format!("\nThe last reload failed:\n{failure}\n"),
+        None => String::new(),
+    }
+}
+
+fn counters(app: &App) -> String {
+    let codes = [
+        Code::Miss,
+        Code::MemHit,
+        Code::ImsHit,
+        Code::InmHit,
+        Code::RefreshModified,
+        Code::RefreshUnmodified,
+        Code::RefreshFail,
+        Code::Denied,
+        Code::Tunnel,
+        Code::None,
+    ];
+    let count = |code: Code| (code, app.metrics.requests(code));
+    let all: u64 = codes.map(|code| count(code).1).iter().sum();
+    let hits: u64 = codes
+        .iter()
+        .filter(|code| code.is_hit())
+        .map(|code| count(*code).1)
+        .sum();
+    let mut text = format!("client_http.requests = {all}\nclient_http.hits = {hits}\n");
+    let _ = writeln!(
+        text,
+        "client_http.kbytes_out = {}",
+        app.metrics.sent.get() >> 10
+    );
+    for (code, requests) in codes.map(count) {
+        let _ = writeln!(text, "{} = {requests}", code.as_str());
+    }
+    text
+}
+
+fn plugins(app: &App) -> String {
+    app.generation().describe()
+}

@@ -1,0 +1,194 @@
+//! The WIT interfaces, as the host serves and calls them.
+
+use super::limits::Draft;
+use super::state::{FieldsHandle, RequestHandle, State};
+use crate::transaction::Request;
+use std::net::IpAddr;
+use std::sync::Arc;
+use wasmtime::component::Resource;
+
+pub(super) use generated::exports::wproxy::plugin::{
+    access, cache_rules, lifecycle, request_headers, response_headers,
+};
+pub(super) use generated::wproxy::plugin::http::FieldError;
+use generated::wproxy::plugin::{http, log};
+
+/// Every interface at once: which of the exports a component has is found out one by one.
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        inline: "
+            package wproxy:host;
+            world host {
+                import wproxy:plugin/http@0.1.0;
+                import wproxy:plugin/log@0.1.0;
+                export wproxy:plugin/lifecycle@0.1.0;
+                export wproxy:plugin/access@0.1.0;
+                export wproxy:plugin/request-headers@0.1.0;
+                export wproxy:plugin/response-headers@0.1.0;
+                export wproxy:plugin/cache-rules@0.1.0;
+            }
+        ",
+        with: {
+            "wproxy:plugin/http.request": crate::plugin::state::RequestHandle,
+            "wproxy:plugin/http.fields": crate::plugin::state::FieldsHandle,
+        },
+        imports: { default: trappable },
+    });
+}
+
+/// Serves `http` and `log` to components.
+pub(super) fn add_to_linker(
+    linker: &mut wasmtime::component::Linker<State>,
+) -> wasmtime::Result<()> {
+    http::add_to_linker::<_, HasState>(linker, |state| state)?;
+    log::add_to_linker::<_, HasState>(linker, |state| state)
+}
+
+struct HasState;
+
+impl wasmtime::component::HasData for HasState {
+    type Data<'a> = &'a mut State;
+}
+
+impl State {
+    /// The request of the call that is running. A handle is lent for one call, so that there is
+    /// always one; a component that got hold of a handle otherwise traps.
+    fn lent_request(&self) -> wasmtime::Result<&Arc<Request>> {
+        self.request
+            .as_ref()
+            .ok_or_else(|| wasmtime::Error::msg("no request is lent at this time"))
+    }
+
+    fn lent_fields(&mut self) -> wasmtime::Result<&mut Draft> {
+        self.fields
+            .as_mut()
+            .ok_or_else(|| wasmtime::Error::msg("no fields are lent at this time"))
+    }
+}
+
+impl http::Host for State {}
+
+impl http::HostRequest for State {
+    fn method(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
+        Ok(self.lent_request()?.method.as_str().to_owned())
+    }
+
+    fn scheme(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
+        Ok(self.lent_request()?.target.scheme.as_str().to_owned())
+    }
+
+    fn host(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
+        Ok(self.lent_request()?.target.host.to_string())
+    }
+
+    fn port(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<u16> {
+        Ok(self.lent_request()?.target.port)
+    }
+
+    fn path(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
+        Ok(self.lent_request()?.target.path_text())
+    }
+
+    fn uri(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
+        Ok(self.lent_request()?.uri().to_string())
+    }
+
+    fn client(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::IpAddress> {
+        Ok(address(self.lent_request()?.client.ip()))
+    }
+
+    fn addresses(
+        &mut self,
+        _: Resource<RequestHandle>,
+    ) -> wasmtime::Result<Option<Vec<http::IpAddress>>> {
+        let known = self.lent_request()?.addresses();
+        Ok(known.map(|known| known.iter().copied().map(address).collect()))
+    }
+
+    fn field(
+        &mut self,
+        _: Resource<RequestHandle>,
+        name: String,
+    ) -> wasmtime::Result<Option<Vec<u8>>> {
+        let value = self.lent_request()?.fields.joined(&name);
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn received(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Moment> {
+        let (unix, utc_offset) = self.lent_request()?.received_locally();
+        Ok(http::Moment { unix, utc_offset })
+    }
+
+    fn drop(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl http::HostFields for State {
+    fn get(&mut self, _: Resource<FieldsHandle>, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
+        let fields = self.lent_fields()?.fields();
+        Ok(fields.all(&name).map(|value| value.to_vec()).collect())
+    }
+
+    fn has(&mut self, _: Resource<FieldsHandle>, name: String) -> wasmtime::Result<bool> {
+        Ok(self.lent_fields()?.fields().has(&name))
+    }
+
+    fn set(
+        &mut self,
+        _: Resource<FieldsHandle>,
+        name: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), FieldError>> {
+        Ok(self.lent_fields()?.set(name, value))
+    }
+
+    fn append(
+        &mut self,
+        _: Resource<FieldsHandle>,
+        name: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), FieldError>> {
+        Ok(self.lent_fields()?.append(name, value))
+    }
+
+    fn remove(&mut self, _: Resource<FieldsHandle>, name: String) -> wasmtime::Result<bool> {
+        Ok(self.lent_fields()?.remove(&name))
+    }
+
+    fn entries(&mut self, _: Resource<FieldsHandle>) -> wasmtime::Result<Vec<(String, Vec<u8>)>> {
+        let lines = self.lent_fields()?.fields().iter();
+        // Names are tokens, and tokens are ASCII.
+        let line = |line: &crate::http::Field| {
+            let name = String::from_utf8_lossy(&line.name).into_owned();
+            (name, line.value.to_vec())
+        };
+        Ok(lines.map(line).collect())
+    }
+
+    fn drop(&mut self, _: Resource<FieldsHandle>) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl log::Host for State {
+    fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Trace => tracing::Level::TRACE,
+            log::Level::Debug => tracing::Level::DEBUG,
+            log::Level::Info => tracing::Level::INFO,
+            log::Level::Warn => tracing::Level::WARN,
+            log::Level::Error => tracing::Level::ERROR,
+        };
+        self.log(level, &message);
+        Ok(())
+    }
+}
+
+fn address(address: IpAddr) -> http::IpAddress {
+    match address.to_canonical() {
+        IpAddr::V4(address) => http::IpAddress::V4(address.octets().into()),
+        IpAddr::V6(address) => http::IpAddress::V6(address.segments().into()),
+    }
+}

@@ -1,0 +1,285 @@
+//! Warm instances: one for each plugin and worker thread, made on first use.
+
+use super::bindings::{access, cache_rules, lifecycle, request_headers, response_headers};
+use super::engine::Engine;
+use super::limits::{Draft, Limits};
+use super::manifest::Grants;
+use super::state::{FieldsHandle, RequestHandle, State};
+use super::wasi::Wasi;
+use super::{Configured, Hook};
+use crate::http::Fields;
+use crate::transaction::Request;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use wasmtime::component::{Component, InstancePre, Linker, Resource};
+use wasmtime::{Store, StoreLimitsBuilder};
+
+/// How long `configure` may take: an interpreter starts and a large configuration is read.
+const CONFIGURE_TIME: Duration = Duration::from_secs(5);
+
+/// A component, linked: makes instances.
+pub(super) struct Template {
+    engine: Engine,
+    plugin: Arc<str>,
+    component: InstancePre<State>,
+    limits: Limits,
+    grants: Grants,
+    config: String,
+    lifecycle: lifecycle::GuestIndices,
+    access: Option<access::GuestIndices>,
+    request_headers: Option<request_headers::GuestIndices>,
+    response_headers: Option<response_headers::GuestIndices>,
+    cache_rules: Option<cache_rules::GuestIndices>,
+}
+
+/// One instance: serves one call at a time.
+pub(super) struct Instance {
+    store: Store<State>,
+    calls_left: u64,
+    access: Option<access::Guest>,
+    request_headers: Option<request_headers::Guest>,
+    response_headers: Option<response_headers::Guest>,
+    cache_rules: Option<cache_rules::Guest>,
+}
+
+/// One place for an instance for each worker thread.
+pub(super) struct Slots(Box<[Mutex<Option<Instance>>]>);
+
+// === impl Template ===
+
+impl Template {
+    pub(super) fn new(
+        engine: &Engine,
+        plugin: Arc<str>,
+        component: &Component,
+        linker: &Linker<State>,
+        limits: Limits,
+        grants: Grants,
+        config: String,
+    ) -> wasmtime::Result<Template> {
+        let component = linker.instantiate_pre(component)?;
+        Ok(Template {
+            engine: engine.clone(),
+            plugin,
+            lifecycle: lifecycle::GuestIndices::new(&component)?,
+            access: access::GuestIndices::new(&component).ok(),
+            request_headers: request_headers::GuestIndices::new(&component).ok(),
+            response_headers: response_headers::GuestIndices::new(&component).ok(),
+            cache_rules: cache_rules::GuestIndices::new(&component).ok(),
+            component,
+            limits,
+            grants,
+            config,
+        })
+    }
+
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        let served = [
+            (Hook::Access, self.access.is_some()),
+            (Hook::RequestHeaders, self.request_headers.is_some()),
+            (Hook::ResponseHeaders, self.response_headers.is_some()),
+            (Hook::CacheRules, self.cache_rules.is_some()),
+        ];
+        let served = served.into_iter().filter(|(_, served)| *served);
+        served.map(|(hook, _)| hook).collect()
+    }
+
+    /// Makes an instance and configures it. The outer error is the plugin's failure, the inner
+    /// one its complaint about the configuration.
+    pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Instance>> {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(self.limits.memory)
+            .trap_on_grow_failure(true)
+            .build();
+        let state = State {
+            plugin: self.plugin.clone(),
+            request: None,
+            fields: None,
+            limits,
+            wasi: Wasi::new(&self.grants),
+        };
+        let mut store = Store::new(&self.engine.wasmtime, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(self.engine.deadline(CONFIGURE_TIME));
+        let instance = self.component.instantiate(&mut store)?;
+        let lifecycle = self.lifecycle.load(&mut store, &instance)?;
+        if let Err(complaint) = lifecycle.call_configure(&mut store, &self.config)? {
+            return Ok(Err(complaint));
+        }
+        macro_rules! load {
+            ($hook:ident) => {
+                match &self.$hook {
+                    Some(indices) => Some(indices.load(&mut store, &instance)?),
+                    None => None,
+                }
+            };
+        }
+        Ok(Ok(Instance {
+            calls_left: self.limits.calls,
+            access: load!(access),
+            request_headers: load!(request_headers),
+            response_headers: load!(response_headers),
+            cache_rules: load!(cache_rules),
+            store,
+        }))
+    }
+
+    /// Lends a warm instance of this thread's to one call. A call that fails costs the instance,
+    /// and so does one that was its last.
+    pub(super) fn call<R>(
+        &self,
+        slots: &Slots,
+        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let mut slot = slots.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instance = match slot.take() {
+            Some(instance) => instance,
+            None => self.instantiate()?.map_err(|complaint| {
+                wasmtime::Error::msg(format!(
+                    "a new instance refuses the configuration that an earlier one took: {}",
+                    complaint.message
+                ))
+            })?,
+        };
+        instance
+            .store
+            .set_epoch_deadline(self.engine.deadline(self.limits.time));
+        let result = call(&mut instance);
+        instance.calls_left -= 1;
+        if result.is_ok() && instance.calls_left > 0 {
+            *slot = Some(instance);
+        }
+        result
+    }
+
+    pub(super) fn plugin(&self) -> Arc<str> {
+        self.plugin.clone()
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+// === impl Instance ===
+
+impl Instance {
+    pub(super) fn authorize(
+        &mut self,
+        request: &Arc<Request>,
+    ) -> wasmtime::Result<access::Verdict> {
+        let hook = self.access.as_ref().ok_or_else(not_served)?;
+        self.store.data_mut().request = Some(request.clone());
+        let verdict = hook.call_authorize(&mut self.store, request_handle());
+        self.store.data_mut().request = None;
+        verdict
+    }
+
+    pub(super) fn on_request(
+        &mut self,
+        request: &Arc<Request>,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> wasmtime::Result<()> {
+        let hook = self.request_headers.as_ref().ok_or_else(not_served)?;
+        lend(&mut self.store, request, fields, limit, |store| {
+            hook.call_on_request(store, request_handle(), fields_handle())
+        })
+    }
+
+    pub(super) fn on_response(
+        &mut self,
+        request: &Arc<Request>,
+        status: u16,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> wasmtime::Result<()> {
+        let hook = self.response_headers.as_ref().ok_or_else(not_served)?;
+        lend(&mut self.store, request, fields, limit, |store| {
+            hook.call_on_response(store, request_handle(), status, fields_handle())
+        })
+    }
+
+    /// The fields are to read: what the hook changes in them is lost.
+    pub(super) fn rule_for(
+        &mut self,
+        request: &Arc<Request>,
+        status: u16,
+        fields: &Fields,
+    ) -> wasmtime::Result<cache_rules::Decision> {
+        let hook = self.cache_rules.as_ref().ok_or_else(not_served)?;
+        let mut copy = fields.clone();
+        lend(&mut self.store, request, &mut copy, usize::MAX, |store| {
+            hook.call_rule_for(store, request_handle(), status, fields_handle())
+        })
+    }
+}
+
+fn not_served() -> wasmtime::Error {
+    wasmtime::Error::msg("the plugin does not serve this hook")
+}
+
+fn request_handle() -> Resource<RequestHandle> {
+    Resource::new_borrow(0)
+}
+
+fn fields_handle() -> Resource<FieldsHandle> {
+    Resource::new_borrow(0)
+}
+
+/// Puts request and fields where the call's handles find them, and takes them back after it.
+fn lend<R>(
+    store: &mut Store<State>,
+    request: &Arc<Request>,
+    fields: &mut Fields,
+    limit: usize,
+    call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
+    let state = store.data_mut();
+    state.request = Some(request.clone());
+    state.fields = Some(Draft::new(std::mem::take(fields), limit));
+    let result = call(store);
+    let state = store.data_mut();
+    state.request = None;
+    if let Some(draft) = state.fields.take() {
+        *fields = draft.finish(result.is_ok());
+    }
+    result
+}
+
+// === impl Slots ===
+
+impl Slots {
+    pub(super) fn new(workers: usize) -> Slots {
+        Slots((0..workers.max(1)).map(|_| Mutex::new(None)).collect())
+    }
+
+    /// Fills every place, so that no request waits for an instance.
+    pub(super) fn warm(&self, template: &Template) -> wasmtime::Result<Configured<()>> {
+        for slot in &self.0 {
+            match template.instantiate()? {
+                Ok(instance) => {
+                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance);
+                }
+                Err(complaint) => return Ok(Err(complaint)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// The calling thread's place.
+    fn mine(&self) -> &Mutex<Option<Instance>> {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
+        }
+        let thread = THREAD.get().unwrap_or_else(|| {
+            let thread = THREADS.fetch_add(1, Ordering::Relaxed);
+            THREAD.set(Some(thread));
+            thread
+        });
+        &self.0[thread % self.0.len()]
+    }
+}

@@ -1,0 +1,140 @@
+//! From a plugin's source to a component: what `wproxy plugin build` does, and what the build
+//! script does for the default plugins. Names nothing else of this crate, so that both can use it.
+
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds the Rust plugin in that folder with cargo. `target` is where cargo puts its work; its
+/// own choice if none is given.
+///
+/// # Errors
+/// What cargo says, or what is missing and how to get it.
+pub(crate) fn build_rust(folder: &Path, target: Option<&Path>) -> anyhow::Result<Vec<u8>> {
+    let manifest = folder.join("Cargo.toml");
+    if !manifest.is_file() {
+        bail!(
+            "{}: no Cargo.toml here; only Rust plugins can be built",
+            folder.display()
+        );
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args([
+            "build",
+            "--release",
+            "--target",
+            TARGET,
+            "--message-format=json-render-diagnostics",
+        ])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .current_dir(folder)
+        .stderr(Stdio::inherit())
+        // Flags of a build that runs this one are for another target.
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if let Some(target) = target {
+        command.arg("--target-dir").arg(target);
+    }
+    if !has_target() {
+        build_std(&mut command)?;
+    }
+    let output = command.output().context("cargo cannot be run")?;
+    if !output.status.success() {
+        bail!("{}: cargo could not build the plugin", folder.display());
+    }
+    let module = artifact(&output.stdout, &manifest.canonicalize()?).with_context(|| {
+        format!(
+            "{}: crate-type = [\"cdylib\"] is missing",
+            manifest.display()
+        )
+    })?;
+    let module =
+        std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    componentize(&module)
+        .with_context(|| format!("{}: what was built is no plugin", folder.display()))
+}
+
+/// Wraps a core module that was built with wit-bindgen into a component.
+///
+/// # Errors
+/// It was not.
+pub(crate) fn componentize(module: &[u8]) -> anyhow::Result<Vec<u8>> {
+    wit_component::ComponentEncoder::default()
+        .module(module)?
+        .validate(true)
+        .encode()
+}
+
+/// The `.wasm` file that cargo says it made of that manifest.
+fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
+    let messages = messages.split(|&octet| octet == b'\n');
+    let mut messages = messages.filter_map(|line| serde_json::from_slice(line).ok());
+    messages.find_map(|message: serde_json::Value| {
+        let made = message["reason"] == "compiler-artifact";
+        let ours = message["manifest_path"].as_str().map(Path::new) == Some(manifest);
+        let files = message["filenames"].as_array().filter(|_| made && ours)?;
+        let mut files = files.iter().filter_map(|file| file.as_str());
+        files
+            .find(|file| file.ends_with(".wasm"))
+            .map(PathBuf::from)
+    })
+}
+
+/// Whether the toolchain has a standard library for wasm.
+fn has_target() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut rustc = Command::new(rustc);
+    let found = rustc
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
+    found.is_ok_and(|found| {
+        let path = String::from_utf8_lossy(&found.stdout);
+        Path::new(path.trim()).is_dir()
+    })
+}
+
+/// Without rustup's target: Debian's compiler, its sources of the standard library, and the
+/// linker that comes with rustup's toolchain.
+fn build_std(command: &mut Command) -> anyhow::Result<()> {
+    let missing = "there is no standard library for wasm: run `rustup target add \
+                   wasm32-unknown-unknown`, or `apt install rustc-web cargo-web rust-web-src lld`";
+    let debian = Path::new("/usr/lib/rust-web/bin");
+    let (cargo, rustc) = (debian.join("cargo"), debian.join("rustc"));
+    if !cargo.is_file() || !rustc.is_file() {
+        bail!(missing);
+    }
+    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let mut other = Command::new(cargo);
+    other
+        .args(arguments)
+        .args(["-Z", "build-std=std,panic_abort"])
+        .stderr(Stdio::inherit())
+        .env("RUSTC", rustc)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS");
+    if let Some(linker) = rust_lld() {
+        other.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    }
+    if let Some(folder) = command.get_current_dir() {
+        other.current_dir(folder);
+    }
+    *command = other;
+    Ok(())
+}
+
+/// The linker that rustup's toolchain brings along.
+fn rust_lld() -> Option<PathBuf> {
+    let sysroot = Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim());
+    let hosts = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
+    let mut linkers = hosts.flatten().map(|host| host.path().join("bin/rust-lld"));
+    linkers.find(|linker| linker.is_file())
+}

@@ -1,0 +1,194 @@
+//! Connections of clients: accepted, read request by request, each request to where it belongs.
+
+mod read;
+
+use crate::admit::admit;
+use crate::app::App;
+use crate::client::Client;
+use crate::error::{self, Failure};
+use crate::forward::{self, Served};
+use crate::http::{Framing, Scheme};
+use crate::manage;
+use crate::respond::Hooks;
+use crate::transaction::Transaction;
+use crate::tunnel;
+use http::Method;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Where a connection stands after a request.
+enum Next {
+    /// The next request may come.
+    Request,
+    /// Nothing more is said.
+    Close,
+    /// The response broke off.
+    Abort,
+    /// It has become a tunnel.
+    Tunnel(Box<Transaction>, Box<tunnel::Server>),
+}
+
+/// How long accepting rests when it fails: most likely the process has no more files.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts connections until the proxy stops.
+pub async fn accept(app: Arc<App>, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = app.draining() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(connection(app.clone(), stream));
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+}
+
+async fn connection(app: Arc<App>, stream: TcpStream) {
+    // One that is gone already has no address.
+    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
+        return;
+    };
+    let _open = app.open_connection();
+    let lifetime = app.settings.client_lifetime;
+    // Who has been here for so long goes, in the middle of whatever it is.
+    let _ = tokio::time::timeout(lifetime, serve(&app, Client::new(stream, peer, local))).await;
+}
+
+async fn serve(app: &Arc<App>, mut client: Client) {
+    let mut wait = app.settings.request_start_timeout;
+    loop {
+        let begun = tokio::select! {
+            biased;
+            begun = client.reader.begins(wait) => begun,
+            () = app.draining() => break,
+        };
+        if !matches!(begun, Ok(true)) {
+            break;
+        }
+        match request(app, &mut client).await {
+            Next::Request if client.next().await => {}
+            Next::Request | Next::Close => break,
+            Next::Abort => return client.abort(),
+            Next::Tunnel(mut transaction, server) => {
+                return tunnel::run(app, &mut transaction, client, *server).await;
+            }
+        }
+        wait = app.settings.client_idle_pconn_timeout;
+    }
+    client.close().await;
+}
+
+/// One request, from its first octet to the last of its response.
+async fn request(app: &Arc<App>, client: &mut Client) -> Next {
+    let started = Instant::now();
+    let before = client.responder.writer.sent();
+    client.responder.next(false);
+    let (request, body) = match read::request(app, client).await {
+        Ok(read) => read,
+        Err(unread) => {
+            unread.refuse(app, client, started).await;
+            return Next::Close;
+        }
+    };
+    client.responder.next(read::wants_persistence(&request));
+    let mut transaction = Transaction::new(app, request, started);
+    let served = match dispatch(app, &mut transaction, client, body).await {
+        Err(failure) => answer(app, &mut transaction, client, failure).await,
+        served => served,
+    };
+    transaction.outcome.sent = client.responder.writer.sent() - before;
+    match served {
+        Ok(None) => Next::Request,
+        Ok(Some(server)) => Next::Tunnel(Box::new(transaction), Box::new(server)),
+        Err(failure) => {
+            transaction.outcome.aborted = matches!(failure, Failure::ClientGone);
+            Next::Abort
+        }
+    }
+}
+
+/// Policy first, then what the request is for. What it opens, if it is a tunnel.
+async fn dispatch(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    body: Framing,
+) -> Result<Option<tunnel::Server>, Failure> {
+    admit(app, transaction).await?;
+    let request = transaction.request.clone();
+    if request.method == Method::CONNECT {
+        let server = tunnel::open(app, transaction).await?;
+        tunnel::accept(app, transaction, client).await?;
+        return Ok(Some(server));
+    }
+    if request.target.scheme == Scheme::CacheObject {
+        manage::serve(app, transaction, client).await?;
+        return Ok(None);
+    }
+    if read::is_ourselves(app, client, &request.target) {
+        return Err(Failure::NoSuchPage(request.target.path_text()));
+    }
+    match forward::serve(app, transaction, client, body).await? {
+        Served::Response => Ok(None),
+        Served::Switched(upstream) => Ok(Some((*upstream).into())),
+    }
+}
+
+/// A failure's page, unless the client is gone or has a part of another response.
+async fn answer(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    failure: Failure,
+) -> Result<Option<tunnel::Server>, Failure> {
+    let face = failure.face();
+    transaction.outcome.error = Some(face.proxy_status);
+    if transaction.outcome.code != crate::log::Code::RefreshFail {
+        transaction.outcome.code = face.code;
+    }
+    if matches!(failure, Failure::ClientGone) || !client.responder.take_back() {
+        return Err(failure);
+    }
+    // What has not been read of the request's body may never come: the client waits to be asked.
+    if transaction.request.fields.has("expect") && !client.reader.is_done() {
+        client.responder.persist = false;
+    }
+    if matches!(failure, Failure::Malformed(_) | Failure::RequestTimeout) {
+        client.responder.persist = false;
+    }
+    let page = |failure: &Failure, request: &crate::transaction::Request| {
+        let what = format!("{} {}", request.method, request.uri());
+        let accept = request.fields.joined("accept");
+        error::reply(
+            failure,
+            &app.settings,
+            Some(&what),
+            accept.as_deref(),
+            SystemTime::now(),
+        )
+    };
+    let request = transaction.request.clone();
+    let reply = page(&failure, &request);
+    let responder = &mut client.responder;
+    match responder.reply(app, transaction, reply, Hooks::Asked).await {
+        Ok(()) => Ok(None),
+        // A plugin fails on the page too: then it goes out as it is.
+        Err(Failure::Plugin(failed)) => {
+            let reply = page(&Failure::Plugin(failed), &request);
+            responder
+                .reply(app, transaction, reply, Hooks::Left)
+                .await?;
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}

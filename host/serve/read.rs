@@ -1,0 +1,198 @@
+//! A request, read and understood; or what to say where it cannot be.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::{self, Failure};
+use crate::http::{
+    Authority, Form, Framing, Host, Malformed, RequestHead, Scheme, Target, Version,
+    request_framing,
+};
+use crate::log::Record;
+use crate::manage;
+use crate::transaction::{Outcome, Request};
+use bytes::Bytes;
+use http::Method;
+use std::net::SocketAddr;
+use std::time::{Instant, SystemTime};
+
+/// A request that cannot be understood: no plugin is asked about it, and the connection ends.
+pub(super) struct Unread {
+    failure: Failure,
+    /// As far as they are known.
+    method: String,
+    target: String,
+}
+
+/// Reads a request, up to its body.
+pub(super) async fn request(app: &App, client: &mut Client) -> Result<(Request, Framing), Unread> {
+    let settings = &app.settings;
+    let section = client
+        .reader
+        .section(settings.request_header_max_size, settings.request_timeout);
+    let section = section
+        .await
+        .map_err(|error| Unread::nothing(error.into()))?;
+    let received = SystemTime::now();
+    let head =
+        RequestHead::parse(&section).map_err(|error| Unread::section(&section, error.into()))?;
+    let understood = understand(app, client, &head);
+    let (target, body) = understood.map_err(|failure| Unread::section(&section, failure))?;
+    client.reader.expect_body(body);
+    Ok((Request::new(head, target, client.peer, received), body))
+}
+
+fn understand(
+    app: &App,
+    client: &Client,
+    head: &RequestHead,
+) -> Result<(Target, Framing), Failure> {
+    let body = request_framing(head)?;
+    host_field(head)?;
+    if let Some(expectation) = head.fields.joined("expect")
+        && head.version == Version::Http11
+        && !expectation.eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(Failure::Expectation(printable(&expectation)));
+    }
+    let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
+        target: printable(&head.target),
+        error,
+    })?;
+    let target = match form {
+        Form::Proxy(target) => manager_target(app, client, target),
+        Form::Own(path) => own_target(client.local, &path)?,
+    };
+    // A tunnel has no body: what follows is for the server (RFC 9110 §9.3.6).
+    match head.method == Method::CONNECT {
+        true => Ok((target, Framing::None)),
+        false => Ok((target, body)),
+    }
+}
+
+/// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes.
+fn host_field(head: &RequestHead) -> Result<(), Malformed> {
+    let mut lines = head.fields.all("host");
+    match (lines.next(), lines.next()) {
+        (None, _) if head.version == Version::Http10 => Ok(()),
+        (Some(host), None) if host.is_empty() || Authority::parse(host).is_ok() => Ok(()),
+        _ => Err(Malformed::Host),
+    }
+}
+
+/// `http://` to the proxy itself, for the manager, is as `cache_object://`.
+fn manager_target(app: &App, client: &Client, target: Target) -> Target {
+    let page = target.path.strip_prefix(manage::PREFIX.as_bytes());
+    match page {
+        Some(page) if is_ourselves(app, client, &target) => Target {
+            scheme: Scheme::CacheObject,
+            path: page_path(page),
+            ..target
+        },
+        _ => target,
+    }
+}
+
+/// Origin-form: of the proxy itself, which has the manager's pages and no others.
+fn own_target(local: SocketAddr, path: &Bytes) -> Result<Target, Failure> {
+    let Some(page) = path.strip_prefix(manage::PREFIX.as_bytes()) else {
+        return Err(Failure::NoSuchPage(printable(path)));
+    };
+    Ok(Target {
+        scheme: Scheme::CacheObject,
+        host: Host::Address(local.ip()),
+        port: local.port(),
+        path: page_path(page),
+        user_information: None,
+    })
+}
+
+fn page_path(page: &[u8]) -> Bytes {
+    [b"/", page].concat().into()
+}
+
+/// Whether the target is the proxy itself: its name, or the address that the client is connected
+/// to. Others of its addresses are recognised when they are connected to.
+pub(super) fn is_ourselves(app: &App, client: &Client, target: &Target) -> bool {
+    let host = match &target.host {
+        Host::Address(address) => *address == client.local.ip(),
+        Host::Name(name) => name.eq_ignore_ascii_case(&app.settings.visible_hostname),
+    };
+    host && target.port == client.local.port()
+}
+
+/// Whether the client wants to send another request on its connection.
+pub(super) fn wants_persistence(request: &Request) -> bool {
+    // RFC 9112 §9.3: a proxy does not keep HTTP/1.0 connections.
+    let fields = &request.fields;
+    request.version == Version::Http11
+        && !fields.has_element("connection", "close")
+        && !fields.has_element("proxy-connection", "close")
+}
+
+/// What clients sent, for pages and logs.
+fn printable(text: &[u8]) -> String {
+    let text = &text[..text.len().min(200)];
+    text.escape_ascii().to_string()
+}
+
+// === impl Unread ===
+
+impl Unread {
+    fn nothing(failure: Failure) -> Unread {
+        Unread {
+            failure,
+            method: "-".into(),
+            target: "error:invalid-request".into(),
+        }
+    }
+
+    fn section(section: &[u8], failure: Failure) -> Unread {
+        let line = section
+            .split(|&octet| octet == b'\r' || octet == b'\n')
+            .next();
+        let mut words = line.unwrap_or_default().split(|&octet| octet == b' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next());
+        match target {
+            Some(target) if crate::http::is_token(method) => Unread {
+                failure,
+                method: String::from_utf8_lossy(method).into_owned(),
+                target: String::from_utf8_lossy(target).into_owned(),
+            },
+            _ => Unread::nothing(failure),
+        }
+    }
+
+    /// Says so to the client, and to the log.
+    pub(super) async fn refuse(self, app: &App, client: &mut Client, started: Instant) {
+        let face = self.failure.face();
+        let mut outcome = Outcome {
+            code: face.code,
+            error: Some(face.proxy_status),
+            ..Outcome::default()
+        };
+        let before = client.responder.writer.sent();
+        let received = SystemTime::now();
+        let mut uri = self.target.as_str();
+        if matches!(self.failure, Failure::ClientGone) {
+            uri = "error:transaction-end-before-headers";
+        } else {
+            let what = format!("{} {}", self.method, self.target);
+            let reply = error::reply(&self.failure, &app.settings, Some(&what), None, received);
+            outcome.status = reply.status.as_u16();
+            outcome.content_type = reply.fields.get("content-type").cloned();
+            outcome.aborted = client.responder.refuse(app, reply).await.is_err();
+        }
+        outcome.sent = client.responder.writer.sent() - before;
+        app.record(&Record {
+            received,
+            elapsed: started.elapsed(),
+            client: client.peer.ip(),
+            method: &self.method,
+            uri,
+            version: None,
+            fields: None,
+            generation: 0,
+            outcome: &outcome,
+        });
+    }
+}

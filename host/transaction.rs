@@ -1,0 +1,155 @@
+//! What is known of one request, from its first line to its line in the access log.
+
+use crate::app::App;
+use crate::generation::Generation;
+use crate::http::{Fields, RequestHead, Target, Version};
+use crate::log::{Code, Record};
+use crate::plugin::Rule;
+use bytes::Bytes;
+use http::Method;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The request as the client sent it: what plugins see through the WIT resource `request`.
+#[derive(Debug)]
+pub struct Request {
+    /// Case kept.
+    pub method: Method,
+    /// Normalised.
+    pub target: Target,
+    /// Of the message.
+    pub version: Version,
+    /// As sent, framing and hop-by-hop fields included.
+    pub fields: Fields,
+    /// Who is asking.
+    pub client: SocketAddr,
+    /// When its header section had been read.
+    pub received: SystemTime,
+    addresses: OnceLock<Arc<[IpAddr]>>,
+    uri: OnceLock<Arc<str>>,
+}
+
+/// A request on its way through the proxy, and what has become of it.
+///
+/// However it ends, even with its task, its line is written to the access log when it is dropped.
+#[derive(Debug)]
+pub struct Transaction {
+    /// What was asked for.
+    pub request: Arc<Request>,
+    /// The policy that decides about all of it.
+    pub generation: Arc<Generation>,
+    /// What has become of it so far.
+    pub outcome: Outcome,
+    app: Arc<App>,
+    started: Instant,
+}
+
+/// What the access log says of a transaction.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// squid's code.
+    pub code: Code,
+    /// The status that the client got; 0 while none.
+    pub status: u16,
+    /// Where the response comes from, where a server was asked.
+    pub server: Option<IpAddr>,
+    /// Its media type.
+    pub content_type: Option<Bytes>,
+    /// What allowed or denied it.
+    pub rule: Option<Rule>,
+    /// Octets sent to the client: of the response, or through the tunnel.
+    pub sent: u64,
+    /// Octets received from the client through a tunnel.
+    pub received: u64,
+    /// Whether the client left before the end.
+    pub aborted: bool,
+    /// What went wrong, in RFC 9209's words.
+    pub error: Option<&'static str>,
+}
+
+// === impl Request ===
+
+impl Request {
+    /// A request that has just been read.
+    pub fn new(
+        head: RequestHead,
+        target: Target,
+        client: SocketAddr,
+        received: SystemTime,
+    ) -> Self {
+        let addresses = OnceLock::new();
+        if let Some(address) = target.host.address() {
+            let _ = addresses.set(Arc::from([address]));
+        }
+        Request {
+            method: head.method,
+            target,
+            version: head.version,
+            fields: head.fields,
+            client,
+            received,
+            addresses,
+            uri: OnceLock::new(),
+        }
+    }
+
+    /// The target in one piece: for rules, the log and the cache.
+    pub fn uri(&self) -> &Arc<str> {
+        self.uri.get_or_init(|| self.target.uri().into())
+    }
+
+    /// The destination's addresses: at once where the host is one, else once they are known.
+    pub fn addresses(&self) -> Option<&Arc<[IpAddr]>> {
+        self.addresses.get()
+    }
+
+    /// They are known now. The first answer stays.
+    pub fn set_addresses(&self, addresses: Vec<IpAddr>) {
+        let _ = self.addresses.set(addresses.into());
+    }
+
+    /// Seconds since the epoch when it was received, and the local time's offset from UTC then.
+    pub fn received_locally(&self) -> (i64, i32) {
+        let unix = match self.received.duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            Err(_) => 0,
+        };
+        let offset = jiff::Timestamp::from_second(unix).map_or(0, |moment| {
+            jiff::tz::TimeZone::system().to_offset(moment).seconds()
+        });
+        (unix, offset)
+    }
+}
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// Begins: from here on, the present generation decides about it.
+    pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
+        Transaction {
+            request: Arc::new(request),
+            generation: app.generation(),
+            outcome: Outcome::default(),
+            app: app.clone(),
+            started,
+        }
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let request = &self.request;
+        self.app.record(&Record {
+            received: request.received,
+            elapsed: self.started.elapsed(),
+            client: request.client.ip(),
+            method: request.method.as_str(),
+            uri: request.uri(),
+            version: Some(request.version),
+            fields: Some(&request.fields),
+            generation: self.generation.id(),
+            outcome: &self.outcome,
+        });
+    }
+}

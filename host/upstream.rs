@@ -1,0 +1,187 @@
+//! Servers: their addresses, connections to them, and those kept for the next request.
+
+mod connect;
+mod pool;
+mod resolve;
+mod tls;
+
+pub use connect::ConnectError;
+pub use resolve::DnsError;
+
+use crate::config::Settings;
+use crate::error::Failure;
+use crate::http::{Authority, Host, ReadHalf, Reader, Scheme, Target, WriteHalf, Writer};
+use pool::Pool;
+use resolve::Resolver;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tls::Tls;
+use tokio::net::TcpStream;
+
+/// All that is needed to reach servers.
+#[derive(Debug)]
+pub struct Upstreams {
+    resolver: Resolver,
+    pool: Pool,
+    tls: Tls,
+    settings: Arc<Settings>,
+}
+
+/// A server, as far as its connections are interchangeable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    secure: bool,
+    host: Host,
+    port: u16,
+}
+
+/// A connection to a server, for one request at a time.
+#[derive(Debug)]
+pub struct Upstream {
+    /// What it sends.
+    pub reader: Reader,
+    /// What it is sent.
+    pub writer: Writer,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Whether it has served a request before.
+    pub reused: bool,
+    origin: Origin,
+}
+
+/// Whether a connection that has served before will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// The request can be sent again if the server has closed it meanwhile.
+    Welcome,
+    /// It must not be sent twice (RFC 9110 §9.2.2).
+    Never,
+}
+
+// === impl Upstreams ===
+
+impl Upstreams {
+    /// # Errors
+    /// The system's resolver settings or certificates cannot be read.
+    pub fn new(settings: &Arc<Settings>) -> anyhow::Result<Upstreams> {
+        Ok(Upstreams {
+            resolver: Resolver::new(settings)?,
+            pool: Pool::default(),
+            tls: Tls::new(settings)?,
+            settings: settings.clone(),
+        })
+    }
+
+    /// The host's addresses; itself, where it is one.
+    pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, DnsError> {
+        match host {
+            Host::Address(address) => Ok(vec![*address]),
+            Host::Name(name) => self.resolver.lookup(name).await,
+        }
+    }
+
+    /// A connection to the target's server, to the approved addresses alone where there are such.
+    pub async fn checkout(
+        &self,
+        target: &Target,
+        approved: Option<&[IpAddr]>,
+        reuse: Reuse,
+    ) -> Result<Upstream, Failure> {
+        let origin = Origin {
+            secure: target.scheme == Scheme::Https,
+            host: target.host.clone(),
+            port: target.port,
+        };
+        if reuse == Reuse::Welcome
+            && let Some(upstream) = self.pool.take(&origin, approved)
+        {
+            return Ok(upstream);
+        }
+        let stream = self.connect(target, approved).await?;
+        let peer = stream.peer_addr().map_err(|_| closed_at_once(target))?;
+        let (reader, writer) = if origin.secure {
+            let tls = self
+                .tls
+                .handshake(stream, target, self.settings.connect_timeout)
+                .await?;
+            let (reader, writer) = tokio::io::split(Box::new(tls));
+            (ReadHalf::Tls(reader), WriteHalf::Tls(writer))
+        } else {
+            let (reader, writer) = stream.into_split();
+            (ReadHalf::Tcp(reader), WriteHalf::Tcp(writer))
+        };
+        Ok(Upstream {
+            reader: Reader::new(reader),
+            writer: Writer::new(writer),
+            peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+            reused: false,
+            origin,
+        })
+    }
+
+    /// A new TCP connection to the target's server, to the approved addresses alone where there
+    /// are such: for tunnels, that is all.
+    pub async fn connect(
+        &self,
+        target: &Target,
+        approved: Option<&[IpAddr]>,
+    ) -> Result<TcpStream, Failure> {
+        let no_address = |error: DnsError| Failure::Dns {
+            host: target.host.to_string(),
+            reason: error.to_string(),
+        };
+        let resolved;
+        let addresses = match approved {
+            // Looking again could give what policy has not seen.
+            Some([]) => return Err(no_address(DnsError::NoAddress)),
+            Some(approved) => approved,
+            None => {
+                resolved = self.addresses(&target.host).await.map_err(no_address)?;
+                &resolved
+            }
+        };
+        let attempts = connect::any(addresses, target.port, &self.settings);
+        let stream = attempts.await.map_err(|error| match error {
+            ConnectError::Loop => Failure::Loop,
+            ConnectError::Failed { reason, timeout } => Failure::Connect {
+                server: server(target),
+                reason,
+                timeout,
+            },
+        })?;
+        Ok(stream)
+    }
+
+    /// Keeps a connection for the next request: the response before has been read to its end.
+    pub fn checkin(&self, mut upstream: Upstream) {
+        upstream.reused = true;
+        self.pool.put(upstream);
+    }
+
+    /// Closes connections that have been idle for too long, or that their servers have closed.
+    pub fn sweep(&self) {
+        self.pool.sweep(self.settings.server_idle_pconn_timeout);
+    }
+
+    /// Connections that wait for a request.
+    pub fn idle(&self) -> usize {
+        self.pool.len()
+    }
+}
+
+/// The target's host and port, for people.
+pub fn server(target: &Target) -> String {
+    let authority = Authority {
+        host: target.host.clone(),
+        port: Some(target.port),
+    };
+    authority.to_string()
+}
+
+fn closed_at_once(target: &Target) -> Failure {
+    Failure::Connect {
+        server: server(target),
+        reason: "it closed the connection at once".into(),
+        timeout: false,
+    }
+}

@@ -1,0 +1,37 @@
+//! What is fresh for how long: squid's `refresh_pattern`, in squid's own lines.
+
+mod rules;
+
+use rules::{Config, Rules};
+use wproxy_sdk::{CacheRules, ConfigError, Decision, Fields, Plugin, Refresh, Request};
+
+struct RefreshPatterns {
+    rules: Rules,
+}
+
+wproxy_sdk::export!(RefreshPatterns: cache_rules);
+
+impl Plugin for RefreshPatterns {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, ConfigError> {
+        let rules = Rules::new(&config)?;
+        Ok(RefreshPatterns { rules })
+    }
+}
+
+impl CacheRules for RefreshPatterns {
+    fn rule_for(&self, request: &dyn Request, _status: u16, _fields: &dyn Fields) -> Decision {
+        let (line, freshness) = self.rules.choose(request.uri());
+        Decision::Refresh(Refresh {
+            rule: match line {
+                Some(line) => format!("/refresh_pattern/{line}"),
+                None => "squid's default: . 0 20% 4320".to_owned(),
+            },
+            min: freshness.min,
+            percent: freshness.percent,
+            max: freshness.max,
+            overrides: freshness.overrides,
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! squid's `refresh_pattern`, as data and a choice.
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::Deserialize;
+use wproxy_sdk::{ConfigError, Overrides};
+
+/// The `[config]` table: lines of squid.conf, the directive's name left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// `-i (/cgi-bin/|\?) 0 0% 0`: pattern, minutes, percent, minutes, options. The first line
+    /// whose pattern is found in the URI holds.
+    #[serde(default)]
+    pub(crate) refresh_pattern: Vec<String>,
+}
+
+/// One line: how long a response without explicit expiry is fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Freshness {
+    /// Seconds.
+    pub(crate) min: u64,
+    /// Of the time since Last-Modified.
+    pub(crate) percent: u32,
+    /// Seconds.
+    pub(crate) max: u64,
+    /// What to overrule in what RFC 9111 says.
+    pub(crate) overrides: Overrides,
+}
+
+/// Where no line matches: squid's `refresh_pattern . 0 20% 4320`.
+pub(crate) const DEFAULT: Freshness = Freshness {
+    min: 0,
+    percent: 20,
+    max: 4320 * 60,
+    overrides: Overrides::empty(),
+};
+
+/// The lines, understood.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    lines: Vec<(Regex, Freshness)>,
+}
+
+impl Rules {
+    /// # Errors
+    /// The line that is wrong.
+    pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
+        let lines = config.refresh_pattern.iter().enumerate();
+        let lines = lines.map(|(index, line)| {
+            parse(line)
+                .map_err(|message| ConfigError::new(format!("/refresh_pattern/{index}"), message))
+        });
+        let lines = lines.collect::<Result<_, _>>()?;
+        Ok(Rules { lines })
+    }
+
+    /// The first line whose pattern is found in the URI, with its index; else [`DEFAULT`].
+    pub(crate) fn choose(&self, uri: &str) -> (Option<usize>, Freshness) {
+        let mut lines = self.lines.iter().enumerate();
+        match lines.find(|(_, (pattern, _))| pattern.is_match(uri.as_bytes())) {
+            Some((index, &(_, freshness))) => (Some(index), freshness),
+            None => (None, DEFAULT),
+        }
+    }
+}
+
+fn parse(line: &str) -> Result<(Regex, Freshness), String> {
+    const SHAPE: &str = "a line is `[-i] PATTERN MIN PERCENT% MAX [options]`, times in minutes";
+    let mut words = line.split_whitespace().peekable();
+    let ignore_case = words.next_if_eq(&"-i").is_some();
+    let (Some(pattern), Some(min), Some(percent), Some(max)) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(SHAPE.into());
+    };
+    let pattern = RegexBuilder::new(pattern)
+        .unicode(false)
+        .case_insensitive(ignore_case)
+        .build()
+        .map_err(|error| {
+            let error = error.to_string();
+            let reason = error.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            format!("`{pattern}` is not a regular expression: {reason}")
+        })?;
+    let percent = percent.strip_suffix('%').unwrap_or(percent);
+    let freshness = Freshness {
+        min: minutes(min).ok_or_else(|| format!("`{min}` is not a number of minutes; {SHAPE}"))?,
+        percent: percent
+            .parse()
+            .map_err(|_| format!("`{percent}` is not a percentage; {SHAPE}"))?,
+        max: minutes(max).ok_or_else(|| format!("`{max}` is not a number of minutes; {SHAPE}"))?,
+        overrides: words.try_fold(Overrides::empty(), |overrides, option| {
+            Ok::<_, String>(overrides | overrule(option)?)
+        })?,
+    };
+    Ok((pattern, freshness))
+}
+
+fn minutes(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok()?.checked_mul(60)
+}
+
+fn overrule(option: &str) -> Result<Overrides, String> {
+    Ok(match option {
+        "override-expire" => Overrides::EXPIRE,
+        "override-lastmod" => Overrides::LAST_MODIFIED,
+        "reload-into-ims" => Overrides::RELOAD_INTO_IMS,
+        "ignore-reload" => Overrides::IGNORE_RELOAD,
+        "ignore-no-store" => Overrides::IGNORE_NO_STORE,
+        "ignore-private" => Overrides::IGNORE_PRIVATE,
+        "ignore-no-cache" | "ignore-must-revalidate" | "ignore-auth" => {
+            return Err(format!(
+                "squid dropped the option `{option}` itself; leave it out"
+            ));
+        }
+        _ => {
+            return Err(format!(
+                "option `{option}` is not known; there are: override-expire, override-lastmod, \
+                 reload-into-ims, ignore-reload, ignore-no-store, ignore-private"
+            ));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(lines: &[&str]) -> Result<Rules, ConfigError> {
+        let refresh_pattern = lines.iter().map(|&line| line.to_owned()).collect();
+        Rules::new(&Config { refresh_pattern })
+    }
+
+    #[test]
+    fn the_documented_line_makes_dynamic_content_stale() {
+        let rules = rules(&[r"-i (/cgi-bin/|\?) 0 0% 0"]).expect("valid");
+        let stale = Freshness {
+            min: 0,
+            percent: 0,
+            max: 0,
+            ..DEFAULT
+        };
+        for (uri, expected) in [
+            ("http://example.com/a?b", (Some(0), stale)),
+            ("http://example.com/CGI-BIN/a", (Some(0), stale)),
+            ("http://example.com/a", (None, DEFAULT)),
+        ] {
+            assert_eq!(rules.choose(uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_first_line_that_matches_holds() {
+        let rules = rules(&[
+            r"\.rpm$ 1440 100% 43200 override-expire ignore-reload",
+            "^http: 1 50 2",
+        ]);
+        let rules = rules.expect("valid");
+        let rpm = Freshness {
+            min: 1440 * 60,
+            percent: 100,
+            max: 43200 * 60,
+            overrides: Overrides::EXPIRE | Overrides::IGNORE_RELOAD,
+        };
+        assert_eq!(rules.choose("http://example.com/a.rpm"), (Some(0), rpm));
+        let plain = Freshness {
+            min: 60,
+            percent: 50,
+            max: 120,
+            ..DEFAULT
+        };
+        assert_eq!(rules.choose("http://example.com/a.RPM"), (Some(1), plain));
+        assert_eq!(rules.choose("https://example.com/a.deb"), (None, DEFAULT));
+    }
+
+    #[test]
+    fn errors_say_what_is_wrong_and_where() {
+        #[rustfmt::skip]
+        let cases = [
+            ("", "a line is `[-i] PATTERN MIN PERCENT% MAX"),
+            ("-i . 0 20%", "a line is"),
+            ("( 0 20% 1", "`(` is not a regular expression: unclosed group"),
+            (". x 20% 1", "`x` is not a number of minutes"),
+            (". 0 20% 99999999999999999999", "is not a number of minutes"),
+            (". 0 many% 1", "`many` is not a percentage"),
+            (". 0 20% 1 override-expires", "option `override-expires` is not known"),
+            (". 0 20% 1 ignore-auth", "leave it out"),
+        ];
+        for (line, message) in cases {
+            let error = rules(&[". 0 20% 1", line]).expect_err(line);
+            assert_eq!(error.at, "/refresh_pattern/1", "{line}");
+            assert!(error.message.contains(message), "{line}: {}", error.message);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What leaves in the header: squid's `request_header_access`, `reply_header_access` and the
+//! replacements for what they deny, in squid's own lines.
+
+mod known;
+mod rules;
+
+use rules::{Config, Rules};
+use wproxy_sdk::{ConfigError, Fields, Headers, Plugin, Request};
+
+struct HeaderScrub {
+    rules: Rules,
+}
+
+wproxy_sdk::export!(HeaderScrub: headers);
+
+impl Plugin for HeaderScrub {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, ConfigError> {
+        let rules = Rules::new(&config)?;
+        Ok(HeaderScrub { rules })
+    }
+}
+
+impl Headers for HeaderScrub {
+    fn on_request(&self, request: &dyn Request, fields: &dyn Fields) {
+        self.rules.edit_request(request, fields);
+    }
+
+    fn on_response(&self, request: &dyn Request, _status: u16, fields: &dyn Fields) {
+        self.rules.edit_reply(request, fields);
+    }
+}

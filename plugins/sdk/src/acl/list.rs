@@ -1,0 +1,136 @@
+//! Ordered allow and deny lines over named acls.
+
+use super::{Acls, NeedsAddresses};
+use crate::{ConfigError, Request};
+
+/// An ordered list of lines such as `deny CONNECT !SSL_ports` (squid's `http_access` and its kin).
+///
+/// A line applies where all its acls match; the first line that applies decides. Where none does,
+/// the opposite of the last line holds, and where there is no line, nothing is allowed.
+#[derive(Debug)]
+pub struct AccessList {
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    allow: bool,
+    terms: Vec<Term>,
+}
+
+#[derive(Debug)]
+struct Term {
+    acl: usize,
+    negated: bool,
+}
+
+/// What a list says of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// May it?
+    pub allow: bool,
+    /// Index of the line that applied; none where the opposite of the last one holds.
+    pub line: Option<usize>,
+}
+
+impl AccessList {
+    /// Reads lines of squid.conf without the directive's name: `deny !Safe_ports`. `at` is the
+    /// JSON Pointer of the list, for errors.
+    ///
+    /// # Errors
+    /// The first line that is none, or names an acl that is not there.
+    pub fn parse<S: AsRef<str>>(at: &str, lines: &[S], acls: &Acls) -> Result<Self, ConfigError> {
+        let mut list = AccessList { lines: Vec::new() };
+        for (index, line) in lines.iter().enumerate() {
+            list.push(line.as_ref().split_whitespace(), acls)
+                .map_err(|message| ConfigError::new(format!("{at}/{index}"), message))?;
+        }
+        Ok(list)
+    }
+
+    /// A list without lines, to be filled by [`AccessList::push`].
+    pub fn empty() -> Self {
+        AccessList { lines: Vec::new() }
+    }
+
+    /// Adds a line given as words: `deny`, `CONNECT`, `!SSL_ports`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a sentence.
+    pub fn push<'a>(
+        &mut self,
+        mut words: impl Iterator<Item = &'a str>,
+        acls: &Acls,
+    ) -> Result<(), String> {
+        let allow = match words.next() {
+            Some("allow") => true,
+            Some("deny") => false,
+            Some(other) => return Err(format!("`{other}`: a line begins with allow or deny")),
+            None => return Err("an empty line; a line is `allow` or `deny` and acl names".into()),
+        };
+        let terms = words
+            .map(|word| {
+                let (negated, name) = match word.strip_prefix('!') {
+                    Some(name) => (true, name),
+                    None => (false, word),
+                };
+                let acl = acls.index(name)?;
+                Ok(Term { acl, negated })
+            })
+            .collect::<Result<Vec<Term>, String>>()?;
+        if terms.is_empty() {
+            return Err("no acl after allow or deny; for everyone, say `all`".into());
+        }
+        self.lines.push(Line { allow, terms });
+        Ok(())
+    }
+
+    /// The first line that applies decides.
+    ///
+    /// # Errors
+    /// A `dst` acl would decide and the destination's addresses are not known yet.
+    pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, NeedsAddresses> {
+        for (index, line) in self.lines.iter().enumerate() {
+            if line.applies(acls, request)? {
+                return Ok(Decided {
+                    allow: line.allow,
+                    line: Some(index),
+                });
+            }
+        }
+        Ok(Decided {
+            allow: self.lines.last().is_some_and(|last| !last.allow),
+            line: None,
+        })
+    }
+
+    /// Whether a `dst` acl may have to decide: then [`AccessList::decide`] can ask for addresses.
+    pub fn needs_addresses(&self, acls: &Acls) -> bool {
+        let mut terms = self.lines.iter().flat_map(|line| &line.terms);
+        terms.any(|term| acls.needs_addresses(term.acl))
+    }
+
+    /// The verdict where the first line is for `all` and so decides whatever the request: such
+    /// lists are common (`deny all`) and cost no look at the request.
+    pub fn constant(&self, acls: &Acls) -> Option<bool> {
+        let first = self.lines.first()?;
+        let always = first
+            .terms
+            .iter()
+            .all(|term| !term.negated && acls.is_all(term.acl));
+        always.then_some(first.allow)
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn applies(&self, acls: &Acls, request: &dyn Request) -> Result<bool, NeedsAddresses> {
+        for term in &self.terms {
+            if acls.matches(term.acl, request)? == term.negated {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,315 @@
+//! From the generated bindings to the traits that plugins implement.
+
+use crate::config::{self, ConfigError};
+use crate::http::{Fields, Incoming, Request};
+use serde::de::DeserializeOwned;
+use std::sync::OnceLock;
+
+pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Verdict};
+use bindings::base::wproxy::plugin::http as wit;
+pub use bindings::base::wproxy::plugin::log::Level;
+pub use bindings::cache_rules::exports::wproxy::plugin::cache_rules::{
+    Decision, Overrides, Refresh,
+};
+
+/// What wit-bindgen makes of the WIT files: one module for each hook, so that a plugin exports
+/// the hooks it has and no more.
+#[doc(hidden)]
+pub mod bindings {
+    pub mod base {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world base {
+                    import wproxy:plugin/http@0.1.0;
+                    import wproxy:plugin/log@0.1.0;
+                    export wproxy:plugin/lifecycle@0.1.0;
+                }
+            ",
+            generate_all,
+            pub_export_macro: true,
+            export_macro_name: "export_base",
+            default_bindings_module: "wproxy_sdk::bindings::base",
+        });
+    }
+
+    pub mod access {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world access { export wproxy:plugin/access@0.1.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/access@0.1.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_access",
+            default_bindings_module: "wproxy_sdk::bindings::access",
+        });
+    }
+
+    pub mod headers {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world headers {
+                    export wproxy:plugin/request-headers@0.1.0;
+                    export wproxy:plugin/response-headers@0.1.0;
+                }
+            ",
+            with: {
+                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/request-headers@0.1.0": generate,
+                "wproxy:plugin/response-headers@0.1.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_headers",
+            default_bindings_module: "wproxy_sdk::bindings::headers",
+        });
+    }
+
+    pub mod cache_rules {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world cache-rules { export wproxy:plugin/cache-rules@0.1.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/cache-rules@0.1.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_cache_rules",
+            default_bindings_module: "wproxy_sdk::bindings::cache_rules",
+        });
+    }
+}
+
+/// A plugin: made from its configuration, once for each instance.
+pub trait Plugin: Sized + Send + Sync + 'static {
+    /// The `[config]` table of its manifest.
+    type Config: DeserializeOwned;
+
+    /// Makes an instance, ready for its hooks.
+    ///
+    /// # Errors
+    /// The configuration is wrong: the host shows the line and keeps what it ran before.
+    fn configure(config: Self::Config) -> Result<Self, ConfigError>;
+}
+
+/// Serves the hook `access`: `export!(Type: access)`.
+pub trait Access: Plugin {
+    /// May this request pass?
+    fn authorize(&self, request: &dyn Request) -> Verdict;
+}
+
+/// Serves `request-headers` and `response-headers`: `export!(Type: headers)`.
+pub trait Headers: Plugin {
+    /// Change the fields that go to the origin.
+    fn on_request(&self, request: &dyn Request, fields: &dyn Fields);
+    /// Change the fields that go to the client.
+    fn on_response(&self, request: &dyn Request, status: u16, fields: &dyn Fields);
+}
+
+/// Serves `cache-rules`: `export!(Type: cache_rules)`.
+pub trait CacheRules: Plugin {
+    /// How long is this response fresh, where it does not say so itself?
+    fn rule_for(&self, request: &dyn Request, status: u16, fields: &dyn Fields) -> Decision;
+}
+
+impl Denial {
+    /// 403 by that rule, in the host's own words.
+    pub fn by(rule: impl Into<String>) -> Self {
+        Denial {
+            rule: rule.into(),
+            status: 403,
+            message: None,
+        }
+    }
+}
+
+impl Matched {
+    /// Allowed by that rule.
+    pub fn by(rule: impl Into<String>) -> Self {
+        Matched { rule: rule.into() }
+    }
+}
+
+/// A line in the proxy's own log, tagged with the plugin's name.
+pub fn log(level: Level, message: &str) {
+    bindings::base::wproxy::plugin::log::write(level, message);
+}
+
+/// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate:
+/// `wproxy_sdk::export!(Policy: access, headers, cache_rules);`
+///
+/// Outside wasm, where the logic is tested, nothing is exported.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty: $($hook:ident),+ $(,)?) => {
+        const _: () = {
+            static INSTANCE: std::sync::OnceLock<$plugin> = std::sync::OnceLock::new();
+            struct Exports;
+
+            use $crate::bindings::base::exports::wproxy::plugin::lifecycle;
+            impl lifecycle::Guest for Exports {
+                fn configure(config: String) -> $crate::instance::Configured {
+                    $crate::instance::configure(&INSTANCE, &config)
+                }
+            }
+
+            #[cfg(target_family = "wasm")]
+            $crate::bindings::base::export_base!(
+                Exports with_types_in $crate::bindings::base
+            );
+            // Elsewhere nobody calls the exports; this is what counts them as used.
+            #[cfg(not(target_family = "wasm"))]
+            const _: fn(String) -> $crate::instance::Configured =
+                <Exports as lifecycle::Guest>::configure;
+
+            $($crate::__export_hook!($hook, INSTANCE);)+
+        };
+    };
+}
+
+/// One hook of [`export!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_hook {
+    (access, $instance:ident) => {
+        use $crate::bindings::access::exports::wproxy::plugin::access;
+        impl access::Guest for Exports {
+            fn authorize(request: $crate::instance::RequestRef<'_>) -> $crate::Verdict {
+                $crate::instance::authorize(&$instance, request)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::access::export_access!(
+            Exports with_types_in $crate::bindings::access
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>) -> $crate::Verdict =
+            <Exports as access::Guest>::authorize;
+    };
+    (headers, $instance:ident) => {
+        use $crate::bindings::headers::exports::wproxy::plugin::{
+            request_headers, response_headers,
+        };
+        impl request_headers::Guest for Exports {
+            fn on_request(
+                request: $crate::instance::RequestRef<'_>,
+                fields: $crate::instance::FieldsRef<'_>,
+            ) {
+                $crate::instance::on_request(&$instance, request, fields);
+            }
+        }
+        impl response_headers::Guest for Exports {
+            fn on_response(
+                request: $crate::instance::RequestRef<'_>,
+                status: u16,
+                fields: $crate::instance::FieldsRef<'_>,
+            ) {
+                $crate::instance::on_response(&$instance, request, status, fields);
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::headers::export_headers!(
+            Exports with_types_in $crate::bindings::headers
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>, $crate::instance::FieldsRef<'_>) =
+            <Exports as request_headers::Guest>::on_request;
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>, u16, $crate::instance::FieldsRef<'_>) =
+            <Exports as response_headers::Guest>::on_response;
+    };
+    (cache_rules, $instance:ident) => {
+        use $crate::bindings::cache_rules::exports::wproxy::plugin::cache_rules;
+        impl cache_rules::Guest for Exports {
+            fn rule_for(
+                request: $crate::instance::RequestRef<'_>,
+                status: u16,
+                fields: $crate::instance::FieldsRef<'_>,
+            ) -> $crate::Decision {
+                $crate::instance::rule_for(&$instance, request, status, fields)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::cache_rules::export_cache_rules!(
+            Exports with_types_in $crate::bindings::cache_rules
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(
+            $crate::instance::RequestRef<'_>,
+            u16,
+            $crate::instance::FieldsRef<'_>,
+        ) -> $crate::Decision = <Exports as cache_rules::Guest>::rule_for;
+    };
+}
+
+/// What the export macro expands to calls of.
+#[doc(hidden)]
+pub mod instance {
+    use super::*;
+
+    pub type RequestRef<'a> = &'a wit::Request;
+    pub type FieldsRef<'a> = &'a wit::Fields;
+
+    pub type Configured =
+        Result<(), bindings::base::exports::wproxy::plugin::lifecycle::ConfigError>;
+
+    pub fn configure<P: Plugin>(instance: &OnceLock<P>, config: &str) -> Configured {
+        let plugin = config::parse(config).and_then(P::configure);
+        let configured = plugin.and_then(|plugin| {
+            let again = |_| ConfigError::new("", "this instance is configured already");
+            instance.set(plugin).map_err(again)
+        });
+        configured.map_err(|ConfigError { at, message }| {
+            bindings::base::exports::wproxy::plugin::lifecycle::ConfigError { at, message }
+        })
+    }
+
+    pub fn authorize<P: Access>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Verdict {
+        ready(instance).authorize(&Incoming::new(request))
+    }
+
+    pub fn on_request<P: Headers>(
+        instance: &OnceLock<P>,
+        request: RequestRef<'_>,
+        fields: FieldsRef<'_>,
+    ) {
+        ready(instance).on_request(&Incoming::new(request), fields);
+    }
+
+    pub fn on_response<P: Headers>(
+        instance: &OnceLock<P>,
+        request: RequestRef<'_>,
+        status: u16,
+        fields: FieldsRef<'_>,
+    ) {
+        ready(instance).on_response(&Incoming::new(request), status, fields);
+    }
+
+    pub fn rule_for<P: CacheRules>(
+        instance: &OnceLock<P>,
+        request: RequestRef<'_>,
+        status: u16,
+        fields: FieldsRef<'_>,
+    ) -> Decision {
+        ready(instance).rule_for(&Incoming::new(request), status, fields)
+    }
+
+    fn ready<P>(instance: &OnceLock<P>) -> &P {
+        instance
+            .get()
+            .expect("the host calls configure before any hook")
+    }
+}

@@ -1,0 +1,169 @@
+//! What a hook sees of the transaction, as traits: the host's resources implement them inside
+//! wasm, [`crate::testing`] outside.
+
+use crate::glue::bindings::base::wproxy::plugin::http as wit;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+pub use wit::{FieldError, Moment};
+
+/// The request as the client sent it. Each method is that of the WIT resource `request`.
+///
+/// What was asked for once is remembered for the length of the call.
+pub trait Request {
+    /// As sent, case kept: `GET`.
+    fn method(&self) -> &str;
+    /// `http`, `https`, `cache_object` for manager pages; empty for CONNECT.
+    fn scheme(&self) -> &str;
+    /// Lower case, without port, brackets and final dot.
+    fn host(&self) -> &str;
+    /// Explicit or the scheme's default.
+    fn port(&self) -> u16;
+    /// Path and query as sent; empty for CONNECT.
+    fn path(&self) -> &str;
+    /// The whole target, normalised: `http://example.com/a?b`, for CONNECT `example.com:443`.
+    fn uri(&self) -> &str;
+    /// Who is asking.
+    fn client(&self) -> IpAddr;
+    /// The destination's addresses, once they are known.
+    fn addresses(&self) -> Option<&[IpAddr]>;
+    /// That field's lines joined by `, `; none without such a line.
+    fn field(&self, name: &str) -> Option<Vec<u8>>;
+    /// When the proxy had read the request's header section.
+    fn received(&self) -> Moment;
+}
+
+/// Header fields that a hook may change. Each method is that of the WIT resource `fields`.
+pub trait Fields {
+    /// Every line's value of that name, in order.
+    fn get(&self, name: &str) -> Vec<Vec<u8>>;
+    /// Whether there is a line of that name.
+    fn has(&self, name: &str) -> bool;
+    /// Replaces all lines of that name by one.
+    ///
+    /// # Errors
+    /// What is not a field, belongs to the host or makes the header section too large.
+    fn set(&self, name: &str, value: &[u8]) -> Result<(), FieldError>;
+    /// One more line at the end.
+    ///
+    /// # Errors
+    /// As [`Fields::set`].
+    fn append(&self, name: &str, value: &[u8]) -> Result<(), FieldError>;
+    /// Removes every line of that name. Whether there was one that could be removed.
+    fn remove(&self, name: &str) -> bool;
+    /// All lines, in order.
+    fn entries(&self) -> Vec<(String, Vec<u8>)>;
+}
+
+/// The host's request, each getter called at most once.
+pub(crate) struct Incoming<'a> {
+    resource: &'a wit::Request,
+    method: OnceCell<String>,
+    scheme: OnceCell<String>,
+    host: OnceCell<String>,
+    port: OnceCell<u16>,
+    path: OnceCell<String>,
+    uri: OnceCell<String>,
+    client: OnceCell<IpAddr>,
+    addresses: OnceCell<Option<Vec<IpAddr>>>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(crate) fn new(resource: &'a wit::Request) -> Self {
+        Incoming {
+            resource,
+            method: OnceCell::new(),
+            scheme: OnceCell::new(),
+            host: OnceCell::new(),
+            port: OnceCell::new(),
+            path: OnceCell::new(),
+            uri: OnceCell::new(),
+            client: OnceCell::new(),
+            addresses: OnceCell::new(),
+        }
+    }
+}
+
+// === impl Incoming ===
+
+impl Request for Incoming<'_> {
+    fn method(&self) -> &str {
+        self.method.get_or_init(|| self.resource.method())
+    }
+
+    fn scheme(&self) -> &str {
+        self.scheme.get_or_init(|| self.resource.scheme())
+    }
+
+    fn host(&self) -> &str {
+        self.host.get_or_init(|| self.resource.host())
+    }
+
+    fn port(&self) -> u16 {
+        *self.port.get_or_init(|| self.resource.port())
+    }
+
+    fn path(&self) -> &str {
+        self.path.get_or_init(|| self.resource.path())
+    }
+
+    fn uri(&self) -> &str {
+        self.uri.get_or_init(|| self.resource.uri())
+    }
+
+    fn client(&self) -> IpAddr {
+        *self.client.get_or_init(|| address(self.resource.client()))
+    }
+
+    fn addresses(&self) -> Option<&[IpAddr]> {
+        self.addresses
+            .get_or_init(|| {
+                let known = self.resource.addresses()?;
+                Some(known.into_iter().map(address).collect())
+            })
+            .as_deref()
+    }
+
+    fn field(&self, name: &str) -> Option<Vec<u8>> {
+        self.resource.field(name)
+    }
+
+    fn received(&self) -> Moment {
+        self.resource.received()
+    }
+}
+
+fn address(address: wit::IpAddress) -> IpAddr {
+    match address {
+        wit::IpAddress::V4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
+        wit::IpAddress::V6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]),
+    }
+}
+
+// === impl wit::Fields ===
+
+impl Fields for wit::Fields {
+    fn get(&self, name: &str) -> Vec<Vec<u8>> {
+        self.get(name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.has(name)
+    }
+
+    fn set(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        self.set(name, value)
+    }
+
+    fn append(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        self.append(name, value)
+    }
+
+    fn remove(&self, name: &str) -> bool {
+        self.remove(name)
+    }
+
+    fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        self.entries()
+    }
+}
