@@ -33,7 +33,7 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
         Ok(rule) => Some(rule),
         Err(failure) => failure.rule(),
     };
-    transaction.outcome.rule = rule.cloned();
+    transaction.entry.outcome.rule = rule.cloned();
     admission.map(|_| ())
 }
 

@@ -2,10 +2,10 @@
 
 use crate::cache::Cache;
 use crate::config::{Configuration, Mistake, Overrides, Settings};
-use crate::error;
 use crate::generation::{Generation, Plugins};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
+use crate::names::Names;
 use crate::plugin::Engine;
 use crate::serve;
 use crate::upstream::Upstreams;
@@ -30,6 +30,8 @@ pub struct App {
     pub log: AccessLog,
     /// Counters.
     pub metrics: Metrics,
+    /// Its name in the fields that it writes.
+    pub names: Names,
     generation: ArcSwap<Generation>,
     reloader: Mutex<Reloader>,
     stage: watch::Sender<Stage>,
@@ -82,6 +84,7 @@ impl App {
             cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),
             log,
             metrics,
+            names: Names::new(&settings),
             generation: ArcSwap::from_pointee(generation),
             reloader: Mutex::new(Reloader {
                 engine,
@@ -103,11 +106,6 @@ impl App {
     /// How long it has been running.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
-    }
-
-    /// The proxy's name in Proxy-Status and Cache-Status.
-    pub fn structured_name(&self) -> String {
-        error::structured_name(&self.settings.visible_hostname)
     }
 
     /// Counts a request and writes its line.
@@ -206,6 +204,9 @@ impl App {
             .enable_all()
             .build()
             .context("the runtime cannot start")?;
+        let addresses = listeners.iter().map(TcpListener::local_addr);
+        self.upstreams
+            .set_ourselves(addresses.collect::<Result<_, _>>()?);
         let app = Arc::new(self);
         let served = runtime.block_on(app.clone().serve(listeners));
         // Whatever still runs is over.

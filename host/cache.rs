@@ -214,7 +214,7 @@ impl Cache {
             || !is_storable_status(status)
             || length.is_some_and(|length| length > self.largest)
             || RequestControl::of(&request.fields).no_store
-            || !shared_cache_may_store(&request.fields, &control)
+            || !shared_cache_may_store(request, &control)
         {
             return None;
         }
@@ -284,7 +284,7 @@ impl Cache {
         stored: &Stored,
         response: &Response<'_>,
     ) -> Hit {
-        let fields = validate::freshened(&stored.fields, response.fields);
+        let mut fields = validate::freshened(&stored.fields, response.fields);
         let control = ResponseControl::of(&fields);
         let times = Times::of(
             &fields,
@@ -292,7 +292,7 @@ impl Cache {
             response.request_time,
             response.response_time,
         );
-        let refresh = generation.rule_for(request, stored.status.as_u16(), &fields);
+        let refresh = generation.rule_for(request, stored.status.as_u16(), &mut fields);
         let keep = refresh.is_some();
         let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
         let age = times.age(response.response_time);
@@ -356,7 +356,7 @@ pub struct Response<'a> {
     /// The origin's words for it.
     pub reason: Bytes,
     /// End-to-end fields, without Content-Length.
-    pub fields: &'a Fields,
+    pub fields: &'a mut Fields,
     /// Octets of its body, where they are known.
     pub length: Option<u64>,
     /// When the request for it was sent.
@@ -382,11 +382,10 @@ fn is_storable_status(status: StatusCode) -> bool {
 }
 
 /// §3.5: what was answered to somebody's credentials.
-fn shared_cache_may_store(request: &Fields, control: &ResponseControl) -> bool {
-    !request.has("authorization")
-        || control.public
-        || control.must_revalidate
-        || control.s_maxage.is_some()
+fn shared_cache_may_store(request: &Request, control: &ResponseControl) -> bool {
+    let credentials =
+        request.fields.has("authorization") || request.target.user_information.is_some();
+    !credentials || control.public || control.must_revalidate || control.s_maxage.is_some()
 }
 
 /// §4.2.4 and the request's own directives (§5.2.1).
@@ -446,7 +445,8 @@ impl Stored {
         if judged.generation == generation.id() {
             return Arc::clone(&judged);
         }
-        let said = generation.rule_for(request, self.status.as_u16(), &self.fields);
+        let mut fields = self.fields.clone();
+        let said = generation.rule_for(request, self.status.as_u16(), &mut fields);
         let judged = Arc::new(Judged {
             generation: generation.id(),
             refresh: said.unwrap_or_else(Refresh::stale_at_once),

@@ -4,10 +4,12 @@ mod page;
 
 pub use page::{reply, structured_name};
 
-use crate::http::{Malformed, ReadError, TargetError};
+use crate::http::{Malformed, ReadError, Target, TargetError};
 use crate::log::Code;
 use crate::plugin::{Failed, Rule};
+use crate::upstream::server;
 use http::StatusCode;
+use std::net::IpAddr;
 
 /// Why a request is not served.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,9 @@ pub enum Failure {
         /// The plugin's own words.
         message: Option<String>,
     },
+    /// PURGE is squid's, for its cache.
+    #[error("PURGE is not served here")]
+    Purge,
     /// A plugin wants to know who is asking.
     #[error("the plugin `{plugin}` wants to know who you are")]
     Unauthenticated {
@@ -87,6 +92,8 @@ pub enum Failure {
         reason: String,
         /// Whether it was time that ran out.
         timeout: bool,
+        /// The address that was tried last.
+        address: Option<IpAddr>,
     },
     /// No TLS with the server.
     #[error("no secure connection to the server {server}: {reason}")]
@@ -172,6 +179,7 @@ impl Failure {
             Failure::Scheme(_) => face(S::NOT_IMPLEMENTED, "ERR_UNSUP_REQ", "http_request_error", Code::None),
             Failure::NoSuchPage(_) => face(S::NOT_FOUND, "ERR_INVALID_URL", "http_request_error", Code::None),
             Failure::Denied { status, .. } => face(S::from_u16(*status).unwrap_or(S::FORBIDDEN), "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
+            Failure::Purge => face(S::FORBIDDEN, "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
             Failure::Unauthenticated { .. } => face(S::PROXY_AUTHENTICATION_REQUIRED, "ERR_CACHE_ACCESS_DENIED", "http_request_denied", Code::Denied),
             Failure::Plugin(_) => face(S::INTERNAL_SERVER_ERROR, "ERR_PLUGIN_FAILED", "proxy_internal_error", Code::None),
             Failure::Loop => face(S::BAD_GATEWAY, "ERR_LOOP_DETECTED", "proxy_loop_detected", Code::Denied),
@@ -213,6 +221,7 @@ impl Failure {
             Failure::Denied { .. } => {
                 "If you think that you should have access, ask for the rule to be changed."
             }
+            Failure::Purge => "Wait for the response to become stale.",
             Failure::Unauthenticated { .. } => "Give your name and password for the proxy.",
             Failure::Plugin(_) => "The proxy's operator has to mend the plugin.",
             Failure::Loop => "The proxy's operator has to look where this address leads.",
@@ -246,8 +255,8 @@ impl From<ReadError> for Failure {
 }
 
 /// Reading a server's response failed.
-pub fn reading_reply(server: &str, error: ReadError) -> Failure {
-    let server = server.to_owned();
+pub fn reading_reply(target: &Target, error: ReadError) -> Failure {
+    let server = server(target);
     match error {
         ReadError::Timeout => Failure::ReplyTimeout { server },
         ReadError::Closed => Failure::NoReply { server },

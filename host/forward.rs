@@ -95,7 +95,7 @@ async fn fetch(
             .upstreams
             .checkout(&request.target, approved, reuse)
             .await?;
-        transaction.outcome.server = Some(upstream.peer.ip());
+        transaction.entry.outcome.server = Some(upstream.peer.ip());
         let reused = upstream.reused;
         let exchange = Exchange {
             app,
@@ -112,7 +112,7 @@ async fn fetch(
                 return Ok(Served::Response);
             }
             Err(Failure::NoReply { .. } | Failure::ReplyBroken { .. })
-                if reused && transaction.outcome.status == 0 =>
+                if reused && transaction.entry.outcome.status == 0 =>
             {
                 reuse = Reuse::Never;
             }

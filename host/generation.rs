@@ -210,7 +210,7 @@ impl Generation {
         &self,
         request: &Arc<Request>,
         status: u16,
-        fields: &Fields,
+        fields: &mut Fields,
     ) -> Option<Refresh> {
         for plugin in self.serving(Hook::CacheRules) {
             let answer = plugin.rule_for(request, status, fields);

@@ -52,6 +52,7 @@ mod listen;
 mod log;
 mod manage;
 mod metrics;
+mod names;
 mod plugin;
 mod respond;
 mod serve;

@@ -55,7 +55,7 @@ pub async fn serve(
     let mut fields = Fields::default();
     fields.push("Content-Type", "text/plain; charset=utf-8");
     fields.push("Cache-Control", "no-store");
-    transaction.outcome.code = Code::Miss;
+    transaction.entry.outcome.code = Code::Miss;
     let reply = Reply {
         status: StatusCode::OK,
         fields,

@@ -17,7 +17,8 @@ use crate::config::{Location, Mistake, Section};
 use crate::http::Fields;
 use crate::transaction::Request;
 use bindings::{access, cache_rules, lifecycle};
-use instance::{Slots, Template};
+use instance::{Lent, Slots, Template};
+use limits::Keep;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
@@ -291,10 +292,9 @@ impl Plugin {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failed> {
+        let lent = self.lend(Hook::RequestHeaders, fields, limit);
         self.template
-            .call(&self.slots, |instance| {
-                instance.on_request(request, fields, limit)
-            })
+            .call(&self.slots, |instance| instance.on_request(request, lent))
             .map_err(|error| self.failed(Hook::RequestHeaders, &error))
     }
 
@@ -306,22 +306,40 @@ impl Plugin {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failed> {
+        let lent = self.lend(Hook::ResponseHeaders, fields, limit);
         self.template
             .call(&self.slots, |instance| {
-                instance.on_response(request, status, fields, limit)
+                instance.on_response(request, status, lent)
             })
             .map_err(|error| self.failed(Hook::ResponseHeaders, &error))
     }
 
-    /// How long is this response fresh?
+    fn lend<'a>(&self, hook: Hook, fields: &'a mut Fields, limit: usize) -> Lent<'a> {
+        let keep = match self.manifest.failure.of(hook) {
+            FailurePolicy::Closed => Keep::Never,
+            FailurePolicy::Open => Keep::OnFailure,
+        };
+        Lent {
+            fields,
+            limit,
+            keep,
+        }
+    }
+
+    /// How long is this response fresh? The fields are lent to be read, and come back as they were.
     pub fn rule_for(
         &self,
         request: &Arc<Request>,
         status: u16,
-        fields: &Fields,
+        fields: &mut Fields,
     ) -> Result<Freshness, Failed> {
+        let lent = Lent {
+            fields,
+            limit: usize::MAX,
+            keep: Keep::Always,
+        };
         let decision = self.template.call(&self.slots, |instance| {
-            instance.rule_for(request, status, fields)
+            instance.rule_for(request, status, lent)
         });
         let decision = decision.map_err(|error| self.failed(Hook::CacheRules, &error))?;
         Ok(match decision {

@@ -107,8 +107,8 @@ impl Responder {
             let generation = &transaction.generation;
             generation.on_response(&request, status.as_u16(), &mut fields, limit)?;
         }
-        transaction.outcome.status = status.as_u16();
-        transaction.outcome.content_type = fields.get("content-type").cloned();
+        transaction.entry.outcome.status = status.as_u16();
+        transaction.entry.outcome.content_type = fields.get("content-type").cloned();
 
         let bodiless = request.method == Method::HEAD || is_bodiless(status);
         let body = match length {
@@ -191,7 +191,7 @@ fn common_fields(app: &App, head: &mut Head) {
         head.fields.push("Date", date(SystemTime::now()));
     }
     if app.settings.via {
-        let via = via(app, &head.fields, head.version);
+        let via = app.names.via(&head.fields, head.version);
         head.fields.set("Via", via);
     }
 }
@@ -221,17 +221,6 @@ pub fn status_line(writer: &mut Writer, status: StatusCode, reason: &[u8]) {
     ] {
         writer.push(part);
     }
-}
-
-/// The Via that a message gets: what is there already, and the proxy (RFC 9110 §7.6.3).
-pub fn via(app: &App, fields: &Fields, version: Version) -> Vec<u8> {
-    let mut via = match fields.joined("via") {
-        Some(others) => [others.as_ref(), b", "].concat(),
-        None => Vec::new(),
-    };
-    let host = &app.settings.visible_hostname;
-    via.extend_from_slice(format!("{version} {host} (wproxy)").as_bytes());
-    via
 }
 
 /// An HTTP-date (RFC 9110 §5.6.7).

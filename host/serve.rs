@@ -10,9 +10,10 @@ use crate::forward::{self, Served};
 use crate::http::{Framing, Scheme};
 use crate::manage;
 use crate::respond::Hooks;
-use crate::transaction::Transaction;
+use crate::transaction::{Entry, Transaction};
 use crate::tunnel;
 use http::Method;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +27,7 @@ enum Next {
     /// The response broke off.
     Abort,
     /// It has become a tunnel.
-    Tunnel(Box<Transaction>, Box<tunnel::Server>),
+    Tunnel(Box<Entry>, Box<tunnel::Server>),
 }
 
 /// How long accepting rests when it fails: most likely the process has no more files.
@@ -64,12 +65,13 @@ async fn connection(app: Arc<App>, stream: TcpStream) {
 }
 
 async fn serve(app: &Arc<App>, mut client: Client) {
+    let mut draining = pin!(app.draining());
     let mut wait = app.settings.request_start_timeout;
     loop {
         let begun = tokio::select! {
             biased;
             begun = client.reader.begins(wait) => begun,
-            () = app.draining() => break,
+            () = draining.as_mut() => break,
         };
         if !matches!(begun, Ok(true)) {
             break;
@@ -78,8 +80,8 @@ async fn serve(app: &Arc<App>, mut client: Client) {
             Next::Request if client.next().await => {}
             Next::Request | Next::Close => break,
             Next::Abort => return client.abort(),
-            Next::Tunnel(mut transaction, server) => {
-                return tunnel::run(app, &mut transaction, client, *server).await;
+            Next::Tunnel(entry, server) => {
+                return tunnel::run(app, *entry, client, *server).await;
             }
         }
         wait = app.settings.client_idle_pconn_timeout;
@@ -105,12 +107,12 @@ async fn request(app: &Arc<App>, client: &mut Client) -> Next {
         Err(failure) => answer(app, &mut transaction, client, failure).await,
         served => served,
     };
-    transaction.outcome.sent = client.responder.writer.sent() - before;
+    transaction.entry.outcome.sent = client.responder.writer.sent() - before;
     match served {
         Ok(None) => Next::Request,
-        Ok(Some(server)) => Next::Tunnel(Box::new(transaction), Box::new(server)),
+        Ok(Some(server)) => Next::Tunnel(Box::new(transaction.entry), Box::new(server)),
         Err(failure) => {
-            transaction.outcome.aborted = matches!(failure, Failure::ClientGone);
+            transaction.entry.outcome.aborted = matches!(failure, Failure::ClientGone);
             Next::Abort
         }
     }
@@ -125,6 +127,10 @@ async fn dispatch(
 ) -> Result<Option<tunnel::Server>, Failure> {
     admit(app, transaction).await?;
     let request = transaction.request.clone();
+    if request.method.as_str() == "PURGE" {
+        // squid's own method: for the cache, never for the origin.
+        return Err(Failure::Purge);
+    }
     if request.method == Method::CONNECT {
         let server = tunnel::open(app, transaction).await?;
         tunnel::accept(app, transaction, client).await?;
@@ -151,9 +157,16 @@ async fn answer(
     failure: Failure,
 ) -> Result<Option<tunnel::Server>, Failure> {
     let face = failure.face();
-    transaction.outcome.error = Some(face.proxy_status);
-    if transaction.outcome.code != crate::log::Code::RefreshFail {
-        transaction.outcome.code = face.code;
+    transaction.entry.outcome.error = Some(face.proxy_status);
+    if transaction.entry.outcome.code != crate::log::Code::RefreshFail {
+        transaction.entry.outcome.code = face.code;
+    }
+    if let Failure::Connect {
+        address: Some(address),
+        ..
+    } = &failure
+    {
+        transaction.entry.outcome.server = Some(*address);
     }
     if matches!(failure, Failure::ClientGone) || !client.responder.take_back() {
         return Err(failure);

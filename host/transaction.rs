@@ -30,17 +30,26 @@ pub struct Request {
     uri: OnceLock<Arc<str>>,
 }
 
-/// A request on its way through the proxy, and what has become of it.
-///
-/// However it ends, even with its task, its line is written to the access log when it is dropped.
+/// A request on its way through the proxy: what was asked for, by which policy it is judged, and
+/// what has become of it.
 #[derive(Debug)]
 pub struct Transaction {
     /// What was asked for.
     pub request: Arc<Request>,
     /// The policy that decides about all of it.
     pub generation: Arc<Generation>,
+    /// Its entry in the access log.
+    pub entry: Entry,
+}
+
+/// An entry in the access log. However the transaction ends, even with its task, its line is
+/// written when this is dropped.
+#[derive(Debug)]
+pub struct Entry {
     /// What has become of it so far.
     pub outcome: Outcome,
+    request: Arc<Request>,
+    generation: u64,
     app: Arc<App>,
     started: Instant,
 }
@@ -127,17 +136,24 @@ impl Request {
 impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
-        Transaction {
-            request: Arc::new(request),
-            generation: app.generation(),
+        let request = Arc::new(request);
+        let generation = app.generation();
+        let entry = Entry {
             outcome: Outcome::default(),
+            request: request.clone(),
+            generation: generation.id(),
             app: app.clone(),
             started,
+        };
+        Transaction {
+            request,
+            generation,
+            entry,
         }
     }
 }
 
-impl Drop for Transaction {
+impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
         self.app.record(&Record {
@@ -148,7 +164,7 @@ impl Drop for Transaction {
             uri: request.uri(),
             version: Some(request.version),
             fields: Some(&request.fields),
-            generation: self.generation.id(),
+            generation: self.generation,
             outcome: &self.outcome,
         });
     }

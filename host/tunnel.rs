@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::error::Failure;
 use crate::http::{ReadHalf, WriteHalf};
 use crate::log::Code;
-use crate::transaction::Transaction;
+use crate::transaction::{Entry, Transaction};
 use crate::upstream::Upstream;
 use bytes::BytesMut;
 use std::io;
@@ -32,7 +32,7 @@ pub async fn open(app: &App, transaction: &mut Transaction) -> Result<Server, Fa
     let approved = request.addresses().map(|addresses| &**addresses);
     let stream = app.upstreams.connect(&request.target, approved).await?;
     let peer = stream.peer_addr().ok();
-    transaction.outcome.server = peer.map(|peer| peer.ip().to_canonical());
+    transaction.entry.outcome.server = peer.map(|peer| peer.ip().to_canonical());
     Ok(Server::from(stream))
 }
 
@@ -42,8 +42,8 @@ pub async fn accept(
     transaction: &mut Transaction,
     client: &mut Client,
 ) -> Result<(), Failure> {
-    transaction.outcome.code = Code::Tunnel;
-    transaction.outcome.status = 200;
+    transaction.entry.outcome.code = Code::Tunnel;
+    transaction.entry.outcome.status = 200;
     let writer = &mut client.responder.writer;
     writer.push(b"HTTP/1.1 200 Connection established\r\n\r\n");
     let flushed = writer.flush(app.settings.write_timeout).await;
@@ -52,7 +52,9 @@ pub async fn accept(
 
 /// Moves octets until both sides have ended, one is gone, or neither has sent anything for the
 /// read time-out. A side that ends only its sending is sent on to.
-pub async fn run(app: &App, transaction: &mut Transaction, client: Client, server: Server) {
+///
+/// No policy is held on to: a tunnel may outlive many generations.
+pub async fn run(app: &App, mut entry: Entry, client: Client, server: Server) {
     let limit = app.settings.read_timeout;
     let (mut from_client, early) = client.reader.into_parts();
     let mut to_client = client.responder.writer.into_io();
@@ -75,8 +77,8 @@ pub async fn run(app: &App, transaction: &mut Transaction, client: Client, serve
         both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
         () = clock.idle(limit) => Ok(()),
     };
-    transaction.outcome.received = received.into_inner();
-    transaction.outcome.sent += sent.into_inner();
+    entry.outcome.received = received.into_inner();
+    entry.outcome.sent += sent.into_inner();
 }
 
 async fn one_way(

@@ -14,7 +14,7 @@ use crate::http::{Authority, Host, ReadHalf, Reader, Scheme, Target, WriteHalf, 
 use pool::Pool;
 use resolve::Resolver;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tls::Tls;
 use tokio::net::TcpStream;
 
@@ -25,6 +25,8 @@ pub struct Upstreams {
     pool: Pool,
     tls: Tls,
     settings: Arc<Settings>,
+    /// Where the proxy itself listens, once it does.
+    ourselves: OnceLock<Vec<SocketAddr>>,
 }
 
 /// A server, as far as its connections are interchangeable.
@@ -69,7 +71,13 @@ impl Upstreams {
             pool: Pool::default(),
             tls: Tls::new(settings)?,
             settings: settings.clone(),
+            ourselves: OnceLock::new(),
         })
+    }
+
+    /// Connections to these addresses would go in a circle.
+    pub fn set_ourselves(&self, listeners: Vec<SocketAddr>) {
+        let _ = self.ourselves.set(listeners);
     }
 
     /// The host's addresses; itself, where it is one.
@@ -140,13 +148,19 @@ impl Upstreams {
                 &resolved
             }
         };
-        let attempts = connect::any(addresses, target.port, &self.settings);
+        let ourselves = self.ourselves.get().map(Vec::as_slice).unwrap_or_default();
+        let attempts = connect::any(addresses, target.port, &self.settings, ourselves);
         let stream = attempts.await.map_err(|error| match error {
             ConnectError::Loop => Failure::Loop,
-            ConnectError::Failed { reason, timeout } => Failure::Connect {
+            ConnectError::Failed {
+                reason,
+                timeout,
+                address,
+            } => Failure::Connect {
                 server: server(target),
                 reason,
                 timeout,
+                address,
             },
         })?;
         Ok(stream)
@@ -183,5 +197,6 @@ fn closed_at_once(target: &Target) -> Failure {
         server: server(target),
         reason: "it closed the connection at once".into(),
         timeout: false,
+        address: None,
     }
 }

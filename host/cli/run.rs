@@ -31,9 +31,9 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
         env!("CARGO_PKG_VERSION"),
         names.join(", ")
     );
-    // The access log and the listeners are the first things touched, and all is known to be good.
-    let listeners = listen::bind(&settings.http_port)?;
+    // All is known to be good: now the access log and the listeners are touched.
     let app = App::new(configuration, overrides, engine, plugins, generation)?;
+    let listeners = listen::bind(&settings.http_port)?;
     for listener in &listeners {
         tracing::info!("listening at {}", listener.local_addr()?);
     }

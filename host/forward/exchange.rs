@@ -6,13 +6,13 @@ use crate::cache::{Forward, Hit, Recorder, Response, Stored};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
 use crate::http::{
-    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Version, Writer,
-    response_framing,
+    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Target, Version,
+    Writer, response_framing,
 };
 use crate::log::Code;
 use crate::respond::{Head, Hooks, Responder, status_line};
 use crate::transaction::{Request, Transaction};
-use crate::upstream::{Upstream, server};
+use crate::upstream::Upstream;
 use http::StatusCode;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -63,7 +63,7 @@ impl Exchange<'_> {
         mut upstream: Upstream,
     ) -> Result<Outcome, Failure> {
         let request = transaction.request.clone();
-        let server = server(&request.target);
+        let target = &request.target;
         let switch_to = upgrade(self.app, &request);
         self.queue_head(&request, switch_to.as_deref(), &mut upstream.writer);
         client.reader.expect_body(self.body);
@@ -76,24 +76,17 @@ impl Exchange<'_> {
             } = client;
             let from_origin = &mut upstream.reader;
             let mut upload = pin!(self.upload(reader, &mut upstream.writer, &sent));
-            let head = self.read_head(from_origin, responder, &request, &server);
+            let head = self.read_head(from_origin, responder, &request);
             let head = alongside(upload.as_mut(), head).await?;
             match head.status {
                 StatusCode::SWITCHING_PROTOCOLS if switch_to.is_some() => Ended::Switching(head),
                 StatusCode::SWITCHING_PROTOCOLS => {
                     let error = Malformed::Framing("it switches protocols unasked");
-                    return Err(Failure::BadReply { server, error });
+                    return Err(reading_reply(target, error.into()));
                 }
                 StatusCode::NOT_MODIFIED if self.stored.is_some() => Ended::NotModified(head),
                 _ => {
-                    let relay = self.relay(
-                        transaction,
-                        from_origin,
-                        responder,
-                        head,
-                        request_time,
-                        &server,
-                    );
+                    let relay = self.relay(transaction, from_origin, responder, head, request_time);
                     let reusable = alongside(upload, relay).await?;
                     Ended::Relayed { reusable }
                 }
@@ -195,10 +188,9 @@ impl Exchange<'_> {
         from_origin: &mut Reader,
         responder: &mut Responder,
         request: &Request,
-        server: &str,
     ) -> Result<ResponseHead, Failure> {
         let settings = &self.app.settings;
-        let failed = |error| reading_reply(server, error);
+        let failed = |error| reading_reply(&request.target, error);
         for _ in 0..MAX_INTERIM {
             let section =
                 from_origin.section(settings.reply_header_max_size, settings.read_timeout);
@@ -211,7 +203,7 @@ impl Exchange<'_> {
             if request.version == Version::Http11 {
                 let writer = &mut responder.writer;
                 status_line(writer, head.status, &head.reason);
-                writer.push_fields(&end_to_end(&head.fields, false));
+                writer.push_fields(&end_to_end(head.fields.clone(), false));
                 writer.begin_body(BodyLength::None);
                 let flushed = writer.flush(settings.write_timeout).await;
                 flushed.map_err(|_| Failure::ClientGone)?;
@@ -230,12 +222,11 @@ impl Exchange<'_> {
         responder: &mut Responder,
         head: ResponseHead,
         request_time: SystemTime,
-        server: &str,
     ) -> Result<bool, Failure> {
         let app = self.app;
         let request = transaction.request.clone();
         let framing = response_framing(&request.method, &head)
-            .map_err(|error| reading_reply(server, error.into()))?;
+            .map_err(|error| reading_reply(&request.target, error.into()))?;
         from_origin.expect_body(framing);
         let persistent = is_persistent(&head);
         let length = match framing {
@@ -244,7 +235,7 @@ impl Exchange<'_> {
             Framing::None => content_length(&head.fields),
             Framing::Chunked | Framing::UntilClose => None,
         };
-        let mut fields = end_to_end(&head.fields, framing == Framing::Chunked);
+        let mut fields = end_to_end(head.fields, framing == Framing::Chunked);
         app.cache.invalidate(&request, head.status, &fields);
         let mut recorder = app.cache.record(
             &request,
@@ -252,13 +243,13 @@ impl Exchange<'_> {
             Response {
                 status: head.status,
                 reason: head.reason.clone(),
-                fields: &fields,
+                fields: &mut fields,
                 length,
                 request_time,
                 response_time: SystemTime::now(),
             },
         );
-        transaction.outcome.code = self.code(head.status);
+        transaction.entry.outcome.code = self.code(head.status);
         self.mark(&mut fields, head.status, recorder.is_some());
         responder.begin(
             app,
@@ -272,8 +263,13 @@ impl Exchange<'_> {
             },
             Hooks::Asked,
         )?;
-        self.relay_body(from_origin, &mut responder.writer, &mut recorder, server)
-            .await?;
+        self.relay_body(
+            from_origin,
+            &mut responder.writer,
+            &mut recorder,
+            &request.target,
+        )
+        .await?;
         if let Some(recorder) = recorder {
             app.cache.store(recorder);
         }
@@ -285,7 +281,7 @@ impl Exchange<'_> {
         from_origin: &mut Reader,
         to_client: &mut Writer,
         recorder: &mut Option<Recorder>,
-        server: &str,
+        target: &Target,
     ) -> Result<(), Failure> {
         let settings = &self.app.settings;
         let limit = settings.write_timeout;
@@ -297,7 +293,7 @@ impl Exchange<'_> {
                     .map_err(|_| Failure::ClientGone)?;
             }
             let data = from_origin.chunk(settings.read_timeout).await;
-            let Some(data) = data.map_err(|error| reading_reply(server, error))? else {
+            let Some(data) = data.map_err(|error| reading_reply(target, error))? else {
                 break;
             };
             if recorder
@@ -328,18 +324,17 @@ impl Exchange<'_> {
 
     /// X-Cache and Cache-Status (RFC 9211).
     fn mark(&self, fields: &mut Fields, status: StatusCode, stored: bool) {
-        let app = self.app;
-        let host = &app.settings.visible_hostname;
-        fields.push("X-Cache", format!("MISS from {host}"));
-        let name = app.structured_name();
-        let mut cache_status = format!("{name}; fwd={}", self.why.as_str());
+        let names = &self.app.names;
+        fields.push("X-Cache", names.miss.clone());
+        let mut member = [&names.cache, "; fwd=", self.why.as_str()].concat();
         if self.stored.is_some() {
-            cache_status.push_str(&format!("; fwd-status={}", status.as_u16()));
+            member.push_str("; fwd-status=");
+            member.push_str(status.as_str());
         }
         if stored {
-            cache_status.push_str("; stored");
+            member.push_str("; stored");
         }
-        add_cache_status(fields, &cache_status);
+        add_cache_status(fields, member);
     }
 
     fn still_fresh(
@@ -354,7 +349,7 @@ impl Exchange<'_> {
         let response = Response {
             status: head.status,
             reason: head.reason.clone(),
-            fields: &end_to_end(&head.fields, false),
+            fields: &mut end_to_end(head.fields.clone(), false),
             length: None,
             request_time,
             response_time: SystemTime::now(),
@@ -378,7 +373,7 @@ impl Exchange<'_> {
         responder: &mut Responder,
         head: ResponseHead,
     ) -> Result<(), Failure> {
-        let mut fields = end_to_end(&head.fields, false);
+        let mut fields = end_to_end(head.fields.clone(), false);
         if let Some(protocol) = head.fields.joined("upgrade") {
             fields.push("Upgrade", protocol);
         }
@@ -387,8 +382,8 @@ impl Exchange<'_> {
         transaction
             .generation
             .on_response(&request, 101, &mut fields, limit)?;
-        transaction.outcome.status = 101;
-        transaction.outcome.code = Code::Tunnel;
+        transaction.entry.outcome.status = 101;
+        transaction.entry.outcome.code = Code::Tunnel;
         let writer = &mut responder.writer;
         status_line(writer, head.status, &head.reason);
         writer.push_fields(&fields);
@@ -425,10 +420,12 @@ fn content_length(fields: &Fields) -> Option<u64> {
 }
 
 /// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
-pub(super) fn add_cache_status(fields: &mut Fields, member: &str) {
-    let value = match fields.joined("cache-status") {
-        Some(others) => [others.as_ref(), b", ", member.as_bytes()].concat(),
-        None => member.into(),
-    };
-    fields.set("Cache-Status", value);
+pub(super) fn add_cache_status(fields: &mut Fields, member: String) {
+    match fields.joined("cache-status") {
+        Some(others) => fields.set(
+            "Cache-Status",
+            [others.as_ref(), b", ", member.as_bytes()].concat(),
+        ),
+        None => fields.push("Cache-Status", member),
+    }
 }

@@ -2,8 +2,7 @@
 
 use crate::app::App;
 use crate::config::ForwardedFor;
-use crate::http::{Fields, Version};
-use crate::respond::via;
+use crate::http::{Field, Fields, Version};
 use crate::transaction::Request;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -24,11 +23,14 @@ const HOP_BY_HOP: [&str; 8] = [
 /// The fields of a request as they go to the origin, before the request-headers hook: hop-by-hop
 /// ones off, Host from the target, Via and X-Forwarded-For on.
 pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
-    let mut fields = Fields::with_capacity(request.fields.len() + 3);
+    let received = &request.fields;
+    let connection = Connection::of(received, received.has("transfer-encoding"));
+    let mut fields = Fields::with_capacity(received.len() + 3);
     // RFC 9112 §3.2.2: whatever the client's own Host says.
-    fields.push("Host", request.target.authority().to_string());
-    let chunked = request.fields.has("transfer-encoding");
-    for line in end_to_end(&request.fields, chunked).iter() {
+    let mut host = String::new();
+    request.target.authority().push_to(&mut host);
+    fields.push("Host", host);
+    for line in received.iter().filter(|line| !connection.owns(line)) {
         if !line.is("host") && !line.is("proxy-authorization") && !line.is("proxy-authenticate") {
             fields.push(line.name.clone(), line.value.clone());
         }
@@ -43,7 +45,7 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
         fields.push("Authorization", format!("Basic {credentials}"));
     }
     if app.settings.via {
-        let via = via(app, &fields, request.version);
+        let via = app.names.via(&fields, request.version);
         fields.set("Via", via);
     }
     forwarded_for(app.settings.forwarded_for, request, &mut fields);
@@ -51,23 +53,42 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
 }
 
 /// A message's fields without those of its connection. Trailer is of use to chunked messages only.
-pub(super) fn end_to_end(received: &Fields, chunked: bool) -> Fields {
-    let mut fields = received.clone();
-    let mut named: Vec<Vec<u8>> = received
-        .elements("connection")
-        .chain(received.elements("proxy-connection"))
-        .map(<[u8]>::to_ascii_lowercase)
-        .collect();
-    named.sort_unstable();
-    fields.retain(|line| {
-        !HOP_BY_HOP.iter().any(|name| line.is(name))
-            && (chunked || !line.is("trailer"))
-            && (named.is_empty()
-                || named
-                    .binary_search(&line.name.to_ascii_lowercase())
-                    .is_err())
-    });
+pub(super) fn end_to_end(mut fields: Fields, chunked: bool) -> Fields {
+    let connection = Connection::of(&fields, chunked);
+    fields.retain(|line| !connection.owns(line));
     fields
+}
+
+/// What Connection says of a message's fields (RFC 9110 §7.6.1).
+struct Connection {
+    /// Lower case, sorted.
+    named: Vec<Vec<u8>>,
+    chunked: bool,
+}
+
+// === impl Connection ===
+
+impl Connection {
+    fn of(fields: &Fields, chunked: bool) -> Connection {
+        let mut named: Vec<Vec<u8>> = fields
+            .elements("connection")
+            .chain(fields.elements("proxy-connection"))
+            .map(<[u8]>::to_ascii_lowercase)
+            .collect();
+        named.sort_unstable();
+        Connection { named, chunked }
+    }
+
+    fn owns(&self, line: &Field) -> bool {
+        let named = || {
+            self.named
+                .binary_search(&line.name.to_ascii_lowercase())
+                .is_ok()
+        };
+        HOP_BY_HOP.iter().any(|name| line.is(name))
+            || (line.is("trailer") && !self.chunked)
+            || (!self.named.is_empty() && named())
+    }
 }
 
 /// Trailers may not say anything about framing, routing or control (RFC 9110 §6.5.1).
@@ -201,9 +222,9 @@ mod tests {
             ("Content-Length", "5"),
             ("Content-Type", "a/b"),
         ]);
-        let left = end_to_end(&received, false);
+        let left = end_to_end(received.clone(), false);
         assert_eq!(left, fields(&[("X-End", "3"), ("Content-Type", "a/b")]));
-        assert!(end_to_end(&received, true).has("trailer"));
+        assert!(end_to_end(received, true).has("trailer"));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) async fn serve(
 ) -> Result<(), Failure> {
     let Hit { stored, age, ttl } = hit;
     // After the origin has been asked, the log says so.
-    let validated = transaction.outcome.server.is_some();
+    let validated = transaction.entry.outcome.server.is_some();
     let code = |code| {
         if validated {
             Code::RefreshUnmodified
@@ -34,7 +34,8 @@ pub(super) async fn serve(
     let (status, body) = match stored.answer(&transaction.request.fields) {
         Answer::Whole => (stored.status, stored.body.clone()),
         Answer::NotModified { by_etag } => {
-            transaction.outcome.code = code(if by_etag { Code::InmHit } else { Code::ImsHit });
+            transaction.entry.outcome.code =
+                code(if by_etag { Code::InmHit } else { Code::ImsHit });
             return not_modified(app, transaction, client, &stored, fields).await;
         }
         Answer::Part(part) => {
@@ -54,7 +55,7 @@ pub(super) async fn serve(
             (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
         }
     };
-    transaction.outcome.code = code(Code::MemHit);
+    transaction.entry.outcome.code = code(Code::MemHit);
     let reply = Reply {
         status,
         fields,
@@ -93,12 +94,11 @@ async fn not_modified(
 }
 
 fn marks(app: &App, fields: &mut Fields, ttl: i64, validated: bool) {
-    let host = &app.settings.visible_hostname;
-    let name = app.structured_name();
-    fields.push("X-Cache", format!("HIT from {host}"));
+    fields.push("X-Cache", app.names.hit.clone());
+    let name = &app.names.cache;
     let status = match validated {
         true => format!("{name}; hit; fwd=stale; fwd-status=304; ttl={ttl}"),
         false => format!("{name}; hit; ttl={ttl}"),
     };
-    super::exchange::add_cache_status(fields, &status);
+    super::exchange::add_cache_status(fields, status);
 }

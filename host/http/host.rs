@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Where a request goes: normalised.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     /// Lower case, without final dot: letters, digits, `-`, `_` and `.`; never one that some
     /// resolver would take for an address.
-    Name(Box<str>),
+    Name(Arc<str>),
     /// An IPv4-mapped IPv6 address is IPv4 here.
     Address(IpAddr),
 }
@@ -96,6 +97,18 @@ impl Authority {
         };
         let host = Host::parse(host)?;
         Ok(Authority { host, port })
+    }
+
+    /// Appends it as it stands in a URI.
+    pub fn push_to(&self, out: &mut String) {
+        use fmt::Write as _;
+        // Names are most, and need no formatting; writing to a String cannot fail.
+        match (&self.host, self.port) {
+            (Host::Name(name), None) => out.push_str(name),
+            _ => {
+                let _ = write!(out, "{self}");
+            }
+        }
     }
 }
 

@@ -126,14 +126,12 @@ impl Target {
     /// The target in one piece, for rules, logs and cache keys: `http://host/path`,
     /// `host:port` for CONNECT. Octets outside ASCII are percent-encoded.
     pub fn uri(&self) -> String {
-        use fmt::Write as _;
         let mut uri = String::with_capacity(self.path.len() + 40);
-        let authority = self.authority();
-        let written = match self.scheme {
-            Scheme::None => write!(uri, "{authority}"),
-            _ => write!(uri, "{}://{authority}", self.scheme),
-        };
-        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+        if self.scheme != Scheme::None {
+            uri.push_str(self.scheme.as_str());
+            uri.push_str("://");
+        }
+        self.authority().push_to(&mut uri);
         push_ascii(&mut uri, &self.path);
         uri
     }
@@ -148,6 +146,12 @@ impl Target {
 
 fn push_ascii(out: &mut String, text: &[u8]) {
     use fmt::Write as _;
+    if let Some(text) = std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.is_ascii())
+    {
+        return out.push_str(text);
+    }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             if character.is_ascii() {

@@ -3,6 +3,7 @@
 use super::Record;
 use crate::config::LogFormat;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
 /// Appends the record's line. Whatever clients sent, it is one line of printable ASCII.
@@ -30,22 +31,26 @@ fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
     let outcome = record.outcome;
     let _ = write!(
         out,
-        "{:9}.{:03} {:6} {} {}/{:03} {} ",
+        "{:9}.{:03} {:6} ",
         since.as_secs(),
         since.subsec_millis(),
         record.elapsed.as_millis(),
-        record.client,
-        code(record),
-        outcome.status,
-        outcome.sent,
     );
+    address(out, record.client);
+    out.push(b' ');
+    code(out, record);
+    let _ = write!(out, "/{:03} {} ", outcome.status, outcome.sent);
     word(out, record.method.as_bytes());
     out.push(b' ');
     word(out, uri.as_bytes());
-    let _ = match outcome.server {
-        Some(server) => write!(out, " - HIER_DIRECT/{server} "),
-        None => write!(out, " - HIER_NONE/- "),
-    };
+    match outcome.server {
+        Some(server) => {
+            out.extend_from_slice(b" - HIER_DIRECT/");
+            address(out, server);
+            out.push(b' ');
+        }
+        None => out.extend_from_slice(b" - HIER_NONE/- "),
+    }
     let media_type = outcome.content_type.as_deref().unwrap_or_default();
     let media_type = media_type
         .split(|&octet| octet == b';')
@@ -54,11 +59,28 @@ fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
     word(out, media_type.trim_ascii());
 }
 
-fn code(record: &Record<'_>) -> String {
-    let code = record.outcome.code.as_str();
-    match record.outcome.aborted {
-        true => format!("{code}_ABORTED"),
-        false => code.to_owned(),
+fn code(out: &mut Vec<u8>, record: &Record<'_>) {
+    out.extend_from_slice(record.outcome.code.as_str().as_bytes());
+    if record.outcome.aborted {
+        out.extend_from_slice(b"_ABORTED");
+    }
+}
+
+/// std formats an IPv4 address through three layers; every line has two of them.
+fn address(out: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        let _ = write!(out, "{address}");
+        return;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            out.push(b'.');
+        }
+        for (unit, digit) in [(100, octet / 100), (10, octet / 10 % 10), (1, octet % 10)] {
+            if octet >= unit || unit == 1 {
+                out.push(b'0' + digit);
+            }
+        }
     }
 }
 
@@ -87,12 +109,14 @@ fn combined(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         }
         out.push(b'"');
     }
+    out.push(b' ');
+    code(out, record);
     let hierarchy = if outcome.server.is_some() {
         "HIER_DIRECT"
     } else {
         "HIER_NONE"
     };
-    let _ = write!(out, " {}:{hierarchy}", code(record));
+    let _ = write!(out, ":{hierarchy}");
 }
 
 fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
@@ -105,6 +129,8 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
             .map(|value| text(value))
     };
     let rule = outcome.rule.as_ref();
+    let mut words = Vec::new();
+    code(&mut words, record);
     let time = record
         .received
         .duration_since(UNIX_EPOCH)
@@ -116,7 +142,7 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         "method": record.method,
         "uri": uri,
         "version": record.version.map(|version| version.to_string()),
-        "code": code(record),
+        "code": text(&words),
         "status": outcome.status,
         "bytes_sent": outcome.sent,
         "bytes_received": outcome.received,
@@ -276,6 +302,22 @@ mod tests {
         assert_eq!(line["rule"], "http_access allow localnet");
         assert_eq!(line["code"], "TCP_MISS");
         assert_eq!(line["time"], 1_795_390_775.101);
+    }
+
+    #[test]
+    fn addresses_are_written_as_std_does() {
+        for ip in [
+            "0.0.0.0",
+            "10.0.2.10",
+            "255.100.9.99",
+            "198.51.100.200",
+            "::1",
+        ] {
+            let ip: IpAddr = ip.parse().unwrap();
+            let mut out = Vec::new();
+            address(&mut out, ip);
+            assert_eq!(String::from_utf8(out), Ok(ip.to_string()));
+        }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use super::bindings::{access, cache_rules, lifecycle, request_headers, response_headers};
 use super::engine::Engine;
-use super::limits::{Draft, Limits};
+use super::limits::{Draft, Keep, Limits};
 use super::manifest::Grants;
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::wasi::Wasi;
@@ -180,11 +180,10 @@ impl Instance {
     pub(super) fn on_request(
         &mut self,
         request: &Arc<Request>,
-        fields: &mut Fields,
-        limit: usize,
+        lent: Lent<'_>,
     ) -> wasmtime::Result<()> {
         let hook = self.request_headers.as_ref().ok_or_else(not_served)?;
-        lend(&mut self.store, request, fields, limit, |store| {
+        lent.to(&mut self.store, request, |store| {
             hook.call_on_request(store, request_handle(), fields_handle())
         })
     }
@@ -193,25 +192,22 @@ impl Instance {
         &mut self,
         request: &Arc<Request>,
         status: u16,
-        fields: &mut Fields,
-        limit: usize,
+        lent: Lent<'_>,
     ) -> wasmtime::Result<()> {
         let hook = self.response_headers.as_ref().ok_or_else(not_served)?;
-        lend(&mut self.store, request, fields, limit, |store| {
+        lent.to(&mut self.store, request, |store| {
             hook.call_on_response(store, request_handle(), status, fields_handle())
         })
     }
 
-    /// The fields are to read: what the hook changes in them is lost.
     pub(super) fn rule_for(
         &mut self,
         request: &Arc<Request>,
         status: u16,
-        fields: &Fields,
+        lent: Lent<'_>,
     ) -> wasmtime::Result<cache_rules::Decision> {
         let hook = self.cache_rules.as_ref().ok_or_else(not_served)?;
-        let mut copy = fields.clone();
-        lend(&mut self.store, request, &mut copy, usize::MAX, |store| {
+        lent.to(&mut self.store, request, |store| {
             hook.call_rule_for(store, request_handle(), status, fields_handle())
         })
     }
@@ -229,24 +225,36 @@ fn fields_handle() -> Resource<FieldsHandle> {
     Resource::new_borrow(0)
 }
 
-/// Puts request and fields where the call's handles find them, and takes them back after it.
-fn lend<R>(
-    store: &mut Store<State>,
-    request: &Arc<Request>,
-    fields: &mut Fields,
-    limit: usize,
-    call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
-) -> wasmtime::Result<R> {
-    let state = store.data_mut();
-    state.request = Some(request.clone());
-    state.fields = Some(Draft::new(std::mem::take(fields), limit));
-    let result = call(store);
-    let state = store.data_mut();
-    state.request = None;
-    if let Some(draft) = state.fields.take() {
-        *fields = draft.finish(result.is_ok());
+/// Fields that are lent to one call.
+pub(super) struct Lent<'a> {
+    pub(super) fields: &'a mut Fields,
+    /// Octets that they may grow to.
+    pub(super) limit: usize,
+    pub(super) keep: Keep,
+}
+
+// === impl Lent ===
+
+impl Lent<'_> {
+    /// Puts request and fields where the call's handles find them, and takes them back after it.
+    fn to<R>(
+        self,
+        store: &mut Store<State>,
+        request: &Arc<Request>,
+        call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let fields = std::mem::take(self.fields);
+        let state = store.data_mut();
+        state.request = Some(request.clone());
+        state.fields = Some(Draft::new(fields, self.limit, self.keep));
+        let result = call(store);
+        let state = store.data_mut();
+        state.request = None;
+        if let Some(draft) = state.fields.take() {
+            *self.fields = draft.finish(result.is_ok());
+        }
+        result
     }
-    result
 }
 
 // === impl Slots ===

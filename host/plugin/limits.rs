@@ -29,10 +29,22 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Draft {
     fields: Fields,
+    keep: Keep,
     /// As they were, once there is a change.
     before: Option<Fields>,
     /// Octets on the wire.
     limit: usize,
+}
+
+/// When the fields are wanted as they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// Always: they are lent to be read.
+    Always,
+    /// When the call fails, because the request goes on.
+    OnFailure,
+    /// Never: a failure ends the request, and its fields with it.
+    Never,
 }
 
 /// Framing, routing and hop-by-hop fields (RFC 9110 §7.6.1): to read only.
@@ -51,9 +63,10 @@ const HOST_OWNED: [&str; 9] = [
 // === impl Draft ===
 
 impl Draft {
-    pub(super) fn new(fields: Fields, limit: usize) -> Self {
+    pub(super) fn new(fields: Fields, limit: usize, keep: Keep) -> Self {
         Draft {
             fields,
+            keep,
             before: None,
             limit,
         }
@@ -90,7 +103,7 @@ impl Draft {
     /// The fields as the call left them; as they were, where it failed.
     pub(super) fn finish(self, well: bool) -> Fields {
         match self.before {
-            Some(before) if !well => before,
+            Some(before) if !well || self.keep == Keep::Always => before,
             _ => self.fields,
         }
     }
@@ -114,7 +127,7 @@ impl Draft {
     }
 
     fn writable(&mut self) -> &mut Fields {
-        if self.before.is_none() {
+        if self.before.is_none() && self.keep != Keep::Never {
             self.before = Some(self.fields.clone());
         }
         &mut self.fields
@@ -135,7 +148,7 @@ mod tests {
         let mut fields = Fields::default();
         fields.push("Host", "a");
         fields.push("Via", "1.1 b");
-        Draft::new(fields, 100)
+        Draft::new(fields, 100, Keep::OnFailure)
     }
 
     #[test]

@@ -69,11 +69,15 @@ fn understand(
     }
 }
 
-/// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes.
+/// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes. Old
+/// clients leave it out of CONNECT, and squid's of what they ask its manager.
 fn host_field(head: &RequestHead) -> Result<(), Malformed> {
+    let optional = head.version == Version::Http10
+        || head.method == Method::CONNECT
+        || head.target.starts_with(b"cache_object:");
     let mut lines = head.fields.all("host");
     match (lines.next(), lines.next()) {
-        (None, _) if head.version == Version::Http10 => Ok(()),
+        (None, _) if optional => Ok(()),
         (Some(host), None) if host.is_empty() || Authority::parse(host).is_ok() => Ok(()),
         _ => Err(Malformed::Host),
     }

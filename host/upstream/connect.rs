@@ -25,6 +25,8 @@ pub enum ConnectError {
         reason: String,
         /// Whether it was time that ran out.
         timeout: bool,
+        /// The address that was tried last.
+        address: Option<IpAddr>,
     },
 }
 
@@ -33,11 +35,12 @@ pub(super) async fn any(
     addresses: &[IpAddr],
     port: u16,
     settings: &Settings,
+    ourselves: &[SocketAddr],
 ) -> Result<TcpStream, ConnectError> {
-    let attempts = attempts(addresses, port, settings);
+    let attempts = attempts(addresses, port, settings, ourselves);
     match timeout(settings.forward_timeout, attempts).await {
         Ok(result) => result,
-        Err(_) => Err(timed_out(settings.forward_timeout)),
+        Err(_) => Err(timed_out(settings.forward_timeout, None)),
     }
 }
 
@@ -45,21 +48,22 @@ async fn attempts(
     addresses: &[IpAddr],
     port: u16,
     settings: &Settings,
+    ourselves: &[SocketAddr],
 ) -> Result<TcpStream, ConnectError> {
-    let mut waiting = interleaved(addresses)
-        .into_iter()
-        .map(|ip| SocketAddr::new(ip, port));
+    let one = |ip| one(SocketAddr::new(ip, port), settings, ourselves);
+    let mut waiting = interleaved(addresses).into_iter();
     let mut running = FuturesUnordered::new();
-    running.extend(waiting.next().map(|first| one(first, settings)));
+    running.extend(waiting.next().map(one));
     let mut last = ConnectError::Failed {
         reason: "it has no address".into(),
         timeout: false,
+        address: None,
     };
     loop {
         let answer = tokio::select! {
             answer = running.next() => answer,
             () = sleep(ATTEMPT_DELAY), if waiting.len() > 0 => {
-                running.extend(waiting.next().map(|next| one(next, settings)));
+                running.extend(waiting.next().map(one));
                 continue;
             }
         };
@@ -69,25 +73,30 @@ async fn attempts(
             Some(Err(error)) => {
                 last = error;
                 // RFC 8305 §5: the next at once.
-                running.extend(waiting.next().map(|next| one(next, settings)));
+                running.extend(waiting.next().map(one));
             }
             None => return Err(last),
         }
     }
 }
 
-async fn one(address: SocketAddr, settings: &Settings) -> Result<TcpStream, ConnectError> {
+async fn one(
+    address: SocketAddr,
+    settings: &Settings,
+    ourselves: &[SocketAddr],
+) -> Result<TcpStream, ConnectError> {
     let stream = match timeout(settings.connect_timeout, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             return Err(ConnectError::Failed {
                 timeout: error.kind() == io::ErrorKind::TimedOut,
+                address: Some(address.ip()),
                 reason: format!("{}: {}", address.ip(), words(&error)),
             });
         }
-        Err(_) => return Err(timed_out(settings.connect_timeout)),
+        Err(_) => return Err(timed_out(settings.connect_timeout, Some(address.ip()))),
     };
-    if is_ourselves(&stream, settings) {
+    if is_ourselves(&stream, ourselves) {
         return Err(ConnectError::Loop);
     }
     let _ = stream.set_nodelay(true);
@@ -96,13 +105,13 @@ async fn one(address: SocketAddr, settings: &Settings) -> Result<TcpStream, Conn
 
 /// Whether the connection has come out at one of the proxy's own listeners: a connection from a
 /// machine to itself has the same address on both ends, unless it is a loopback one.
-fn is_ourselves(stream: &TcpStream, settings: &Settings) -> bool {
+fn is_ourselves(stream: &TcpStream, ourselves: &[SocketAddr]) -> bool {
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
         return false;
     };
     let (here, there) = (local.ip().to_canonical(), peer.ip().to_canonical());
     (here == there || there.is_loopback())
-        && settings.http_port.iter().any(|listener| {
+        && ourselves.iter().any(|listener| {
             let ip = listener.ip().to_canonical();
             listener.port() == peer.port() && (ip.is_unspecified() || ip == there)
         })
@@ -126,10 +135,11 @@ fn interleaved(addresses: &[IpAddr]) -> Vec<IpAddr> {
     turns
 }
 
-fn timed_out(limit: Duration) -> ConnectError {
+fn timed_out(limit: Duration, address: Option<IpAddr>) -> ConnectError {
     ConnectError::Failed {
         reason: format!("no answer within {limit:?}"),
         timeout: true,
+        address,
     }
 }
 
