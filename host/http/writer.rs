@@ -182,8 +182,10 @@ impl Writer {
 
     /// Breaks the connection off: the other side sees an error, not an end.
     pub fn abort(self) {
-        if let WriteHalf::Tcp(io) = &self.io {
+        if let WriteHalf::Tcp(io) = self.io {
             let _ = socket2::SockRef::from(io.as_ref()).set_linger(Some(Duration::ZERO));
+            // Dropped, it would end the stream properly first.
+            io.forget();
         }
     }
 

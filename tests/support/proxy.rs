@@ -1,0 +1,196 @@
+//! The proxy: the real binary.
+
+use super::{Connection, OPEN_POLICY, PATIENCE, Response};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// A proxy that runs, until it is dropped.
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
+    /// A folder of its own: `wproxy.toml` is in it.
+    pub(crate) folder: TempDir,
+    child: Child,
+    /// The access log.
+    stdout: Mutex<Receiver<String>>,
+    stderr: Mutex<Receiver<String>>,
+}
+
+/// The binary under test.
+pub(crate) fn wproxy() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wproxy"));
+    // Components are compiled once for all tests.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    command
+        .env("XDG_CACHE_HOME", cache)
+        .env_remove("CACHE_DIRECTORY");
+    command
+}
+
+impl Proxy {
+    /// Serves loopback clients and origins, with these settings; the access log at stdout.
+    pub(crate) fn start(settings: &str) -> Proxy {
+        Proxy::with_policy(&format!("{settings}\n{OPEN_POLICY}"), &[])
+    }
+
+    /// The same with a folder of plugins.
+    pub(crate) fn with_plugins(settings: &str, plugins: &Path) -> Proxy {
+        let plugins = plugins.to_str().expect("a path in UTF-8");
+        Proxy::with_policy(settings, &["--plugins", plugins])
+    }
+
+    /// With these settings and arguments, and the plugins' own policy where they set none.
+    pub(crate) fn with_policy(settings: &str, arguments: &[&str]) -> Proxy {
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = format!("http_port = [\"127.0.0.1:0\"]\n{settings}");
+        std::fs::write(folder.path().join("wproxy.toml"), settings).expect("a file");
+        let mut child = wproxy()
+            .arg("run")
+            .arg("--config")
+            .arg(folder.path().join("wproxy.toml"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let stdout = lines(child.stdout.take().expect("piped"));
+        let stderr = lines(child.stderr.take().expect("piped"));
+        let listening = wait_for(&stderr, "listening at ");
+        let address = listening
+            .rsplit(' ')
+            .next()
+            .and_then(|address| address.parse().ok());
+        Proxy {
+            address: address.expect("an address"),
+            folder,
+            child,
+            stdout: Mutex::new(stdout),
+            stderr: Mutex::new(stderr),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> PathBuf {
+        self.folder.path().join("wproxy.toml")
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// GET on a connection of its own, with these further field lines.
+    pub(crate) fn get(&self, url: &str, fields: &[&str]) -> Response {
+        self.request("GET", url, fields, b"")
+    }
+
+    /// A request on a connection of its own.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        url: &str,
+        fields: &[&str],
+        body: &[u8],
+    ) -> Response {
+        let mut connection = self.connect();
+        connection.send(request(method, url, fields, body));
+        connection.response(method)
+    }
+
+    /// The next line of the access log.
+    pub(crate) fn logged(&self) -> String {
+        let stdout = self.stdout.lock().unwrap();
+        stdout
+            .recv_timeout(PATIENCE)
+            .expect("a line in the access log")
+    }
+
+    /// Waits for a line on stderr that holds this; gives it.
+    pub(crate) fn says(&self, what: &str) -> String {
+        wait_for(&self.stderr.lock().unwrap(), what)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it runs");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        self.child.wait().expect("it can be waited for")
+    }
+
+    /// Octets of memory that it holds (resident).
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("it runs");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("there");
+        let kilobytes = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|kb| kb.parse::<u64>().ok());
+        kilobytes.expect("a number") << 10
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A request in absolute-form. Host, and Content-Length where there is a body, are put on.
+pub(crate) fn request(method: &str, url: &str, fields: &[&str], body: &[u8]) -> Vec<u8> {
+    let authority = url
+        .split("://")
+        .nth(1)
+        .unwrap_or(url)
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let mut request = format!("{method} {url} HTTP/1.1\r\nHost: {authority}\r\n");
+    for field in fields {
+        request.push_str(field);
+        request.push_str("\r\n");
+    }
+    if !body.is_empty() {
+        request.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    request.push_str("\r\n");
+    [request.as_bytes(), body].concat()
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+fn wait_for(lines: &Receiver<String>, what: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    let mut before = Vec::new();
+    loop {
+        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.contains(what) => return line,
+            Ok(line) => before.push(line),
+            Err(_) => panic!("no line with {what:?}; there were:\n{}", before.join("\n")),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the real binary, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod forwarding;
