@@ -8,13 +8,13 @@ use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::plugin::Engine;
 use crate::serve;
+use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// What every task shares.
@@ -56,7 +56,7 @@ enum Stage {
 
 /// A client's connection, for as long as it is open.
 #[derive(Debug)]
-pub struct OpenConnection<'a>(&'a App);
+pub struct OpenConnection(Arc<App>);
 
 /// How often idle connections to servers are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -115,9 +115,9 @@ impl App {
     }
 
     /// Counts a client's connection while it is open.
-    pub fn open_connection(&self) -> OpenConnection<'_> {
+    pub fn open_connection(self: &Arc<Self>) -> OpenConnection {
         self.metrics.connections.inc();
-        OpenConnection(self)
+        OpenConnection(self.clone())
     }
 
     /// Whether the proxy is about to stop.
@@ -197,46 +197,56 @@ impl App {
     }
 
     /// Serves until a signal ends it. The listeners are bound already.
-    pub fn run(self, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+    ///
+    /// # Errors
+    /// The runtime cannot start.
+    pub async fn run(
+        self,
+        listeners: Vec<TcpListener>,
+        mut signals: Signals,
+    ) -> anyhow::Result<()> {
+        let workers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.settings.workers)
             .thread_name("worker")
             .enable_all()
             .build()
-            .context("the runtime cannot start")?;
+            .context("the workers cannot start")?;
         let addresses = listeners.iter().map(TcpListener::local_addr);
         self.upstreams
             .set_ourselves(addresses.collect::<Result<_, _>>()?);
         let app = Arc::new(self);
-        let served = runtime.block_on(app.clone().serve(listeners));
+        for listener in listeners {
+            let _workers = workers.enter();
+            tracing::info!("listening at {}", listener.local_addr()?);
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            workers.spawn(serve::accept(app.clone(), listener));
+        }
+        workers.spawn(sweep(app.clone()));
+        app.obey(&mut signals).await;
+        app.stop(&mut signals).await;
         // Whatever still runs is over.
-        runtime.shutdown_background();
+        workers.shutdown_background();
         app.log.close();
-        served
+        Ok(())
     }
 
-    async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
-        let mut reopen = signal(SignalKind::user_defined1())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        for listener in listeners {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::spawn(serve::accept(self.clone(), listener));
-        }
-        tokio::spawn(sweep(self.clone()));
+    /// Does what it is told, until that is to stop.
+    async fn obey(self: &Arc<Self>, signals: &mut Signals) {
         loop {
-            tokio::select! {
-                _ = hangup.recv() => {
+            match signals.next().await {
+                Order::Reload => {
                     let app = self.clone();
-                    // Compiling takes its time: not on a worker.
+                    // Compiling takes its time, and other orders may come meanwhile.
                     tokio::task::spawn_blocking(move || app.reload());
                 }
-                _ = reopen.recv() => self.log.reopen(),
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                Order::Reopen => self.log.reopen(),
+                Order::Stop => return,
             }
         }
+    }
+
+    /// Lets what runs come to its end.
+    async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
         let open = self.metrics.connections.get();
@@ -246,10 +256,8 @@ impl App {
             () = tokio::time::sleep(limit) => {
                 tracing::warn!("stopped: {} connections were cut", self.metrics.connections.get());
             }
-            _ = terminate.recv() => tracing::warn!("stopped at once"),
-            _ = interrupt.recv() => tracing::warn!("stopped at once"),
+            () = signals.stop() => tracing::warn!("stopped at once"),
         }
-        Ok(())
     }
 
     async fn all_closed(&self) {
@@ -266,7 +274,7 @@ async fn sweep(app: Arc<App>) {
     }
 }
 
-impl Drop for OpenConnection<'_> {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.metrics.connections.dec();
     }

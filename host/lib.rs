@@ -56,6 +56,7 @@ mod names;
 mod plugin;
 mod respond;
 mod serve;
+mod signals;
 mod transaction;
 mod tunnel;
 mod upstream;

@@ -1,6 +1,7 @@
 //! Plugins: WebAssembly components behind the hooks of `wit/`. Only here is wasmtime named.
 
 mod bindings;
+mod budget;
 mod engine;
 mod instance;
 mod limits;
@@ -154,7 +155,7 @@ impl Plugin {
         let rights = rights(engine, &component);
         let mut linker = Linker::new(&engine.wasmtime);
         bindings::add_to_linker(&mut linker)
-            .and_then(|()| wasi::add_to_linker(&mut linker))
+            .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
             .map_err(|error| wrong(format!("the host's own interfaces do not link: {error:#}")))?;
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
             return Err(wrong(format!(
@@ -165,9 +166,6 @@ impl Plugin {
                 OFFERED.join(" and ")
             )));
         }
-        linker
-            .define_unknown_imports_as_traps(&component)
-            .map_err(|error| wrong(format!("the component's imports do not fit: {error:#}")))?;
         let config = config.unwrap_or_else(|| manifest.config.clone());
         let template = Template::new(
             engine,
@@ -416,12 +414,11 @@ fn explain(error: &wasmtime::Error, limits: &Limits) -> String {
     }
 }
 
-/// The interfaces that every plugin may import, and the beginning of the empty WASI's names.
+/// The interfaces that every plugin may import, beside those of the empty WASI.
 const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
-const WASI: &str = "wasi:";
 
 fn is_offered(import: &str) -> bool {
-    OFFERED.contains(&import) || (import.starts_with(WASI) && import.contains("@0.2."))
+    OFFERED.contains(&import) || (import.starts_with(wasi::PREFIX) && import.contains("@0.2."))
 }
 
 fn rights(engine: &Engine, component: &Component) -> Vec<String> {

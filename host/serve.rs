@@ -43,7 +43,13 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
         };
         match accepted {
             Ok((stream, _)) => {
-                tokio::spawn(connection(app.clone(), stream));
+                // Counted at once: a proxy that stops waits for it.
+                let open = app.open_connection();
+                let app = app.clone();
+                tokio::spawn(async move {
+                    connection(&app, stream).await;
+                    drop(open);
+                });
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -53,15 +59,14 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
     }
 }
 
-async fn connection(app: Arc<App>, stream: TcpStream) {
+async fn connection(app: &Arc<App>, stream: TcpStream) {
     // One that is gone already has no address.
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
         return;
     };
-    let _open = app.open_connection();
     let lifetime = app.settings.client_lifetime;
     // Who has been here for so long goes, in the middle of whatever it is.
-    let _ = tokio::time::timeout(lifetime, serve(&app, Client::new(stream, peer, local))).await;
+    let _ = tokio::time::timeout(lifetime, serve(app, Client::new(stream, peer, local))).await;
 }
 
 async fn serve(app: &Arc<App>, mut client: Client) {

@@ -1,8 +1,8 @@
 //! Requests and responses on their way through (RFC 9110, RFC 9112).
 
-use crate::support::origin::ok;
+use crate::support::origin::{Stream, ok};
 use crate::support::proxy::request;
-use crate::support::{Origin, Proxy, Response, Then};
+use crate::support::{Origin, Proxy, Response, Seen, Then};
 use std::io::Write as _;
 use std::sync::mpsc::channel;
 
@@ -135,7 +135,7 @@ fn a_body_that_breaks_off_is_never_passed_as_whole() {
             ));
             match client.try_response("GET") {
                 Ok(response) => {
-                    assert!(!response.complete || response.status == 502, "{response:?}")
+                    assert!(!response.complete || response.status == 502, "{response:?}");
                 }
                 Err(_) => assert!(!client.rest().1, "HTTP/{version}: a clean end"),
             }
@@ -349,7 +349,7 @@ fn a_kept_connection_that_the_origin_closed_is_replaced() {
 #[test]
 fn what_must_not_be_sent_twice_is_not() {
     // The first request on a connection is answered, the second is dropped on the floor.
-    let answer = |seen: &crate::support::Seen, stream: &mut dyn crate::support::origin::Stream| {
+    let answer = |seen: &Seen, stream: &mut dyn Stream| {
         if seen.target == "/drop" {
             return Ok(Then::Close);
         }

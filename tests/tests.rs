@@ -4,4 +4,11 @@
 
 mod support;
 
+mod cli;
+mod connect;
+mod errors;
 mod forwarding;
+mod logging;
+mod plugins;
+mod shutdown;
+mod swap;

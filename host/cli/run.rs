@@ -3,9 +3,15 @@
 use super::{Prepared, Sources};
 use crate::app::App;
 use crate::listen;
+use crate::signals::Signals;
 use std::process::ExitCode;
 
 pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitCode> {
+    // For signals and what they order; the workers have a runtime of their own.
+    let control = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = control.block_on(async { Signals::catch() })?;
     let Prepared {
         configuration,
         overrides,
@@ -34,9 +40,6 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
     // All is known to be good: now the access log and the listeners are touched.
     let app = App::new(configuration, overrides, engine, plugins, generation)?;
     let listeners = listen::bind(&settings.http_port)?;
-    for listener in &listeners {
-        tracing::info!("listening at {}", listener.local_addr()?);
-    }
-    app.run(listeners)?;
+    control.block_on(app.run(listeners, signals))?;
     Ok(ExitCode::SUCCESS)
 }

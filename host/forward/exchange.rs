@@ -270,9 +270,14 @@ impl Exchange<'_> {
             &request.target,
         )
         .await?;
+        // Before the client has all of it: if it asks again at once, it is there.
         if let Some(recorder) = recorder {
             app.cache.store(recorder);
         }
+        let writer = &mut responder.writer;
+        writer.end(&safe_trailers(from_origin.take_trailers()));
+        let flushed = writer.flush(app.settings.write_timeout).await;
+        flushed.map_err(|_| Failure::ClientGone)?;
         Ok(persistent && framing != Framing::UntilClose)
     }
 
@@ -307,11 +312,7 @@ impl Exchange<'_> {
                 .await
                 .map_err(|_| Failure::ClientGone)?;
         }
-        to_client.end(&safe_trailers(from_origin.take_trailers()));
-        to_client
-            .flush(limit)
-            .await
-            .map_err(|_| Failure::ClientGone)
+        Ok(())
     }
 
     fn code(&self, status: StatusCode) -> Code {

@@ -150,7 +150,10 @@ impl Shared {
             lines.shrink_to(1 << 20);
             if let Some(path) = path.filter(|_| reopen) {
                 match open(path) {
-                    Ok(file) => sink = Box::new(file),
+                    Ok(file) => {
+                        sink = Box::new(file);
+                        tracing::info!("the access log has been opened anew");
+                    }
                     Err(error) => {
                         let path = path.display();
                         tracing::error!(

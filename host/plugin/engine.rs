@@ -18,8 +18,8 @@ pub struct Engine {
 
 /// The most memory that a manifest can give an instance.
 pub(super) const MAX_MEMORY: usize = 1 << 30;
-/// How often a call's deadline is looked at.
-const TICK: Duration = Duration::from_millis(1);
+/// How often the epoch advances.
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest deadline that a manifest can give a call.
 pub(super) const MAX_CALL_TIME: Duration = Duration::from_secs(10);
 /// Ticks without a call after which the ticker sleeps: no call can be running that long.
@@ -62,12 +62,15 @@ impl Engine {
         Component::from_binary(&self.wasmtime, bytes).map_err(anyhow::Error::from)
     }
 
-    /// The epoch deadline of a call that begins now and may take that long; the clock runs.
-    pub(super) fn deadline(&self, limit: Duration) -> u64 {
+    /// A call begins: the epoch has to advance.
+    pub(super) fn call_begins(&self) {
         self.ticker.wake();
-        // The running tick counts for nothing.
-        u64::try_from(limit.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX) + 1
     }
+}
+
+/// Ticks of the epoch in that time, the one that is running not counted.
+pub(super) fn ticks(time: Duration) -> u64 {
+    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX) + 1
 }
 
 fn open_cache(directory: &Path) -> Option<Cache> {

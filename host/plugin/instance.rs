@@ -1,6 +1,7 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
 use super::bindings::{access, cache_rules, lifecycle, request_headers, response_headers};
+use super::budget::Budget;
 use super::engine::Engine;
 use super::limits::{Draft, Keep, Limits};
 use super::manifest::Grants;
@@ -98,11 +99,13 @@ impl Template {
             request: None,
             fields: None,
             limits,
+            budget: Budget::new(CONFIGURE_TIME),
             wasi: Wasi::new(&self.grants),
         };
         let mut store = Store::new(&self.engine.wasmtime, state);
         store.limiter(|state| &mut state.limits);
-        store.set_epoch_deadline(self.engine.deadline(CONFIGURE_TIME));
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.look()));
+        self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
         if let Err(complaint) = lifecycle.call_configure(&mut store, &self.config)? {
@@ -116,6 +119,7 @@ impl Template {
                 }
             };
         }
+        store.data_mut().budget = Budget::new(self.limits.time);
         Ok(Ok(Instance {
             calls_left: self.limits.calls,
             access: load!(access),
@@ -143,15 +147,19 @@ impl Template {
                 ))
             })?,
         };
-        instance
-            .store
-            .set_epoch_deadline(self.engine.deadline(self.limits.time));
+        self.call_begins(&mut instance.store);
         let result = call(&mut instance);
         instance.calls_left -= 1;
         if result.is_ok() && instance.calls_left > 0 {
             *slot = Some(instance);
         }
         result
+    }
+
+    fn call_begins(&self, store: &mut Store<State>) {
+        self.engine.call_begins();
+        let ticks = store.data_mut().budget.begin();
+        store.set_epoch_deadline(ticks);
     }
 
     pub(super) fn plugin(&self) -> Arc<str> {

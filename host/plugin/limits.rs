@@ -114,14 +114,15 @@ impl Draft {
         value: &[u8],
         replaced: usize,
     ) -> Result<&mut Fields, FieldError> {
+        // First, because whatever comes after looks at every octet.
+        if self.fields.wire_len() - replaced + name.len() + value.len() + 4 > self.limit {
+            return Err(FieldError::TooLarge);
+        }
         if !is_token(name.as_bytes()) || !is_value(value) || value.trim_ascii() != value {
             return Err(FieldError::Syntax);
         }
         if is_host_owned(name) {
             return Err(FieldError::HostOwned);
-        }
-        if self.fields.wire_len() - replaced + name.len() + value.len() + 4 > self.limit {
-            return Err(FieldError::TooLarge);
         }
         Ok(self.writable())
     }

@@ -1,5 +1,6 @@
 //! What an instance's calls find on the host's side.
 
+use super::budget::Budget;
 use super::limits::Draft;
 use super::wasi::Wasi;
 use crate::transaction::Request;
@@ -21,6 +22,8 @@ pub(super) struct State {
     /// Lent to the call that is running.
     pub(super) fields: Option<Draft>,
     pub(super) limits: StoreLimits,
+    /// Of the call that is running.
+    pub(super) budget: Budget,
     pub(super) wasi: Wasi,
 }
 

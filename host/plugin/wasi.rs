@@ -7,9 +7,14 @@
 
 use super::manifest::Grants;
 use super::state::State;
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType};
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{
+    Component, ComponentType, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType,
+};
+use wasmtime::{Engine, StoreContextMut};
 
 /// An instance's share of it.
 pub(super) struct Wasi {
@@ -50,6 +55,9 @@ struct Datetime {
     seconds: u64,
     nanoseconds: u32,
 }
+
+/// How the names of WASI's interfaces begin.
+pub(super) const PREFIX: &str = "wasi:";
 
 type Call<'a> = StoreContextMut<'a, State>;
 type Written = wasmtime::Result<(Result<(), StreamError>,)>;
@@ -139,26 +147,96 @@ impl State {
     }
 }
 
-/// Serves the empty WASI to components.
-pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    cli(linker)?;
-    io(linker)?;
-    clocks(linker)?;
-    random(linker)?;
-    filesystem(linker)
-}
-
-fn resource<T: 'static>(
+/// Serves the empty WASI to a component, in the versions that it imports: what is here, and traps
+/// for the rest.
+pub(super) fn add_to_linker(
     linker: &mut Linker<State>,
-    interface: &str,
-    name: &str,
+    engine: &Engine,
+    component: &Component,
 ) -> wasmtime::Result<()> {
-    let mut interface = linker.instance(interface)?;
-    interface.resource(name, ResourceType::host::<T>(), |_, _| Ok(()))
+    linker.allow_shadowing(true);
+    let component = component.component_type();
+    let imports = component.imports(engine);
+    let mut versions = BTreeSet::new();
+    for (interface, import) in imports.filter(|(name, _)| name.starts_with(PREFIX)) {
+        if let ComponentItem::ComponentInstance(instance) = import.ty {
+            stub(linker, engine, interface, &instance)?;
+        }
+        versions.extend(interface.split('@').nth(1));
+    }
+    for version in versions {
+        let linker = &mut Versioned { linker, version };
+        cli(linker)?;
+        io(linker)?;
+        clocks(linker)?;
+        random(linker)?;
+        filesystem(linker)?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
-fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut environment = linker.instance("wasi:cli/environment@0.2.0")?;
+/// An interface whose functions all trap. Its resources are those that other interfaces have under
+/// the same name: `wasi:sockets/tcp` hands out the streams of `wasi:io/streams`.
+fn stub(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    interface: &str,
+    instance: &ComponentInstance,
+) -> wasmtime::Result<()> {
+    let mut linker = linker.instance(interface)?;
+    for (name, export) in instance.exports(engine) {
+        match export.ty {
+            ComponentItem::Resource(_) => {
+                linker.resource(name, resource(name), |_, _| Ok(()))?;
+            }
+            ComponentItem::ComponentFunc(_) => {
+                let called = format!("it called `{interface}#{name}`, and its WASI is empty");
+                linker.func_new(name, move |_, _, _, _| {
+                    Err(wasmtime::Error::msg(called.clone()))
+                })?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The type of a resource, by its name.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "input-stream" => ResourceType::host::<Stdin>(),
+        "output-stream" => ResourceType::host::<Stdout>(),
+        "pollable" => ResourceType::host::<Pollable>(),
+        "error" => ResourceType::host::<IoError>(),
+        "descriptor" => ResourceType::host::<Descriptor>(),
+        "terminal-input" => ResourceType::host::<TerminalInput>(),
+        "terminal-output" => ResourceType::host::<TerminalOutput>(),
+        // Of nobody's but a stub's.
+        _ => {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
+            ResourceType::host_dynamic(u32::from_le_bytes([a, b, c, d]))
+        }
+    }
+}
+
+/// A linker that knows which version of WASI it is for.
+struct Versioned<'a> {
+    linker: &'a mut Linker<State>,
+    version: &'a str,
+}
+
+impl Versioned<'_> {
+    fn instance(&mut self, interface: &str) -> wasmtime::Result<LinkerInstance<'_, State>> {
+        self.linker
+            .instance(&format!("{interface}@{}", self.version))
+    }
+}
+
+fn cli(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
+    let mut environment = linker.instance("wasi:cli/environment")?;
     environment.func_wrap("get-environment", |_: Call<'_>, (): ()| {
         Ok((Vec::<(String, String)>::new(),))
     })?;
@@ -166,7 +244,7 @@ fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         Ok((Vec::<String>::new(),))
     })?;
     environment.func_wrap("initial-cwd", |_: Call<'_>, (): ()| Ok((None::<String>,)))?;
-    let mut exit = linker.instance("wasi:cli/exit@0.2.0")?;
+    let mut exit = linker.instance("wasi:cli/exit")?;
     exit.func_wrap(
         "exit",
         |_: Call<'_>, (_,): (Result<(), ()>,)| -> wasmtime::Result<()> {
@@ -174,26 +252,24 @@ fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         },
     )?;
 
-    resource::<TerminalInput>(linker, "wasi:cli/terminal-input@0.2.0", "terminal-input")?;
-    resource::<TerminalOutput>(linker, "wasi:cli/terminal-output@0.2.0", "terminal-output")?;
     linker
-        .instance("wasi:cli/terminal-stdin@0.2.0")?
+        .instance("wasi:cli/terminal-stdin")?
         .func_wrap("get-terminal-stdin", |_: Call<'_>, (): ()| {
             Ok((None::<Resource<TerminalInput>>,))
         })?;
     linker
-        .instance("wasi:cli/stdin@0.2.0")?
+        .instance("wasi:cli/stdin")?
         .func_wrap("get-stdin", |_: Call<'_>, (): ()| {
             Ok((Resource::<Stdin>::new_own(0),))
         })?;
     for (rep, name) in [(0, "stdout"), (1, "stderr")] {
         linker
-            .instance(&format!("wasi:cli/terminal-{name}@0.2.0"))?
+            .instance(&format!("wasi:cli/terminal-{name}"))?
             .func_wrap(&format!("get-terminal-{name}"), |_: Call<'_>, (): ()| {
                 Ok((None::<Resource<TerminalOutput>>,))
             })?;
         linker
-            .instance(&format!("wasi:cli/{name}@0.2.0"))?
+            .instance(&format!("wasi:cli/{name}"))?
             .func_wrap(&format!("get-{name}"), move |_: Call<'_>, (): ()| {
                 Ok((Resource::<Stdout>::new_own(rep),))
             })?;
@@ -201,20 +277,16 @@ fn cli(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    const STREAMS: &str = "wasi:io/streams@0.2.0";
-    resource::<IoError>(linker, "wasi:io/error@0.2.0", "error")?;
-    resource::<Pollable>(linker, "wasi:io/poll@0.2.0", "pollable")?;
-    resource::<Stdin>(linker, STREAMS, "input-stream")?;
-    resource::<Stdout>(linker, STREAMS, "output-stream")?;
+fn io(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
+    const STREAMS: &str = "wasi:io/streams";
 
-    let mut error = linker.instance("wasi:io/error@0.2.0")?;
+    let mut error = linker.instance("wasi:io/error")?;
     error.func_wrap(
         "[method]error.to-debug-string",
         |_: Call<'_>, (_,): (Resource<IoError>,)| Ok(("an error".to_owned(),)),
     )?;
     // Nothing here ever waits: whatever is polled is ready.
-    let mut poll = linker.instance("wasi:io/poll@0.2.0")?;
+    let mut poll = linker.instance("wasi:io/poll")?;
     poll.func_wrap(
         "[method]pollable.ready",
         |_: Call<'_>, (_,): (Resource<Pollable>,)| Ok((true,)),
@@ -265,8 +337,8 @@ fn io(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     )
 }
 
-fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    let mut wall = linker.instance("wasi:clocks/wall-clock@0.2.0")?;
+fn clocks(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
+    let mut wall = linker.instance("wasi:clocks/wall-clock")?;
     wall.func_wrap("now", |call: Call<'_>, (): ()| {
         Ok((call.data().wasi.wall_clock(),))
     })?;
@@ -276,7 +348,7 @@ fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             nanoseconds: 1,
         },))
     })?;
-    let mut monotonic = linker.instance("wasi:clocks/monotonic-clock@0.2.0")?;
+    let mut monotonic = linker.instance("wasi:clocks/monotonic-clock")?;
     monotonic.func_wrap("now", |call: Call<'_>, (): ()| {
         Ok((call.data().wasi.monotonic_clock(),))
     })?;
@@ -289,12 +361,12 @@ fn clocks(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+fn random(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
     for (interface, prefix) in [
         ("random", "get-random"),
         ("insecure", "get-insecure-random"),
     ] {
-        let mut interface = linker.instance(&format!("wasi:random/{interface}@0.2.0"))?;
+        let mut interface = linker.instance(&format!("wasi:random/{interface}"))?;
         interface.func_wrap(
             &format!("{prefix}-bytes"),
             |mut call: Call<'_>, (length,): (u64,)| {
@@ -305,16 +377,15 @@ fn random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             Ok((call.data_mut().wasi.random()?,))
         })?;
     }
-    let mut seed = linker.instance("wasi:random/insecure-seed@0.2.0")?;
+    let mut seed = linker.instance("wasi:random/insecure-seed")?;
     seed.func_wrap("insecure-seed", |mut call: Call<'_>, (): ()| {
         let wasi = &mut call.data_mut().wasi;
         Ok(((wasi.random()?, wasi.random()?),))
     })
 }
 
-fn filesystem(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    resource::<Descriptor>(linker, "wasi:filesystem/types@0.2.0", "descriptor")?;
-    let mut preopens = linker.instance("wasi:filesystem/preopens@0.2.0")?;
+fn filesystem(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
+    let mut preopens = linker.instance("wasi:filesystem/preopens")?;
     preopens.func_wrap("get-directories", |_: Call<'_>, (): ()| {
         Ok((Vec::<(Resource<Descriptor>, String)>::new(),))
     })

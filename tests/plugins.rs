@@ -1,0 +1,357 @@
+//! Plugins that misbehave, and what it costs: their own request an error page, others nothing.
+
+use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// The component of `tests/plugins/hostile`, built as an author builds one.
+fn hostile() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = root.join("tests/plugins/hostile");
+        let built = wproxy()
+            .args(["plugin", "build"])
+            .arg(&folder)
+            .env("CARGO_TARGET_DIR", root.join("target/plugins"))
+            .output()
+            .expect("wproxy runs");
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        folder.join("hostile.wasm")
+    })
+}
+
+/// A folder with the hostile plugin; `manifest` is what its manifest has beyond the name.
+fn folder(manifest: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    add(&folder, "hostile", manifest);
+    folder
+}
+
+fn add(folder: &TempDir, name: &str, manifest: &str) {
+    let plugin = folder.path().join(name);
+    fs::create_dir(&plugin).unwrap();
+    fs::copy(hostile(), plugin.join("hostile.wasm")).unwrap();
+    let manifest = format!("name = \"{name}\"\ncomponent = \"hostile.wasm\"\n{manifest}");
+    fs::write(plugin.join("plugin.toml"), manifest).unwrap();
+}
+
+fn assert_names_plugin(response: &Response, hook: &str, reason: &str) {
+    let text = response.text();
+    assert_eq!(response.status, 500, "{text}");
+    let what = format!("plugin `hostile` failed in its hook `{hook}`: ");
+    assert!(text.contains(&what) && text.contains(reason), "{text}");
+    let status = response.field("proxy-status").unwrap_or_default();
+    assert!(status.contains("error=proxy_internal_error"), "{status}");
+    assert_eq!(response.field("x-squid-error"), Some("ERR_PLUGIN_FAILED 0"));
+}
+
+#[test]
+fn each_misbehaviour_costs_its_own_request_a_page_that_names_the_plugin() {
+    let (folder, origin) = (folder("[limits]\nmemory = \"8 MB\""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    #[rustfmt::skip]
+    let cases = [
+        ("loop", "it ran longer than its limit of 10ms"),
+        ("trap", "it trapped (wasm trap: wasm `unreachable` instruction executed)"),
+        ("eat", "it wanted more memory than its limit of 8192 KB"),
+        ("recurse", "it trapped (wasm trap: call stack exhausted)"),
+    ];
+    for (hook, path) in [
+        ("access", "/access/"),
+        ("request-headers", "/request/"),
+        ("response-headers", "/response/"),
+    ] {
+        for (what, reason) in cases {
+            let response = proxy.get(&origin.url(&format!("{path}{what}")), &[]);
+            assert_names_plugin(&response, hook, reason);
+            // The next one, on whatever worker, is served as if nothing had been.
+            let good = proxy.get(&origin.url("/good"), &[]);
+            assert_eq!((good.status, good.text().as_str()), (200, "/good"));
+        }
+    }
+    // The operator is told, too.
+    proxy.says("plugin `hostile` failed in its hook `access`: it ran longer");
+}
+
+#[test]
+fn nonsense_is_a_failure_or_a_plain_denial() {
+    let (folder, origin) = (folder(""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    let get = |path: &str| proxy.get(&origin.url(path), &[]);
+    assert_names_plugin(&get("/access/utf8"), "access", "invalid utf-8");
+
+    let status = get("/access/status");
+    assert_eq!(status.status, 403);
+    assert!(
+        status.text().contains("the rule `/nowhere/7`"),
+        "{}",
+        status.text()
+    );
+
+    let long = get("/access/long");
+    assert_eq!(long.status, 403);
+    assert!(long.body.len() < 3000);
+
+    let message = get("/access/message");
+    assert_eq!(message.status, 451);
+    assert!(
+        message.text().contains("not in this <country>"),
+        "{}",
+        message.text()
+    );
+
+    let splitting = get("/access/splitting");
+    assert_eq!(splitting.status, 407);
+    assert_eq!(
+        (
+            splitting.field("x-evil"),
+            splitting.field("proxy-authenticate")
+        ),
+        (None, None)
+    );
+
+    // What is an address needs no look-up: asking for it is asking again.
+    let again = get("/access/resolve");
+    assert_eq!(again.status, 403);
+    assert!(
+        again
+            .text()
+            .contains("asked for addresses that it was given"),
+        "{}",
+        again.text()
+    );
+
+    let nobody = get("/access/pass");
+    assert_eq!(nobody.status, 403);
+    assert!(
+        nobody
+            .text()
+            .contains("no plugin has a rule for this request"),
+        "{}",
+        nobody.text()
+    );
+    assert_eq!(origin.count(), 0);
+}
+
+#[test]
+fn a_plugin_can_ask_who_is_there() {
+    let (folder, origin) = (folder(""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    let url = origin.url("/access/authenticate");
+    let who = proxy.get(&url, &[]);
+    assert_eq!(who.status, 407);
+    assert_eq!(
+        who.field("proxy-authenticate"),
+        Some("Basic realm=\"hostile\"")
+    );
+    let proved = proxy.get(&url, &["Proxy-Authorization: Basic dTpw"]);
+    assert_eq!(proved.status, 200);
+    assert_eq!(origin.seen().field("proxy-authorization"), None);
+}
+
+#[test]
+fn fields_are_changed_within_the_host_s_limits() {
+    let (folder, origin) = (folder(""), Origin::plain());
+    let response = Proxy::with_plugins("", folder.path()).get(&origin.url("/"), &[]);
+    assert_eq!(response.field("x-refused"), Some("6"));
+    assert_eq!(response.field("content-length"), Some("1"));
+    let seen = origin.seen();
+    assert_eq!(seen.field("x-refused"), Some("6"));
+    assert_eq!(
+        seen.field("host"),
+        Some(origin.address.to_string().as_str())
+    );
+}
+
+#[test]
+fn an_open_failure_policy_serves_without_the_plugin_and_without_half_of_its_changes() {
+    let policy =
+        "[failure]\nrequest-headers = \"open\"\nresponse-headers = \"open\"\naccess = \"open\"";
+    let folder = folder(policy);
+    add(&folder, "second", "order = 60");
+    let origin = Origin::plain();
+    let proxy = Proxy::with_plugins("", folder.path());
+    // `second` would trap as well, but its policy is closed.
+    let denied = proxy.get(&origin.url("/access/trap"), &[]);
+    assert!(
+        denied.text().contains("plugin `second` failed"),
+        "{}",
+        denied.text()
+    );
+    fs::remove_dir_all(folder.path().join("second")).unwrap();
+    let proxy = Proxy::with_plugins("", folder.path());
+    for path in ["/request/trap", "/request/loop"] {
+        assert_eq!(proxy.get(&origin.url(path), &[]).status, 200);
+        assert_eq!(origin.seen().field("x-refused"), None, "{path}");
+    }
+    for path in ["/response/trap", "/response/eat"] {
+        let response = proxy.get(&origin.url(path), &[]);
+        assert_eq!(
+            (response.status, response.field("x-refused")),
+            (200, None),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_response_is_not_stored_where_the_cache_rules_fail() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let folder = folder("");
+    let proxy = Proxy::with_plugins("", folder.path());
+    for _ in 0..2 {
+        let response = proxy.get(&origin.url("/cache/trap"), &[]);
+        assert_eq!(response.status, 200);
+        assert_eq!(response.field("cache-status"), Some("none; fwd=uri-miss"));
+    }
+    assert_eq!(
+        proxy
+            .get(&origin.url("/cache/fine"), &[])
+            .field("cache-status"),
+        Some("none; fwd=uri-miss; stored")
+    );
+    let hit = proxy.get(&origin.url("/cache/fine"), &[]);
+    assert_eq!(hit.field("x-cache"), Some("HIT from none"));
+    // What the hook did to the fields was to a copy.
+    assert_eq!(hit.field("x-stays"), None);
+}
+
+#[test]
+fn plugins_are_asked_in_the_manifests_order_until_one_answers() {
+    let folder = folder("order = 90");
+    add(&folder, "first", "order = 10");
+    let proxy = Proxy::with_plugins("logformat = \"json\"", folder.path());
+    let origin = Origin::plain();
+    proxy.get(&origin.url("/"), &[]);
+    let line: serde_json::Value = serde_json::from_str(&proxy.logged()).unwrap();
+    assert_eq!(
+        (&line["plugin"], &line["rule"]),
+        (&"first".into(), &"hostile allows".into())
+    );
+    assert_eq!(line["generation"], 1);
+    // Both edit, in that order: the second sees the first one's line.
+    let refused = |fields: &[(String, String)]| {
+        fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("x-refused"))
+            .count()
+    };
+    assert_eq!(refused(&origin.seen().fields), 2);
+}
+
+#[test]
+fn what_plugins_log_is_one_line_with_their_name() {
+    let (folder, origin) = (folder(""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    proxy.get(&origin.url("/access/log"), &[]);
+    let line = proxy.says("one");
+    assert!(
+        line.contains(r"one\ntwo\u{1b}[31m") && line.contains("hostile"),
+        "{line}"
+    );
+}
+
+/// While one client keeps sending requests that loop, another is served at its usual pace.
+#[test]
+fn others_are_served_while_a_plugin_loops() {
+    let (folder, origin) = (folder(""), Origin::plain());
+    let proxy = Proxy::with_plugins("workers = 4", folder.path());
+    let (looping, good) = (origin.url("/access/loop"), origin.url("/good"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..30 {
+                assert_eq!(proxy.get(&looping, &[]).status, 500);
+            }
+        });
+        let start = Instant::now();
+        for _ in 0..30 {
+            assert_eq!(proxy.get(&good, &[]).status, 200);
+        }
+        assert!(start.elapsed() < PATIENCE);
+    });
+}
+
+#[test]
+fn an_instance_is_renewed_after_its_number_of_calls() {
+    let (folder, origin) = (folder("[limits]\ncalls = 2"), Origin::plain());
+    let proxy = Proxy::with_plugins("workers = 1", folder.path());
+    for _ in 0..9 {
+        assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+    }
+}
+
+/// The same plugin as a toolchain for WASI makes it: it imports two dozen interfaces of it.
+fn for_wasi() -> PathBuf {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/plugins");
+    let built = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "hostile",
+            "--target",
+            "wasm32-wasip2",
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .output()
+        .expect("cargo runs");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    target.join("wasm32-wasip2/release/hostile.wasm")
+}
+
+#[test]
+fn an_empty_wasi_is_there_for_those_who_import_it() {
+    let folder = folder("[limits]\ntime = \"100 ms\"");
+    fs::copy(for_wasi(), folder.path().join("hostile/hostile.wasm")).unwrap();
+    let origin = Origin::plain();
+    let proxy = Proxy::with_plugins("", folder.path());
+    let response = proxy.get(&origin.url("/access/wasi"), &[]);
+    let text = response.text();
+    assert!(
+        text.contains("0 variables, 0 arguments, 0 seconds, no directory"),
+        "{text}"
+    );
+    for line in ["hello from stdout", "hello from stderr"] {
+        let line = proxy.says(line);
+        assert!(line.contains("hostile"), "{line}");
+    }
+    // What is not there costs its request, and no more.
+    assert_names_plugin(
+        &proxy.get(&origin.url("/access/exit"), &[]),
+        "access",
+        "it called exit",
+    );
+    assert_names_plugin(
+        &proxy.get(&origin.url("/access/socket"), &[]),
+        "access",
+        "it called `wasi:sockets",
+    );
+    assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
+
+    let granted = "[limits]\ntime = \"100 ms\"\n[grants]\nclock = true\nrandom = true";
+    let manifest = format!("name = \"hostile\"\ncomponent = \"hostile.wasm\"\n{granted}");
+    fs::write(folder.path().join("hostile/plugin.toml"), manifest).unwrap();
+    let proxy = Proxy::with_plugins("", folder.path());
+    let text = proxy.get(&origin.url("/access/wasi"), &[]).text();
+    assert!(
+        !text.contains(" 0 seconds") && text.contains("no directory"),
+        "{text}"
+    );
+}

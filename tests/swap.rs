@@ -1,0 +1,161 @@
+//! SIGHUP: one policy for another while it serves.
+
+use crate::support::proxy::request;
+use crate::support::{Connection, Origin, Proxy, Then};
+use rustix::process::Signal;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// A policy that says what number it is: in its rule, and in a field on the way to the origin and
+/// back. Requests that are decided by a mixture would show two numbers.
+fn policy(number: usize) -> String {
+    format!(
+        "logformat = \"json\"\n\
+         [plugins.access-policy]\nacl = [\"policy-{number} src 127.0.0.0/8\"]\nhttp_access = [\"allow policy-{number}\"]\n\
+         [plugins.header-scrub]\nrequest_header_access = [\"X-Policy deny all\"]\nrequest_header_replace = [\"X-Policy {number}\"]\n\
+         reply_header_access = [\"X-Policy deny all\"]\nreply_header_replace = [\"X-Policy {number}\"]\n"
+    )
+}
+
+fn swap(proxy: &Proxy, settings: &str, says: &str) {
+    let settings = format!("http_port = [\"127.0.0.1:0\"]\n{settings}");
+    fs::write(proxy.settings(), settings).unwrap();
+    proxy.signal(Signal::HUP);
+    proxy.says(says);
+}
+
+fn origin() -> Origin {
+    Origin::start(|seen, stream| {
+        let policy = seen.field("x-policy").unwrap_or_default();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nX-Policy: x\r\nX-Asked: {policy}\r\nContent-Length: 2\r\n\r\nok"
+        )?;
+        Ok(Then::Keep)
+    })
+}
+
+#[test]
+fn a_swap_changes_the_policy_and_keeps_connections_and_unchanged_plugins() {
+    let (proxy, origin) = (Proxy::with_policy(&policy(1), &[]), origin());
+    let mut client = proxy.connect();
+    let asked = |client: &mut Connection| {
+        client.send(request("GET", &origin.url("/"), &["X-Policy: mine"], b""));
+        let response = client.response("GET");
+        let connection = origin.seen().connection;
+        (
+            response.field("x-asked").map(str::to_owned),
+            response.field("x-policy").map(str::to_owned),
+            connection,
+        )
+    };
+    let number = |n: &str| (Some(n.to_owned()), Some(n.to_owned()), 0);
+    assert_eq!(asked(&mut client), number("1"));
+    // cache-rules has not changed.
+    swap(
+        &proxy,
+        &policy(2),
+        "generation 2 serves: 3 plugins, 1 of them unchanged",
+    );
+    assert_eq!(asked(&mut client), number("2"));
+    swap(
+        &proxy,
+        &policy(2),
+        "generation 3 serves: 3 plugins, 3 of them unchanged",
+    );
+    for (rule, generation) in [
+        ("http_access allow policy-1", 1),
+        ("http_access allow policy-2", 2),
+    ] {
+        let line: serde_json::Value = serde_json::from_str(&proxy.logged()).unwrap();
+        assert_eq!(
+            (&line["rule"], &line["generation"]),
+            (&rule.into(), &generation.into())
+        );
+    }
+}
+
+#[test]
+fn a_swap_that_fails_is_loud_and_changes_nothing() {
+    let (proxy, origin) = (Proxy::with_policy(&policy(1), &[]), origin());
+    swap(
+        &proxy,
+        "http_prot = []",
+        "reload failed, generation 1 goes on serving",
+    );
+    let said = proxy.says("did you mean");
+    assert!(said.contains("`http_port`"), "{said}");
+    let broken = policy(1).replace("allow policy-1", "allow nobody");
+    swap(
+        &proxy,
+        &broken,
+        "reload failed, generation 1 goes on serving",
+    );
+    proxy.says("acl `nobody` is not defined");
+    assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+    let info = proxy.get("cache_object://localhost/info", &[]).text();
+    assert!(
+        info.contains("Reload failures: 2\n")
+            && info.contains("The last reload failed:\nacl `nobody`"),
+        "{info}"
+    );
+    swap(&proxy, &policy(2), "generation 2 serves");
+    let info = proxy.get("cache_object://localhost/info", &[]).text();
+    assert!(!info.contains("The last reload failed"), "{info}");
+}
+
+#[test]
+fn settings_that_hold_only_after_a_start_are_named_as_such() {
+    let proxy = Proxy::with_policy(&policy(1), &[]);
+    let changed = format!("via = false\n{}", policy(1));
+    swap(&proxy, &changed, "settings outside [plugins] have changed");
+    proxy.says("generation 2 serves");
+}
+
+/// 32 clients on kept connections while 200 generations pass.
+#[test]
+fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_policies() {
+    const CLIENTS: usize = 32;
+    const SWAPS: usize = 200;
+    let (proxy, origin) = (Proxy::with_policy(&policy(1), &[]), origin());
+    let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let url = origin.url("/");
+    let mut memory = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = proxy.connect();
+                while !done.load(Ordering::Relaxed) {
+                    client.send(request("GET", &url, &["X-Policy: mine"], b""));
+                    let response = client.response("GET");
+                    assert_eq!(response.status, 200, "{}", response.text());
+                    let (asked, got) = (response.field("x-asked"), response.field("x-policy"));
+                    assert!(asked.is_some() && asked == got, "{asked:?} {got:?}");
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for number in 2..=SWAPS + 1 {
+            swap(
+                &proxy,
+                &policy(number),
+                &format!("generation {number} serves"),
+            );
+            memory.push(proxy.memory());
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(served.into_inner() > SWAPS);
+    // Flat after the first 20: the last ones hold no more than those did, but for noise.
+    let (early, late) = (
+        memory[20..40].iter().max(),
+        memory[SWAPS - 20..].iter().max(),
+    );
+    let (early, late) = (early.unwrap(), late.unwrap());
+    assert!(
+        *late < early + (16 << 20),
+        "{} KB became {} KB",
+        early >> 10,
+        late >> 10
+    );
+}
