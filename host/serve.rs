@@ -3,7 +3,7 @@
 mod read;
 
 use crate::admit::admit;
-use crate::app::App;
+use crate::app::{App, OpenConnection};
 use crate::client::Client;
 use crate::error::{self, Failure};
 use crate::forward::{self, Served};
@@ -11,12 +11,13 @@ use crate::http::{Framing, Scheme};
 use crate::manage;
 use crate::respond::Hooks;
 use crate::transaction::{Entry, Transaction};
-use crate::tunnel;
+use crate::tunnel::{self, Tunnel};
 use http::Method;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 /// Where a connection stands after a request.
 enum Next {
@@ -45,11 +46,7 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
             Ok((stream, _)) => {
                 // Counted at once: a proxy that stops waits for it.
                 let open = app.open_connection();
-                let app = app.clone();
-                tokio::spawn(async move {
-                    connection(&app, stream).await;
-                    drop(open);
-                });
+                tokio::spawn(connection(app.clone(), stream, open));
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -59,17 +56,25 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
     }
 }
 
-async fn connection(app: &Arc<App>, stream: TcpStream) {
+async fn connection(app: Arc<App>, stream: TcpStream, open: OpenConnection) {
     // One that is gone already has no address.
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
         return;
     };
     let lifetime = app.settings.client_lifetime;
     // Who has been here for so long goes, in the middle of whatever it is.
-    let _ = tokio::time::timeout(lifetime, serve(app, Client::new(stream, peer, local))).await;
+    let served = serve(&app, Client::new(stream, peer, local));
+    if let Ok(Some(tunnel)) = timeout(lifetime, served).await {
+        // A task of its own is a third of the size of this one.
+        tokio::spawn(async move {
+            let _ = timeout(lifetime, tunnel.run(&app)).await;
+            drop(open);
+        });
+    }
 }
 
-async fn serve(app: &Arc<App>, mut client: Client) {
+/// Serves one request after another. What the connection has become, where that is a tunnel.
+async fn serve(app: &Arc<App>, mut client: Client) -> Option<Tunnel> {
     let mut draining = pin!(app.draining());
     let mut wait = app.settings.request_start_timeout;
     loop {
@@ -84,14 +89,16 @@ async fn serve(app: &Arc<App>, mut client: Client) {
         match request(app, &mut client).await {
             Next::Request if client.next().await => {}
             Next::Request | Next::Close => break,
-            Next::Abort => return client.abort(),
-            Next::Tunnel(entry, server) => {
-                return tunnel::run(app, *entry, client, *server).await;
+            Next::Abort => {
+                client.abort();
+                return None;
             }
+            Next::Tunnel(entry, server) => return Some(Tunnel::new(*entry, client, *server)),
         }
         wait = app.settings.client_idle_pconn_timeout;
     }
     client.close().await;
+    None
 }
 
 /// One request, from its first octet to the last of its response.

@@ -50,35 +50,81 @@ pub async fn accept(
     flushed.map_err(|_| Failure::ClientGone)
 }
 
-/// Moves octets until both sides have ended, one is gone, or neither has sent anything for the
-/// read time-out. A side that ends only its sending is sent on to.
-///
-/// No policy is held on to: a tunnel may outlive many generations.
-pub async fn run(app: &App, mut entry: Entry, client: Client, server: Server) {
-    let limit = app.settings.read_timeout;
-    let (mut from_client, early) = client.reader.into_parts();
-    let mut to_client = client.responder.writer.into_io();
-    let Server {
-        reader: mut from_server,
-        writer: mut to_server,
-        early: server_early,
-    } = server;
-    let clock = Clock::start();
-    let (received, sent) = (AtomicU64::new(0), AtomicU64::new(0));
-    let up = one_way(&mut from_client, early, &mut to_server, &received, &clock);
-    let down = one_way(
-        &mut from_server,
-        server_early,
-        &mut to_client,
-        &sent,
-        &clock,
-    );
-    let _: io::Result<()> = tokio::select! {
-        both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
-        () = clock.idle(limit) => Ok(()),
-    };
-    entry.outcome.received = received.into_inner();
-    entry.outcome.sent += sent.into_inner();
+/// A tunnel that stands. It holds on to no policy: it may outlive many generations.
+#[derive(Debug)]
+pub struct Tunnel {
+    entry: Entry,
+    from_client: ReadHalf,
+    to_client: WriteHalf,
+    /// What the client has sent already.
+    early: BytesMut,
+    server: Server,
+}
+
+// === impl Tunnel ===
+
+impl Tunnel {
+    /// Between these two.
+    pub fn new(entry: Entry, client: Client, server: Server) -> Tunnel {
+        let (from_client, early) = client.reader.into_parts();
+        Tunnel {
+            entry,
+            from_client,
+            to_client: client.responder.writer.into_io(),
+            early,
+            server,
+        }
+    }
+
+    /// Moves octets until both sides have ended, one is gone, or neither has sent anything for the
+    /// read time-out. A side that ends only its sending is sent on to.
+    pub async fn run(self, app: &App) {
+        let Tunnel {
+            entry,
+            mut from_client,
+            mut to_client,
+            early,
+            mut server,
+        } = self;
+        let clock = Clock::start();
+        let count = Count {
+            entry,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        };
+        let up = one_way(
+            &mut from_client,
+            early,
+            &mut server.writer,
+            &count.received,
+            &clock,
+        );
+        let down = one_way(
+            &mut server.reader,
+            server.early,
+            &mut to_client,
+            &count.sent,
+            &clock,
+        );
+        let _: io::Result<()> = tokio::select! {
+            both = async { tokio::try_join!(up, down) } => both.map(|_| ()),
+            () = clock.idle(app.settings.read_timeout) => Ok(()),
+        };
+    }
+}
+
+/// What has gone through: in the log, however the tunnel ends.
+struct Count {
+    entry: Entry,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.entry.outcome.received = *self.received.get_mut();
+        self.entry.outcome.sent += *self.sent.get_mut();
+    }
 }
 
 async fn one_way(

@@ -12,3 +12,4 @@ mod logging;
 mod plugins;
 mod shutdown;
 mod swap;
+mod upstream;

@@ -114,8 +114,7 @@ impl Reader {
             if !self.input.is_empty() {
                 return Ok(true);
             }
-            self.appetite = FIRST_READ;
-            self.input = BytesMut::new();
+            self.release();
             if let ReadHalf::Tcp(io) = &self.io {
                 let readable = self.watchdog.within(limit, io.readable());
                 readable.await.map_err(|_| ReadError::Timeout)??;
@@ -142,7 +141,11 @@ impl Reader {
                 if end > size {
                     return Err(too_large(self.lacks_line(size)));
                 }
-                return Ok(self.input.split_to(end).freeze());
+                // A copy: what keeps a field of it, an entry of the cache or a long tunnel, would
+                // keep all of the buffer that was read into.
+                let section = Bytes::copy_from_slice(&self.input[..end]);
+                self.input.advance(end);
+                return Ok(section);
             }
             if self.input.len() >= size {
                 return Err(too_large(self.lacks_line(size)));
@@ -284,6 +287,16 @@ impl Reader {
             }
         }
         std::future::pending::<()>().await;
+    }
+
+    /// An idle connection holds no buffer.
+    pub fn release(&mut self) {
+        self.take_back();
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.decoded = Vec::new();
+        self.appetite = FIRST_READ;
     }
 
     /// Whether an idle connection is as it should be: open, with nothing unasked for to read.

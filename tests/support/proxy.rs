@@ -152,13 +152,9 @@ impl Drop for Proxy {
 
 /// A request in absolute-form. Host, and Content-Length where there is a body, are put on.
 pub(crate) fn request(method: &str, url: &str, fields: &[&str], body: &[u8]) -> Vec<u8> {
-    let authority = url
-        .split("://")
-        .nth(1)
-        .unwrap_or(url)
-        .split('/')
-        .next()
-        .unwrap_or_default();
+    let rest = url.split("://").nth(1).unwrap_or(url);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let authority = authority.rsplit('@').next().unwrap_or_default();
     let mut request = format!("{method} {url} HTTP/1.1\r\nHost: {authority}\r\n");
     for field in fields {
         request.push_str(field);
