@@ -7,7 +7,8 @@ use crate::config::{Mistake, Section};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::plugin::{
-    Engine, Failed, FailurePolicy, Freshness, Hook, Manifest, Plugin, Refresh, Rule, Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Manifest, Plugin, Refresh, Rule,
+    Verdict,
 };
 use crate::transaction::Request;
 use std::collections::BTreeMap;
@@ -48,8 +49,9 @@ pub enum Admission {
 // === impl Generation ===
 
 impl Generation {
-    /// Reads, compiles, configures and warms a set. What is unchanged since `previous` is taken
-    /// over as it is, warm instances and all.
+    /// Reads, compiles, configures and warms a set. A plugin that is unchanged since `previous` is
+    /// taken over as it is, warm instances and all; one that is only configured anew is not
+    /// compiled again.
     ///
     /// # Errors
     /// The first mistake. Nothing has been changed by then.
@@ -72,20 +74,24 @@ impl Generation {
         });
         unique_names(&candidates)?;
         no_stray_overrides(&candidates, overrides)?;
+        let old = previous.map_or(&[][..], Generation::plugins);
         let plugins = candidates.into_iter().map(|candidate| {
             let Candidate {
                 manifest,
                 component,
             } = candidate;
+            let same_component = |plugin: &&Arc<Plugin>| plugin.compiled().is_of(&component);
+            let compiled = match old.iter().find(same_component) {
+                Some(plugin) => plugin.compiled().clone(),
+                None => Compiled::new(engine, &manifest, &component)?,
+            };
             let config = overrides.get(&manifest.name);
-            let same = previous.and_then(|previous| {
-                let mut plugins = previous.plugins.iter();
-                plugins.find(|plugin| plugin.is_same(&manifest, config, &component))
-            });
-            match same {
+            let same = |plugin: &&Arc<Plugin>| plugin.is_same(&manifest, config, &compiled);
+            match old.iter().find(same) {
                 Some(plugin) => Ok(plugin.clone()),
-                None => Plugin::load(engine, manifest, config.cloned(), &component, workers)
-                    .map(Arc::new),
+                None => {
+                    Plugin::load(engine, manifest, config.cloned(), compiled, workers).map(Arc::new)
+                }
             }
         });
         Ok(Generation {
@@ -116,9 +122,9 @@ impl Generation {
                 text,
                 "\nplugin {}\n  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
                 plugin.name(),
-                plugin.digest(),
+                plugin.compiled().digest(),
                 hooks.join(", "),
-                plugin.rights().join(", "),
+                plugin.compiled().rights().join(", "),
                 limits.time,
                 limits.memory >> 10,
                 limits.calls,

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod budget;
+mod compiled;
 mod engine;
 mod instance;
 mod limits;
@@ -10,6 +11,7 @@ mod state;
 pub mod toolchain;
 mod wasi;
 
+pub use compiled::Compiled;
 pub use engine::Engine;
 pub use limits::Limits;
 pub use manifest::{FailurePolicy, Manifest};
@@ -20,10 +22,8 @@ use crate::transaction::Request;
 use bindings::{access, cache_rules, lifecycle};
 use instance::{Lent, Slots, Template};
 use limits::Keep;
-use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::Arc;
-use wasmtime::component::{Component, Linker};
 
 /// A hook that a plugin can serve: an interface of `wit/hooks.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +41,8 @@ pub enum Hook {
 /// A plugin that is compiled, configured and ready. Immutable but for its instances.
 pub struct Plugin {
     manifest: Manifest,
-    digest: [u8; 32],
+    compiled: Compiled,
     config: Section,
-    rights: Vec<String>,
     hooks: Vec<Hook>,
     template: Template,
     slots: Slots,
@@ -136,51 +135,26 @@ type Configured<T> = Result<T, lifecycle::ConfigError>;
 // === impl Plugin ===
 
 impl Plugin {
-    /// Compiles, links, configures and warms a plugin. `config` stands in place of the manifest's
-    /// own where the operator's file has one.
+    /// Configures and warms a plugin. `config` stands in place of the manifest's own where the
+    /// operator's file has one.
     ///
     /// # Errors
-    /// What is wrong with the component, its rights or its configuration, and where.
+    /// What is wrong with the component or its configuration, and where.
     pub fn load(
         engine: &Engine,
         manifest: Manifest,
         config: Option<Section>,
-        bytes: &[u8],
+        compiled: Compiled,
         workers: usize,
     ) -> Result<Plugin, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
-        let component = engine
-            .compile(bytes)
-            .map_err(|error| wrong(format!("not a WebAssembly component: {error:#}")))?;
-        let rights = rights(engine, &component);
-        let mut linker = Linker::new(&engine.wasmtime);
-        bindings::add_to_linker(&mut linker)
-            .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
-            .map_err(|error| wrong(format!("the host's own interfaces do not link: {error:#}")))?;
-        if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
-            return Err(wrong(format!(
-                "the component imports `{unknown}`, which this host does not have"
-            ))
-            .help(format!(
-                "it has {}, and an empty WASI 0.2",
-                OFFERED.join(" and ")
-            )));
-        }
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let template = Template::new(
-            engine,
-            manifest.name.as_str().into(),
-            &component,
-            &linker,
-            manifest.limits.clone(),
-            manifest.grants,
-            config.json().to_owned(),
-        )
-        .map_err(|error| {
-            wrong(format!(
-                "the component does not fit this host's WIT: {error:#}"
-            ))
-        })?;
+        let template = Template::new(engine, &manifest, &compiled, config.json().to_owned())
+            .map_err(|error| {
+                wrong(format!(
+                    "the component does not fit this host's WIT: {error:#}"
+                ))
+            })?;
         let hooks = template.hooks();
         if hooks.is_empty() {
             return Err(wrong("the component serves no hook of this host's".into()));
@@ -195,8 +169,7 @@ impl Plugin {
             }
         }
         Ok(Plugin {
-            digest: digest(bytes),
-            rights,
+            compiled,
             hooks,
             config,
             template,
@@ -206,7 +179,12 @@ impl Plugin {
     }
 
     /// Whether a plugin made of these would be the same as this one.
-    pub fn is_same(&self, manifest: &Manifest, config: Option<&Section>, bytes: &[u8]) -> bool {
+    pub fn is_same(
+        &self,
+        manifest: &Manifest,
+        config: Option<&Section>,
+        compiled: &Compiled,
+    ) -> bool {
         let Manifest {
             name,
             component: _,
@@ -223,7 +201,7 @@ impl Plugin {
             && self.manifest.grants == *grants
             && self.manifest.failure == *failure
             && self.config.is_same(config.unwrap_or(own))
-            && self.digest == digest(bytes)
+            && self.compiled == *compiled
     }
 
     /// Its manifest.
@@ -246,19 +224,9 @@ impl Plugin {
         &self.hooks
     }
 
-    /// The interfaces that it imports.
-    pub fn rights(&self) -> &[String] {
-        &self.rights
-    }
-
-    /// `sha256:...` of the component.
-    pub fn digest(&self) -> String {
-        use fmt::Write as _;
-        let mut text = "sha256:".to_owned();
-        for octet in self.digest {
-            let _ = write!(text, "{octet:02x}");
-        }
-        text
+    /// Its component.
+    pub fn compiled(&self) -> &Compiled {
+        &self.compiled
     }
 
     /// May this request pass?
@@ -414,28 +382,11 @@ fn explain(error: &wasmtime::Error, limits: &Limits) -> String {
     }
 }
 
-/// The interfaces that every plugin may import, beside those of the empty WASI.
-const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
-
-fn is_offered(import: &str) -> bool {
-    OFFERED.contains(&import) || (import.starts_with(wasi::PREFIX) && import.contains("@0.2."))
-}
-
-fn rights(engine: &Engine, component: &Component) -> Vec<String> {
-    let component = component.component_type();
-    let imports = component.imports(&engine.wasmtime);
-    imports.map(|(name, _)| name.to_owned()).collect()
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plugin")
             .field("name", &self.name())
-            .field("digest", &self.digest())
+            .field("digest", &self.compiled.digest())
             .finish_non_exhaustive()
     }
 }

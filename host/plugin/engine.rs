@@ -36,6 +36,9 @@ impl Engine {
             .total_core_instances(4000)
             .total_memories(1000)
             .total_tables(4000)
+            // An unused place keeps the code of the component that was in it last: with wasmtime's
+            // hundred of them, swapped components would pile up.
+            .max_unused_warm_slots(4)
             .max_memory_size(MAX_MEMORY)
             .max_memories_per_component(4)
             .max_core_instances_per_component(64)

@@ -2,9 +2,10 @@
 
 use super::bindings::{access, cache_rules, lifecycle, request_headers, response_headers};
 use super::budget::Budget;
+use super::compiled::Compiled;
 use super::engine::Engine;
 use super::limits::{Draft, Keep, Limits};
-use super::manifest::Grants;
+use super::manifest::{Grants, Manifest};
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::wasi::Wasi;
 use super::{Configured, Hook};
@@ -14,7 +15,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wasmtime::component::{Component, InstancePre, Linker, Resource};
+use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Store, StoreLimitsBuilder};
 
 /// How long `configure` may take: an interpreter starts and a large configuration is read.
@@ -53,25 +54,22 @@ pub(super) struct Slots(Box<[Mutex<Option<Instance>>]>);
 impl Template {
     pub(super) fn new(
         engine: &Engine,
-        plugin: Arc<str>,
-        component: &Component,
-        linker: &Linker<State>,
-        limits: Limits,
-        grants: Grants,
+        manifest: &Manifest,
+        compiled: &Compiled,
         config: String,
     ) -> wasmtime::Result<Template> {
-        let component = linker.instantiate_pre(component)?;
+        let component = compiled.linked.clone();
         Ok(Template {
             engine: engine.clone(),
-            plugin,
+            plugin: manifest.name.as_str().into(),
             lifecycle: lifecycle::GuestIndices::new(&component)?,
             access: access::GuestIndices::new(&component).ok(),
             request_headers: request_headers::GuestIndices::new(&component).ok(),
             response_headers: response_headers::GuestIndices::new(&component).ok(),
             cache_rules: cache_rules::GuestIndices::new(&component).ok(),
             component,
-            limits,
-            grants,
+            limits: manifest.limits.clone(),
+            grants: manifest.grants,
             config,
         })
     }

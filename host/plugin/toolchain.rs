@@ -100,20 +100,24 @@ fn has_target() -> bool {
 /// Without rustup's target: Debian's compiler, its sources of the standard library, and the
 /// linker that comes with rustup's toolchain.
 fn build_std(command: &mut Command) -> anyhow::Result<()> {
-    let missing = "there is no standard library for wasm: run `rustup target add \
-                   wasm32-unknown-unknown`, or `apt install rustc-web cargo-web rust-web-src lld`";
-    let debian = Path::new("/usr/lib/rust-web/bin");
-    let (cargo, rustc) = (debian.join("cargo"), debian.join("rustc"));
-    if !cargo.is_file() || !rustc.is_file() {
-        bail!(missing);
+    const CARGO: &str = "/usr/bin/cargo";
+    const RUSTC: &str = "/usr/bin/rustc";
+    const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
+    if ![CARGO, RUSTC, LIBRARY]
+        .into_iter()
+        .all(|path| Path::new(path).exists())
+    {
+        bail!(
+            "there is no standard library for wasm: run `rustup target add {TARGET}`, or \
+             `apt install rustc-web cargo-web rust-web-src lld`"
+        );
     }
-    let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-    let mut other = Command::new(cargo);
+    let mut other = Command::new(CARGO);
     other
-        .args(arguments)
+        .args(command.get_args())
         .args(["-Z", "build-std=std,panic_abort"])
         .stderr(Stdio::inherit())
-        .env("RUSTC", rustc)
+        .env("RUSTC", RUSTC)
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTUP_TOOLCHAIN")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");

@@ -1,0 +1,98 @@
+//! Components: compiled and linked once, however many generations configure them.
+
+use super::bindings;
+use super::engine::Engine;
+use super::manifest::Manifest;
+use super::state::State;
+use super::wasi;
+use crate::config::Mistake;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// A component that is compiled, and linked with what the host offers. Cheap to clone.
+#[derive(Clone)]
+pub struct Compiled {
+    digest: [u8; 32],
+    rights: Arc<[String]>,
+    pub(super) linked: InstancePre<State>,
+}
+
+/// The interfaces that every plugin may import, beside those of the empty WASI.
+const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
+
+// === impl Compiled ===
+
+impl Compiled {
+    /// Compiles the component that a manifest names.
+    ///
+    /// # Errors
+    /// What is wrong with the component or with its imports.
+    pub fn new(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Result<Compiled, Mistake> {
+        let wrong = |what: String| manifest.component_mistake(what);
+        let component = engine
+            .compile(bytes)
+            .map_err(|error| wrong(format!("not a WebAssembly component: {error:#}")))?;
+        let rights = rights(engine, &component);
+        if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
+            let mistake = format!("the component imports `{unknown}`, which this host lacks");
+            let offered = OFFERED.join(" and ");
+            return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
+        }
+        let mut linker = Linker::new(&engine.wasmtime);
+        let linked = bindings::add_to_linker(&mut linker)
+            .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
+            .and_then(|()| linker.instantiate_pre(&component))
+            .map_err(|error| {
+                wrong(format!(
+                    "the component does not fit this host's WIT: {error:#}"
+                ))
+            })?;
+        Ok(Compiled {
+            digest: digest(bytes),
+            rights,
+            linked,
+        })
+    }
+
+    /// Whether these octets are what it was compiled from.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        self.digest == digest(bytes)
+    }
+
+    /// `sha256:...` of the component.
+    pub fn digest(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = "sha256:".to_owned();
+        for octet in self.digest {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{octet:02x}");
+        }
+        text
+    }
+
+    /// The interfaces that it imports.
+    pub fn rights(&self) -> &[String] {
+        &self.rights
+    }
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, other: &Compiled) -> bool {
+        self.digest == other.digest
+    }
+}
+
+fn is_offered(import: &str) -> bool {
+    OFFERED.contains(&import) || (import.starts_with(wasi::PREFIX) && import.contains("@0.2."))
+}
+
+fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
+    let component = component.component_type();
+    let imports = component.imports(&engine.wasmtime);
+    imports.map(|(name, _)| name.to_owned()).collect()
+}
+
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
