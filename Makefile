@@ -36,6 +36,6 @@ setup:
 	@command -v cargo >/dev/null || { echo 'cargo is missing: install rustup, see https://rustup.rs' >&2; exit 1; }
 	@rustup target list --installed 2>/dev/null | grep -qx $(WASM) \
 	  || rustup target add $(WASM) \
-	  || [ -x /usr/lib/rust-web/bin/cargo ] \
+	  || [ -d /usr/lib/rustlib/src/rust/library ] \
 	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
 	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }

@@ -6,24 +6,25 @@ mod control;
 mod freshness;
 mod key;
 mod memory;
+mod stored;
 mod validate;
 
 use crate::generation::Generation;
 use crate::http::Fields;
 use crate::plugin::Refresh;
 use crate::transaction::Request;
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use control::{RequestControl, ResponseControl};
 use freshness::Times;
 use http::{Method, StatusCode};
 use key::{Key, Vary};
 use memory::{Memory, Slot};
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
+use stored::Judged;
 
+pub use stored::{Answer, Stored};
 pub use validate::make_conditional;
 
 /// The cache.
@@ -32,29 +33,6 @@ pub struct Cache {
     memory: Memory,
     largest: u64,
     sets_of_variants: AtomicU64,
-}
-
-/// A stored response.
-#[derive(Debug)]
-pub struct Stored {
-    /// Its status.
-    pub status: StatusCode,
-    /// The origin's words for it.
-    pub reason: Bytes,
-    /// End-to-end fields, without Content-Length.
-    pub fields: Fields,
-    /// All of it.
-    pub body: Bytes,
-    times: Times,
-    control: ResponseControl,
-    judged: ArcSwap<Judged>,
-}
-
-/// What the cache-rules hook said, and in which generation.
-#[derive(Debug)]
-struct Judged {
-    generation: u64,
-    refresh: Refresh,
 }
 
 /// What the cache can do for a request.
@@ -94,22 +72,6 @@ pub enum Forward {
     Request,
     /// What is stored is not fresh.
     Stale,
-}
-
-/// How a hit answers the client's request.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// With all of it.
-    Whole,
-    /// The client has it: 304.
-    NotModified {
-        /// By If-None-Match, not If-Modified-Since.
-        by_etag: bool,
-    },
-    /// With a part of it: 206.
-    Part(Range<u64>),
-    /// With 416: there is no such part.
-    NoSuchPart,
 }
 
 /// Takes a response's body as it passes, and stores it when it is whole.
@@ -336,7 +298,7 @@ impl Cache {
             let target = response
                 .get(name)
                 .and_then(|value| std::str::from_utf8(value).ok());
-            if let Some(uri) = target.and_then(|target| same_origin(uri, target)) {
+            if let Some(uri) = target.and_then(|target| key::same_origin(uri, target)) {
                 self.memory.remove(&Key::of(&uri.into()));
             }
         }
@@ -419,76 +381,6 @@ fn signed(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
-/// The absolute URI of a reference, where it has the same origin as the base.
-fn same_origin(base: &str, reference: &str) -> Option<String> {
-    let authority = base.find("://")? + 3;
-    let path = base[authority..]
-        .find('/')
-        .map_or(base.len(), |slash| authority + slash);
-    if reference.starts_with('/') && !reference.starts_with("//") {
-        return Some(format!("{}{reference}", &base[..path]));
-    }
-    let reference = reference.split('#').next()?;
-    let rest = reference
-        .get(..path)
-        .filter(|origin| origin.eq_ignore_ascii_case(&base[..path]))?;
-    let tail = &reference[rest.len()..];
-    (tail.is_empty() || tail.starts_with('/')).then(|| format!("{}{tail}", &base[..path]))
-}
-
-// === impl Stored ===
-
-impl Stored {
-    /// What the cache-rules hook says of it: asked once for each generation.
-    fn judged(&self, request: &Arc<Request>, generation: &Generation) -> Arc<Judged> {
-        let judged = self.judged.load();
-        if judged.generation == generation.id() {
-            return Arc::clone(&judged);
-        }
-        let mut fields = self.fields.clone();
-        let said = generation.rule_for(request, self.status.as_u16(), &mut fields);
-        let judged = Arc::new(Judged {
-            generation: generation.id(),
-            refresh: said.unwrap_or_else(Refresh::stale_at_once),
-        });
-        self.judged.store(judged.clone());
-        judged
-    }
-
-    /// Octets that it takes in memory.
-    fn octets(&self) -> usize {
-        size_of::<Stored>() + self.body.len() + self.fields.wire_len() + 64 * self.fields.len()
-    }
-
-    /// How it answers that request.
-    pub fn answer(&self, request: &Fields) -> Answer {
-        if let Some(not_modified) = validate::not_modified(request, &self.fields) {
-            return Answer::NotModified {
-                by_etag: not_modified.by_etag,
-            };
-        }
-        if self.status != StatusCode::OK {
-            return Answer::Whole;
-        }
-        match validate::range(request, &self.fields, self.body.len() as u64) {
-            None => Answer::Whole,
-            Some(Ok(part)) => Answer::Part(part),
-            Some(Err(())) => Answer::NoSuchPart,
-        }
-    }
-}
-
-// === impl Judged ===
-
-impl Judged {
-    fn by(generation: &Generation, refresh: Refresh) -> ArcSwap<Judged> {
-        ArcSwap::from_pointee(Judged {
-            generation: generation.id(),
-            refresh,
-        })
-    }
-}
-
 // === impl Recorder ===
 
 impl Recorder {
@@ -514,33 +406,6 @@ impl Forward {
             Forward::VaryMiss => "vary-miss",
             Forward::Request => "request",
             Forward::Stale => "stale",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_uris_of_the_same_origin_are_invalidated() {
-        let base = "http://a:81/x?y";
-        for (reference, expected) in [
-            ("/z", Some("http://a:81/z")),
-            ("http://A:81/z#f", Some("http://a:81/z")),
-            ("http://a:81", Some("http://a:81")),
-            ("http://a/z", None),
-            ("http://a:810/z", None),
-            ("https://a:81/z", None),
-            ("//a:81/z", None),
-            ("z", None),
-            ("http://a:81@evil/", None),
-        ] {
-            assert_eq!(
-                same_origin(base, reference).as_deref(),
-                expected,
-                "{reference}"
-            );
         }
     }
 }

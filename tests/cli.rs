@@ -263,6 +263,21 @@ fn explain_resolves_where_a_rule_wants_addresses_and_reads_fields() {
     );
 }
 
+/// What examples/config/wproxy.toml shows as a comment holds once it is none.
+#[test]
+fn the_policy_in_the_example_settings_works() {
+    let example = include_str!("../examples/config/wproxy.toml");
+    let policy = example.find("# [plugins.access-policy]").expect("there");
+    let lines = example[policy..].lines();
+    let policy: Vec<&str> = lines.map(|line| line.trim_start_matches("# ")).collect();
+    let (_folder, path) = settings(&policy.join("\n"));
+    for (url, code) in [("http://example.com/", 0), ("http://www.example.org/", 2)] {
+        let always = ["--client", "192.168.1.1", "--config", &path];
+        let (exit, stdout, stderr) = run(&[&["explain", "GET", url][..], &always].concat());
+        assert_eq!(exit, Some(code), "{stdout}{stderr}");
+    }
+}
+
 #[test]
 fn explain_says_what_is_wrong_with_the_question() {
     for (arguments, message) in [

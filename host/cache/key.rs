@@ -79,6 +79,23 @@ pub fn vary_names(response: &Fields) -> Option<Vec<String>> {
     (!names.iter().any(|name| name == "*")).then_some(names)
 }
 
+/// The absolute URI of a reference, where it has the same origin as the base.
+pub fn same_origin(base: &str, reference: &str) -> Option<String> {
+    let authority = base.find("://")? + 3;
+    let path = base[authority..]
+        .find('/')
+        .map_or(base.len(), |slash| authority + slash);
+    if reference.starts_with('/') && !reference.starts_with("//") {
+        return Some(format!("{}{reference}", &base[..path]));
+    }
+    let reference = reference.split('#').next()?;
+    let rest = reference
+        .get(..path)
+        .filter(|origin| origin.eq_ignore_ascii_case(&base[..path]))?;
+    let tail = &reference[rest.len()..];
+    (tail.is_empty() || tail.starts_with('/')).then(|| format!("{}{tail}", &base[..path]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +138,27 @@ mod tests {
         );
         assert_eq!(names("a, *"), None);
         assert_eq!(vary_names(&fields(&[])), Some(vec![]));
+    }
+
+    #[test]
+    fn only_uris_of_the_same_origin_are_invalidated() {
+        let base = "http://a:81/x?y";
+        for (reference, expected) in [
+            ("/z", Some("http://a:81/z")),
+            ("http://A:81/z#f", Some("http://a:81/z")),
+            ("http://a:81", Some("http://a:81")),
+            ("http://a/z", None),
+            ("http://a:810/z", None),
+            ("https://a:81/z", None),
+            ("//a:81/z", None),
+            ("z", None),
+            ("http://a:81@evil/", None),
+        ] {
+            assert_eq!(
+                same_origin(base, reference).as_deref(),
+                expected,
+                "{reference}"
+            );
+        }
     }
 }

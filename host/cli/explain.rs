@@ -46,21 +46,21 @@ pub(super) fn explain(
         request.set_addresses(found.unwrap_or_default());
         verdict = generation.authorize(&request);
     }
-    let (word, rule, code) = match verdict {
-        Ok(Admission::Allowed(rule)) => ("allow", Some(rule), ExitCode::SUCCESS),
+    let (rule, code) = match verdict {
+        Ok(Admission::Allowed(rule)) => {
+            writeln!(out, "allow")?;
+            (Some(rule), ExitCode::SUCCESS)
+        }
         Ok(Admission::NeedsAddresses) => bail!("a plugin asked for addresses that it was given"),
         Err(Failure::Denied { rule, status, .. }) => {
             writeln!(out, "deny     {status}")?;
-            ("", Some(rule), ExitCode::from(2))
+            (Some(rule), ExitCode::from(2))
         }
         Err(failure) => {
             writeln!(out, "deny     {failure}")?;
-            ("", None, ExitCode::from(2))
+            (None, ExitCode::from(2))
         }
     };
-    if !word.is_empty() {
-        writeln!(out, "{word}")?;
-    }
     if let Some(Rule {
         plugin,
         text,

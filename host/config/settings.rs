@@ -320,6 +320,23 @@ mod tests {
     }
 
     #[test]
+    fn the_example_names_every_setting_at_its_default() {
+        let example = include_str!("../../examples/config/wproxy.toml");
+        assert_eq!(settings(example), settings(""));
+        let unknown = settings("nothing_like_any = 1").expect_err("there is none of that name");
+        let (_, keys) = unknown.split_once("there are: ").expect("a list of keys");
+        let keys: Vec<&str> = keys.trim().split(", ").collect();
+        assert!(keys.contains(&"http_port"), "{keys:?}");
+        for key in keys {
+            let named = example.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("[{key}."))
+            });
+            assert!(named, "{key}");
+        }
+    }
+
+    #[test]
     fn what_is_written_holds() {
         let settings = settings(
             "http_port = [\"3128\", \"10.0.1.11:8080\"]\nvisible_hostname = \"proxy.example\"\n\
