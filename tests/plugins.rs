@@ -13,10 +13,12 @@ fn hostile() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folder = root.join("tests/plugins/hostile");
+        // From the project's root, by a relative path: as `make run` does it.
+        let folder = Path::new("tests/plugins/hostile");
         let built = wproxy()
             .args(["plugin", "build"])
-            .arg(&folder)
+            .arg(folder)
+            .current_dir(root)
             .env("CARGO_TARGET_DIR", root.join("target/plugins"))
             .output()
             .expect("wproxy runs");
@@ -25,7 +27,7 @@ fn hostile() -> &'static Path {
             "{}",
             String::from_utf8_lossy(&built.stderr)
         );
-        folder.join("hostile.wasm")
+        root.join(folder).join("hostile.wasm")
     })
 }
 

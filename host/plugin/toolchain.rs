@@ -20,6 +20,7 @@ pub(crate) fn build_rust(folder: &Path, target: Option<&Path>) -> anyhow::Result
             folder.display()
         );
     }
+    let manifest = manifest.canonicalize()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -46,7 +47,7 @@ pub(crate) fn build_rust(folder: &Path, target: Option<&Path>) -> anyhow::Result
     if !output.status.success() {
         bail!("{}: cargo could not build the plugin", folder.display());
     }
-    let module = artifact(&output.stdout, &manifest.canonicalize()?).with_context(|| {
+    let module = artifact(&output.stdout, &manifest).with_context(|| {
         format!(
             "{}: crate-type = [\"cdylib\"] is missing",
             manifest.display()
