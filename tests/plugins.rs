@@ -235,7 +235,8 @@ fn plugins_are_asked_in_the_manifests_order_until_one_answers() {
     add(&folder, "first", "order = 10");
     let proxy = Proxy::with_plugins("logformat = \"json\"", folder.path());
     let origin = Origin::plain();
-    proxy.get(&origin.url("/"), &[]);
+    let response = proxy.get(&origin.url("/"), &[]);
+    assert_eq!(response.status, 200, "{}", response.text());
     let line: serde_json::Value = serde_json::from_str(&proxy.logged()).unwrap();
     assert_eq!(
         (&line["plugin"], &line["rule"]),
