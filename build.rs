@@ -9,8 +9,18 @@ use std::path::{Path, PathBuf};
 const PLUGINS: [&str; 3] = ["access-policy", "header-scrub", "cache-rules"];
 
 fn main() -> anyhow::Result<()> {
-    for path in ["wit", "plugins", "host/plugin/toolchain.rs", "Cargo.lock"] {
+    for path in [
+        "wit",
+        "host/plugin/toolchain.rs",
+        "Cargo.lock",
+        "Cargo.toml",
+    ] {
         println!("cargo::rerun-if-changed={path}");
+    }
+    // Not all of plugins/: `wproxy plugin build` puts its components there.
+    for folder in PLUGINS.iter().chain(&["sdk"]) {
+        println!("cargo::rerun-if-changed=plugins/{folder}/src");
+        println!("cargo::rerun-if-changed=plugins/{folder}/Cargo.toml");
     }
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
