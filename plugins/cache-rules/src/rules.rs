@@ -1,8 +1,7 @@
 //! squid's `refresh_pattern`, as data and a choice.
 
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
-use wproxy_sdk::{ConfigError, Overrides};
+use wproxy_sdk::{ConfigError, Overrides, Pattern};
 
 /// The `[config]` table: lines of squid.conf, the directive's name left out.
 #[derive(Debug, Deserialize)]
@@ -38,7 +37,7 @@ pub(crate) const DEFAULT: Freshness = Freshness {
 /// The lines, understood.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    lines: Vec<(Regex, Freshness)>,
+    lines: Vec<(Pattern, Freshness)>,
 }
 
 impl Rules {
@@ -57,14 +56,14 @@ impl Rules {
     /// The first line whose pattern is found in the URI, with its index; else [`DEFAULT`].
     pub(crate) fn choose(&self, uri: &str) -> (Option<usize>, Freshness) {
         let mut lines = self.lines.iter().enumerate();
-        match lines.find(|(_, (pattern, _))| pattern.is_match(uri.as_bytes())) {
+        match lines.find(|(_, (pattern, _))| pattern.is_found(uri.as_bytes())) {
             Some((index, &(_, freshness))) => (Some(index), freshness),
             None => (None, DEFAULT),
         }
     }
 }
 
-fn parse(line: &str) -> Result<(Regex, Freshness), String> {
+fn parse(line: &str) -> Result<(Pattern, Freshness), String> {
     const SHAPE: &str = "a line is `[-i] PATTERN MIN PERCENT% MAX [options]`, times in minutes";
     let mut words = line.split_whitespace().peekable();
     let ignore_case = words.next_if_eq(&"-i").is_some();
@@ -73,16 +72,7 @@ fn parse(line: &str) -> Result<(Regex, Freshness), String> {
     else {
         return Err(SHAPE.into());
     };
-    let pattern = RegexBuilder::new(pattern)
-        .unicode(false)
-        .case_insensitive(ignore_case)
-        .build()
-        .map_err(|error| {
-            let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default();
-            let reason = reason.trim_start_matches("error: ");
-            format!("`{pattern}` is not a regular expression: {reason}")
-        })?;
+    let pattern = Pattern::new(pattern, ignore_case)?;
     let percent = percent.strip_suffix('%').unwrap_or(percent);
     let freshness = Freshness {
         min: minutes(min).ok_or_else(|| format!("`{min}` is not a number of minutes; {SHAPE}"))?,

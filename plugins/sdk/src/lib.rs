@@ -42,6 +42,8 @@ pub mod acl;
 mod config;
 mod glue;
 mod http;
+#[cfg(feature = "pattern")]
+mod pattern;
 pub mod testing;
 
 pub use config::{ConfigError, NoConfig};
@@ -52,3 +54,5 @@ pub use glue::{
 #[doc(hidden)]
 pub use glue::{bindings, instance};
 pub use http::{FieldError, Fields, Moment, Request};
+#[cfg(feature = "pattern")]
+pub use pattern::Pattern;

@@ -1,10 +1,10 @@
 //! Lists of regular expressions: squid's `url_regex` and its kin.
 
-use regex::bytes::{Regex, RegexBuilder};
+use crate::Pattern;
 
 /// Alternatives; `-i` makes those after it ignore case, `+i` ends that.
 #[derive(Debug, Default)]
-pub(super) struct Patterns(Vec<Regex>);
+pub(super) struct Patterns(Vec<Pattern>);
 
 impl Patterns {
     pub(super) fn extend(&mut self, values: &[&str]) -> Result<(), String> {
@@ -16,7 +16,7 @@ impl Patterns {
                 "+i" => ignore_case = false,
                 // Only for dstdom_regex, where it is how it always is: no reverse look-up.
                 "-n" => {}
-                pattern => self.0.push(compile(pattern, ignore_case)?),
+                pattern => self.0.push(Pattern::new(pattern, ignore_case)?),
             }
         }
         if self.0.len() == before {
@@ -26,20 +26,6 @@ impl Patterns {
     }
 
     pub(super) fn matches(&self, text: &[u8]) -> bool {
-        self.0.iter().any(|pattern| pattern.is_match(text))
+        self.0.iter().any(|pattern| pattern.is_found(text))
     }
-}
-
-fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
-    RegexBuilder::new(pattern)
-        .unicode(false)
-        .case_insensitive(ignore_case)
-        .build()
-        .map_err(|error| {
-            // The last line says what is wrong; those before draw the pattern, as the host will.
-            let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default();
-            let reason = reason.trim_start_matches("error: ");
-            format!("`{pattern}` is not a regular expression: {reason}")
-        })
 }
