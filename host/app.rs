@@ -158,7 +158,9 @@ impl App {
                     .generation
                     .set(i64::try_from(id).unwrap_or(i64::MAX));
                 self.metrics.reloads.inc();
-                self.generation.store(Arc::new(new));
+                let new = Arc::new(new);
+                self.generation.store(new.clone());
+                old.give_way_to(&new);
                 reloader.last_failure = None;
                 tracing::info!(
                     "generation {id} serves: {plugins} plugins, {kept} of them unchanged"

@@ -130,8 +130,8 @@ impl Sources {
             Some(folder) => Plugins::Folder(folder),
             None => Plugins::BuiltIn,
         };
-        let engine = Engine::new()?;
         let workers = configuration.settings.workers;
+        let engine = Engine::new(workers)?;
         let generation =
             Generation::build(1, &engine, &plugins, &configuration.plugins, workers, None)?;
         Ok(Prepared {

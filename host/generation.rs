@@ -110,6 +110,16 @@ impl Generation {
         &self.plugins
     }
 
+    /// Another generation serves from now on. What is pinned to this one goes on, but holds no
+    /// instances between its calls.
+    pub fn give_way_to(&self, next: &Generation) {
+        let over = |plugin: &&Arc<Plugin>| !next.plugins.contains(plugin);
+        self.plugins
+            .iter()
+            .filter(over)
+            .for_each(|plugin| plugin.retire());
+    }
+
     /// The plugins for people: digests, hooks, rights, rules in order.
     pub fn describe(&self) -> String {
         use std::fmt::Write as _;

@@ -1,5 +1,6 @@
 //! Plugins: WebAssembly components behind the hooks of `wit/`. Only here is wasmtime named.
 
+mod answer;
 mod bindings;
 mod budget;
 mod compiled;
@@ -11,16 +12,16 @@ mod state;
 pub mod toolchain;
 mod wasi;
 
+pub use answer::{Freshness, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
-pub use limits::Limits;
 pub use manifest::{FailurePolicy, Manifest};
 
-use crate::config::{Location, Mistake, Section};
+use crate::config::{Mistake, Section};
 use crate::http::Fields;
 use crate::transaction::Request;
 use bindings::{access, cache_rules, lifecycle};
-use instance::{Lent, Slots, Template};
+use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
 use std::fmt;
 use std::sync::Arc;
@@ -43,78 +44,8 @@ pub struct Plugin {
     manifest: Manifest,
     compiled: Compiled,
     config: Section,
-    hooks: Vec<Hook>,
     template: Template,
     slots: Slots,
-}
-
-/// What a plugin says to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing: the next one decides.
-    Pass,
-    /// It may.
-    Allow(Rule),
-    /// It may not.
-    Deny {
-        /// By that rule.
-        rule: Rule,
-        /// 400 to 599.
-        status: u16,
-        /// What the person at the other end should read.
-        message: Option<String>,
-    },
-    /// Ask again when the destination's addresses are known.
-    Resolve,
-    /// 407 with that challenge.
-    Authenticate(String),
-}
-
-/// What a plugin says of a response's freshness.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Freshness {
-    /// Nothing: the next one decides.
-    Pass,
-    /// It must not be stored.
-    NeverStore(Rule),
-    /// squid's refresh_pattern.
-    Refresh(Refresh),
-}
-
-/// squid's refresh_pattern: how long a response without explicit expiry is fresh.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refresh {
-    /// Who says so.
-    pub rule: Rule,
-    /// Seconds for which it is fresh in any case.
-    pub min: u64,
-    /// Share, in percent, of the time between Last-Modified and Date.
-    pub percent: u32,
-    /// Seconds after which it is stale in any case.
-    pub max: u64,
-    /// `override-expire`
-    pub override_expire: bool,
-    /// `override-lastmod`
-    pub override_lastmod: bool,
-    /// `reload-into-ims`
-    pub reload_into_ims: bool,
-    /// `ignore-reload`
-    pub ignore_reload: bool,
-    /// `ignore-no-store`
-    pub ignore_no_store: bool,
-    /// `ignore-private`
-    pub ignore_private: bool,
-}
-
-/// What decided, in the configuration's own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
-    /// The plugin's name.
-    pub plugin: Arc<str>,
-    /// `http_access deny all`
-    pub text: Arc<str>,
-    /// Where that stands.
-    pub location: Option<Location>,
 }
 
 /// A plugin failed in a hook: trapped, took too long, wanted too much.
@@ -128,6 +59,9 @@ pub struct Failed {
     /// What a person can understand of it.
     pub reason: String,
 }
+
+/// Octets of a challenge: a Kerberos ticket is one of the long ones.
+const MAX_CHALLENGE: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
 type Configured<T> = Result<T, lifecycle::ConfigError>;
@@ -155,22 +89,17 @@ impl Plugin {
                     "the component does not fit this host's WIT: {error:#}"
                 ))
             })?;
-        let hooks = template.hooks();
-        if hooks.is_empty() {
-            return Err(wrong("the component serves no hook of this host's".into()));
-        }
         let slots = Slots::new(workers);
         match slots.warm(&template) {
             Ok(Ok(())) => {}
             Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
             Err(error) => {
-                let reason = explain(&error, &manifest.limits);
+                let reason = explain(&error);
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
         Ok(Plugin {
             compiled,
-            hooks,
             config,
             template,
             slots,
@@ -221,7 +150,13 @@ impl Plugin {
 
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
-        &self.hooks
+        self.compiled.hooks()
+    }
+
+    /// Its generation is over: what is still pinned to that gets an instance for each call, and
+    /// none is kept.
+    pub fn retire(&self) {
+        self.slots.close();
     }
 
     /// Its component.
@@ -231,11 +166,18 @@ impl Plugin {
 
     /// May this request pass?
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
-        let verdict = self
-            .template
-            .call(&self.slots, |instance| instance.authorize(request));
-        let verdict = verdict.map_err(|error| self.failed(Hook::Access, &error))?;
-        Ok(match verdict {
+        let verdict = self.call(Hook::Access, |instance| {
+            let verdict = instance.authorize(request)?;
+            match &verdict {
+                access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
+                    let limit = MAX_CHALLENGE >> 10;
+                    let what = format!("its challenge is longer than {limit} KB");
+                    Err(wasmtime::Error::msg(what))
+                }
+                _ => Ok(verdict),
+            }
+        });
+        Ok(match verdict? {
             access::Verdict::Pass => Verdict::Pass,
             access::Verdict::Allow(matched) => Verdict::Allow(self.rule(&matched.rule)),
             access::Verdict::Deny(denial) => Verdict::Deny {
@@ -244,7 +186,7 @@ impl Plugin {
                     400..=599 => denial.status,
                     _ => 403,
                 },
-                message: denial.message,
+                message: denial.message.map(|message| printable(&message)),
             },
             access::Verdict::Resolve => Verdict::Resolve,
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
@@ -259,9 +201,9 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::RequestHeaders, fields, limit);
-        self.template
-            .call(&self.slots, |instance| instance.on_request(request, lent))
-            .map_err(|error| self.failed(Hook::RequestHeaders, &error))
+        self.call(Hook::RequestHeaders, |instance| {
+            instance.on_request(request, lent)
+        })
     }
 
     /// Change the fields that go to the client, up to that many octets.
@@ -273,11 +215,9 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::ResponseHeaders, fields, limit);
-        self.template
-            .call(&self.slots, |instance| {
-                instance.on_response(request, status, lent)
-            })
-            .map_err(|error| self.failed(Hook::ResponseHeaders, &error))
+        self.call(Hook::ResponseHeaders, |instance| {
+            instance.on_response(request, status, lent)
+        })
     }
 
     fn lend<'a>(&self, hook: Hook, fields: &'a mut Fields, limit: usize) -> Lent<'a> {
@@ -292,7 +232,7 @@ impl Plugin {
         }
     }
 
-    /// How long is this response fresh? The fields are lent to be read, and come back as they were.
+    /// How long is this response fresh? The fields are lent to be read.
     pub fn rule_for(
         &self,
         request: &Arc<Request>,
@@ -301,14 +241,13 @@ impl Plugin {
     ) -> Result<Freshness, Failed> {
         let lent = Lent {
             fields,
-            limit: usize::MAX,
-            keep: Keep::Always,
+            limit: 0,
+            keep: Keep::ReadOnly,
         };
-        let decision = self.template.call(&self.slots, |instance| {
+        let decision = self.call(Hook::CacheRules, |instance| {
             instance.rule_for(request, status, lent)
         });
-        let decision = decision.map_err(|error| self.failed(Hook::CacheRules, &error))?;
-        Ok(match decision {
+        Ok(match decision? {
             cache_rules::Decision::Pass => Freshness::Pass,
             cache_rules::Decision::NeverStore(rule) => Freshness::NeverStore(self.rule(&rule)),
             cache_rules::Decision::Refresh(refresh) => {
@@ -346,15 +285,23 @@ impl Plugin {
         }
     }
 
-    fn failed(&self, hook: Hook, error: &wasmtime::Error) -> Failed {
-        let failed = Failed {
+    /// Calls a hook.
+    fn call<R>(
+        &self,
+        hook: Hook,
+        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> Result<R, Failed> {
+        let failed = |reason| Failed {
             plugin: self.template.plugin(),
             hook,
-            reason: explain(error, self.template.limits()),
+            reason,
         };
-        tracing::warn!("{failed}");
-        tracing::debug!(plugin = self.name(), "{error:?}");
-        failed
+        self.template.call(&self.slots, call).map_err(|error| {
+            let failed = failed(explain(&error));
+            tracing::warn!("{failed}");
+            tracing::debug!(plugin = self.name(), "{error:?}");
+            failed
+        })
     }
 }
 
@@ -364,21 +311,17 @@ fn printable(text: &str) -> String {
     text[..end].replace(char::is_control, " ")
 }
 
-/// What a person can understand of a trap.
-fn explain(error: &wasmtime::Error, limits: &Limits) -> String {
-    if let Some(wasmtime::Trap::Interrupt) = error.downcast_ref() {
-        return format!("it ran longer than its limit of {:?}", limits.time);
-    }
-    let root = error.root_cause().to_string();
-    if root.contains("forcing trap when growing memory") {
+/// What a person can understand of a failure.
+fn explain(error: &wasmtime::Error) -> String {
+    if let Some(full) = error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
         return format!(
-            "it wanted more memory than its limit of {} KB",
-            limits.memory >> 10
+            "this host has no place for another instance ({full}): it takes fewer plugins, or \
+             fewer workers"
         );
     }
     match error.downcast_ref::<wasmtime::Trap>() {
         Some(trap) => format!("it trapped ({trap})"),
-        None => root,
+        None => error.root_cause().to_string(),
     }
 }
 
@@ -400,6 +343,16 @@ impl PartialEq for Plugin {
 
 // === impl Hook ===
 
+impl Hook {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Hook; 4] = [
+        Hook::Access,
+        Hook::RequestHeaders,
+        Hook::ResponseHeaders,
+        Hook::CacheRules,
+    ];
+}
+
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -408,37 +361,5 @@ impl fmt::Display for Hook {
             Hook::ResponseHeaders => "response-headers",
             Hook::CacheRules => "cache-rules",
         })
-    }
-}
-
-// === impl Refresh ===
-
-impl Refresh {
-    /// What holds where no plugin says anything: only what a response says itself keeps it fresh.
-    pub fn stale_at_once() -> Refresh {
-        Refresh {
-            rule: Rule {
-                plugin: "wproxy".into(),
-                text: "no plugin has a rule for this response".into(),
-                location: None,
-            },
-            min: 0,
-            percent: 0,
-            max: 0,
-            override_expire: false,
-            override_lastmod: false,
-            reload_into_ims: false,
-            ignore_reload: false,
-            ignore_no_store: false,
-            ignore_private: false,
-        }
-    }
-}
-
-// === impl Rule ===
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }

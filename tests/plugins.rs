@@ -3,7 +3,6 @@
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -110,6 +109,14 @@ fn nonsense_is_a_failure_or_a_plain_denial() {
         "{}",
         message.text()
     );
+
+    let sermon = get("/access/sermon");
+    let details = sermon.field("proxy-status").unwrap_or_default();
+    assert_eq!(sermon.status, 403);
+    assert!(sermon.body.len() < 3000 && details.len() < 2000);
+
+    let challenge = get("/access/challenge");
+    assert_names_plugin(&challenge, "access", "its challenge is longer than 8 KB");
 
     let splitting = get("/access/splitting");
     assert_eq!(splitting.status, 407);
@@ -225,7 +232,7 @@ fn a_response_is_not_stored_where_the_cache_rules_fail() {
     );
     let hit = proxy.get(&origin.url("/cache/fine"), &[]);
     assert_eq!(hit.field("x-cache"), Some("HIT from none"));
-    // What the hook did to the fields was to a copy.
+    // The hook, which was lent the fields to read, could not change them.
     assert_eq!(hit.field("x-stays"), None);
 }
 
@@ -265,6 +272,35 @@ fn what_plugins_log_is_one_line_with_their_name() {
     );
 }
 
+#[test]
+fn a_call_logs_a_hundred_lines_and_no_more() {
+    let (folder, origin) = (folder("[limits]\ntime = \"1 s\""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    assert_eq!(proxy.get(&origin.url("/access/chatter"), &[]).status, 200);
+    assert_eq!(proxy.get(&origin.url("/access/log"), &[]).status, 200);
+    proxy.says("chatter 99");
+    let next = proxy.says("");
+    assert!(
+        next.contains("more lines of this call are left out"),
+        "{next}"
+    );
+    let next = proxy.says("");
+    assert!(next.contains("one"), "{next}");
+}
+
+/// The epoch cannot interrupt the host: what one call of its can take has to be bounded.
+#[test]
+fn what_is_handed_to_the_host_at_once_is_bounded() {
+    let (folder, origin) = (folder("[limits]\ntime = \"1 s\""), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    for (path, reason) in [
+        ("/access/flood", "it wrote more at once than"),
+        ("/access/freight", "fuel allocated for hostcalls"),
+    ] {
+        assert_names_plugin(&proxy.get(&origin.url(path), &[]), "access", reason);
+    }
+}
+
 /// While one client keeps sending requests that loop, another is served at its usual pace.
 #[test]
 fn others_are_served_while_a_plugin_loops() {
@@ -294,43 +330,74 @@ fn an_instance_is_renewed_after_its_number_of_calls() {
     }
 }
 
-/// The same plugin as a toolchain for WASI makes it: it imports two dozen interfaces of it.
-fn for_wasi() -> PathBuf {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/plugins");
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "hostile",
-            "--target",
-            "wasm32-wasip2",
-        ])
-        .arg("--target-dir")
-        .arg(&target)
+/// `wproxy check` with that folder; what it says against it.
+fn refused(folder: &TempDir) -> String {
+    let check = wproxy()
+        .args(["check", "--plugins"])
+        .arg(folder.path())
+        .current_dir(folder.path())
         .output()
-        .expect("cargo runs");
+        .expect("wproxy runs");
+    assert!(!check.status.success());
+    String::from_utf8(check.stderr).expect("UTF-8")
+}
+
+/// A scrubber for another version of the interface would scrub nothing.
+#[test]
+fn a_component_with_a_hook_that_this_host_does_not_call_is_refused() {
+    let folder = folder("");
+    let path = folder.path().join("hostile/hostile.wasm");
+    let component = fs::read(&path).unwrap();
+    let (known, unknown) = (b"request-headers@0.1.0", b"request-headers@0.2.0");
+    let mut patched = component.clone();
+    for at in memchr::memmem::find_iter(&component, known) {
+        patched[at..at + known.len()].copy_from_slice(unknown);
+    }
+    fs::write(&path, patched).unwrap();
+    let said = refused(&folder);
     assert!(
-        built.status.success(),
-        "{}",
-        String::from_utf8_lossy(&built.stderr)
+        said.contains("serves `wproxy:plugin/request-headers@0.2.0`, which this host never calls")
+            && said.contains("plugin.toml:2")
+            && said.contains("wproxy:plugin/request-headers@0.1.0"),
+        "{said}"
     );
-    target.join("wasm32-wasip2/release/hostile.wasm")
+}
+
+#[test]
+fn a_complaint_of_any_size_is_shown_as_a_line_at_its_place() {
+    let folder = folder("[config]\ncomplaint = 1000000");
+    let said = refused(&folder);
+    assert!(said.starts_with("error: no no no "), "{said}");
+    assert!(
+        said.contains("plugin.toml:4") && said.len() < 3000,
+        "{said}"
+    );
+}
+
+#[test]
+fn there_is_place_for_the_instances_of_as_many_workers_as_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("wproxy.toml");
+    fs::write(&settings, "workers = 512").unwrap();
+    let check = wproxy()
+        .arg("check")
+        .arg("--config")
+        .arg(settings)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success(), "{said}");
 }
 
 #[test]
 fn an_empty_wasi_is_there_for_those_who_import_it() {
     let folder = folder("[limits]\ntime = \"100 ms\"");
-    fs::copy(for_wasi(), folder.path().join("hostile/hostile.wasm")).unwrap();
     let origin = Origin::plain();
     let proxy = Proxy::with_plugins("", folder.path());
     let response = proxy.get(&origin.url("/access/wasi"), &[]);
     let text = response.text();
-    assert!(
-        text.contains("0 variables, 0 arguments, 0 seconds, no directory"),
-        "{text}"
-    );
+    let nothing = "0 variables, 0 arguments, 0 directories, 0 seconds, ";
+    assert!(text.contains(nothing), "{text}");
     for line in ["hello from stdout", "hello from stderr"] {
         let line = proxy.says(line);
         assert!(line.contains("hostile"), "{line}");
@@ -344,7 +411,7 @@ fn an_empty_wasi_is_there_for_those_who_import_it() {
     assert_names_plugin(
         &proxy.get(&origin.url("/access/socket"), &[]),
         "access",
-        "it called `wasi:sockets",
+        "it called `wasi:sockets/instance-network@0.2.6#instance-network`",
     );
     assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
 
@@ -352,9 +419,11 @@ fn an_empty_wasi_is_there_for_those_who_import_it() {
     let manifest = format!("name = \"hostile\"\ncomponent = \"hostile.wasm\"\n{granted}");
     fs::write(folder.path().join("hostile/plugin.toml"), manifest).unwrap();
     let proxy = Proxy::with_plugins("", folder.path());
-    let text = proxy.get(&origin.url("/access/wasi"), &[]).text();
+    let granted = proxy.get(&origin.url("/access/wasi"), &[]).text();
     assert!(
-        !text.contains(" 0 seconds") && text.contains("no directory"),
-        "{text}"
+        !granted.contains(" 0 seconds") && granted.contains(" 0 directories"),
+        "{granted}"
     );
+    let number = |text: &str| text.split("the number ").nth(1).map(str::to_owned);
+    assert_ne!(number(&granted), number(&text));
 }

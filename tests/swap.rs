@@ -3,8 +3,10 @@
 use crate::support::proxy::request;
 use crate::support::{Connection, Origin, Proxy, Then};
 use rustix::process::Signal;
+use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 
 /// A policy that says what number it is: in its rule, and in a field on the way to the origin and
 /// back. Requests that are decided by a mixture would show two numbers.
@@ -112,26 +114,78 @@ fn settings_that_hold_only_after_a_start_are_named_as_such() {
     proxy.says("generation 2 serves");
 }
 
+/// Downloads that go on pin their generations: here more of them than there are places for the
+/// instances of.
+#[test]
+fn generations_that_are_pinned_hold_no_instances() {
+    const PINNED: usize = 40;
+    let end = Arc::new(Barrier::new(PINNED + 1));
+    let origin = Origin::start({
+        let end = end.clone();
+        move |_, stream| {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nX-Policy: x\r\nContent-Length: 10\r\n\r\nbegin"
+            )?;
+            stream.flush()?;
+            end.wait();
+            stream.write_all(b"ended")?;
+            Ok(Then::Keep)
+        }
+    });
+    // 512 places, of which a generation that is another one takes 16.
+    let workers = "workers = 8\n";
+    let proxy = Proxy::with_policy(&format!("{workers}{}", policy(1)), &[]);
+    let downloads: Vec<Connection> = (1..=PINNED)
+        .map(|number| {
+            let mut client = proxy.connect();
+            client.send(request("GET", &origin.url("/"), &[], b""));
+            origin.seen();
+            let next = number + 1;
+            swap(
+                &proxy,
+                &format!("{workers}{}", policy(next)),
+                &format!("generation {next} serves"),
+            );
+            client
+        })
+        .collect();
+    end.wait();
+    for (index, mut client) in downloads.into_iter().enumerate() {
+        let response = client.response("GET");
+        assert_eq!(response.text(), "beginended");
+        let number = (index + 1).to_string();
+        assert_eq!(response.field("x-policy"), Some(number.as_str()));
+    }
+}
+
 /// 32 clients on kept connections while 200 generations pass.
 #[test]
 fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_policies() {
     const CLIENTS: usize = 32;
     const SWAPS: usize = 200;
     let (proxy, origin) = (Proxy::with_policy(&policy(1), &[]), origin());
-    let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let url = origin.url("/");
+    let done = AtomicBool::new(false);
+    // The number that both header hooks put on, by the request's URL.
+    let headers = Mutex::new(HashMap::new());
     let mut memory = Vec::new();
     std::thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| {
-                let mut client = proxy.connect();
-                while !done.load(Ordering::Relaxed) {
-                    client.send(request("GET", &url, &["X-Policy: mine"], b""));
-                    let response = client.response("GET");
+        for client in 0..CLIENTS {
+            let (proxy, origin, done, headers) = (&proxy, &origin, &done, &headers);
+            scope.spawn(move || {
+                let mut connection = proxy.connect();
+                for sent in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let url = origin.url(&format!("/{client}/{sent}"));
+                    connection.send(request("GET", &url, &["X-Policy: mine"], b""));
+                    let response = connection.response("GET");
                     assert_eq!(response.status, 200, "{}", response.text());
                     let (asked, got) = (response.field("x-asked"), response.field("x-policy"));
                     assert!(asked.is_some() && asked == got, "{asked:?} {got:?}");
-                    served.fetch_add(1, Ordering::Relaxed);
+                    let number = got.and_then(|got| got.parse::<u64>().ok());
+                    headers.lock().unwrap().insert(url, number);
                 }
             });
         }
@@ -145,7 +199,19 @@ fn two_hundred_swaps_under_load_fail_no_request_and_mix_no_policies() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    assert!(served.into_inner() > SWAPS);
+    let headers = headers.into_inner().unwrap();
+    assert!(headers.len() > SWAPS);
+    // The log says which rule let each one pass, and so what the access hook was a part of.
+    for _ in 0..headers.len() {
+        let line: serde_json::Value = serde_json::from_str(&proxy.logged()).unwrap();
+        let number = headers[line["uri"].as_str().unwrap()].expect("a number");
+        assert_eq!(line["generation"], number, "{line}");
+        assert_eq!(
+            line["rule"],
+            format!("http_access allow policy-{number}"),
+            "{line}"
+        );
+    }
     // Flat after the first 20: the last ones hold no more than those did, but for noise.
     let (early, late) = (
         memory[20..40].iter().max(),

@@ -7,6 +7,7 @@
 //! does not ends after one and a half of it at most, and a short one pays for none of this.
 
 use super::engine::{TICK, ticks};
+use super::limits::Exceeded;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use wasmtime::UpdateDeadline;
@@ -33,12 +34,12 @@ impl Budget {
     }
 
     /// The ticks are over: what now?
-    pub(super) fn look(&mut self) -> UpdateDeadline {
+    pub(super) fn look(&mut self) -> Result<UpdateDeadline, Exceeded> {
         let now = thread_time();
         let since = *self.since.get_or_insert(now);
         match self.limit.checked_sub(now.saturating_sub(since)) {
-            Some(left) if left >= TICK / 2 => UpdateDeadline::Continue(ticks(left)),
-            _ => UpdateDeadline::Interrupt,
+            Some(left) if left >= TICK / 2 => Ok(UpdateDeadline::Continue(ticks(left))),
+            _ => Err(Exceeded::Time(self.limit)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Components: compiled and linked once, however many generations configure them.
 
+use super::Hook;
 use super::bindings;
 use super::engine::Engine;
 use super::manifest::Manifest;
@@ -15,11 +16,16 @@ use wasmtime::component::{Component, InstancePre, Linker};
 pub struct Compiled {
     digest: [u8; 32],
     rights: Arc<[String]>,
+    hooks: Arc<[Hook]>,
     pub(super) linked: InstancePre<State>,
 }
 
 /// The interfaces that every plugin may import, beside those of the empty WASI.
 const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
+
+/// How the names of this project's interfaces begin, and the version of them that this host has.
+const OURS: &str = "wproxy:plugin/";
+const VERSION: &str = "@0.1.0";
 
 // === impl Compiled ===
 
@@ -39,6 +45,14 @@ impl Compiled {
             let offered = OFFERED.join(" and ");
             return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
         }
+        let hooks = hooks(engine, &component).map_err(|unknown| {
+            let mistake = format!("the component serves `{unknown}`, which this host never calls");
+            let known = Hook::ALL.map(|hook| format!("{OURS}{hook}{VERSION}"));
+            wrong(mistake).help(format!("the hooks that it calls are {}", known.join(", ")))
+        })?;
+        if hooks.is_empty() {
+            return Err(wrong("the component serves no hook of this host's".into()));
+        }
         let mut linker = Linker::new(&engine.wasmtime);
         let linked = bindings::add_to_linker(&mut linker)
             .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
@@ -51,6 +65,7 @@ impl Compiled {
         Ok(Compiled {
             digest: digest(bytes),
             rights,
+            hooks,
             linked,
         })
     }
@@ -75,6 +90,11 @@ impl Compiled {
     pub fn rights(&self) -> &[String] {
         &self.rights
     }
+
+    /// The hooks that it serves.
+    pub fn hooks(&self) -> &[Hook] {
+        &self.hooks
+    }
 }
 
 impl PartialEq for Compiled {
@@ -91,6 +111,23 @@ fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
     let component = component.component_type();
     let imports = component.imports(&engine.wasmtime);
     imports.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The hooks among its exports. An interface of ours that is none of them is an error: whoever
+/// wrote it relies on its being called, and a scrubber that is not called scrubs nothing.
+fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> {
+    let component = component.component_type();
+    let exports = component.exports(&engine.wasmtime);
+    let ours = exports.filter_map(|(name, _)| name.strip_prefix(OURS));
+    let hooks = ours.filter(|name| name.strip_suffix(VERSION) != Some("lifecycle"));
+    let known = |name: &str| {
+        let name_only = name.strip_suffix(VERSION);
+        let hook = Hook::ALL
+            .into_iter()
+            .find(|hook| name_only == Some(&hook.to_string()));
+        hook.ok_or_else(|| format!("{OURS}{name}"))
+    };
+    hooks.map(known).collect()
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {

@@ -1,6 +1,7 @@
 //! The wasm engine: one for the process, with its clock and its compile cache.
 
 use anyhow::Context as _;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,27 +23,38 @@ pub(super) const MAX_MEMORY: usize = 1 << 30;
 pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest deadline that a manifest can give a call.
 pub(super) const MAX_CALL_TIME: Duration = Duration::from_secs(10);
-/// Ticks without a call after which the ticker sleeps: no call can be running that long.
-const IDLE_TICKS: u32 = 15_000;
+/// Ticks without a sign of a call after which the ticker sleeps. A call gives one when it begins
+/// and whenever its ticks are over, and has no more of them at a time than the longest deadline.
+const IDLE_TICKS: u64 = 15_000;
+/// Instances that there is place for: twice for each worker, because a generation is warmed while
+/// another serves, and that for this many plugins.
+const PLUGINS: usize = 32;
+/// The same in all. A place takes 4 GB of address space, and there are 128 TB of it.
+const PLACES: RangeInclusive<usize> = 256..=16_000;
+/// Core instances and tables that a component can be made of: one from Python has dozens.
+const PARTS: u32 = 64;
 
 // === impl Engine ===
 
 impl Engine {
-    /// An engine whose compiled components are kept in a cache directory, where one can be had.
-    pub fn new() -> anyhow::Result<Engine> {
+    /// An engine whose compiled components are kept in a cache directory, where one can be had,
+    /// with places for the instances of that many workers.
+    pub fn new(workers: usize) -> anyhow::Result<Engine> {
+        let places = (2 * PLUGINS * workers).clamp(*PLACES.start(), *PLACES.end());
+        let places = u32::try_from(places)?;
         let mut pool = PoolingAllocationConfig::new();
-        // Virtual address space, not memory: enough for every worker, plugin and generation.
-        pool.total_component_instances(1000)
-            .total_core_instances(4000)
-            .total_memories(1000)
-            .total_tables(4000)
+        // Virtual address space, not memory.
+        pool.total_component_instances(places)
+            .total_core_instances(PARTS * places)
+            .total_memories(places)
+            .total_tables(4 * places)
             // An unused place keeps the code of the component that was in it last: with wasmtime's
             // hundred of them, swapped components would pile up.
             .max_unused_warm_slots(4)
             .max_memory_size(MAX_MEMORY)
             .max_memories_per_component(4)
-            .max_core_instances_per_component(64)
-            .max_tables_per_component(64)
+            .max_core_instances_per_component(PARTS)
+            .max_tables_per_component(PARTS)
             .max_component_instance_size(16 << 20)
             .max_core_instance_size(16 << 20)
             .table_elements(100_000);
@@ -56,7 +68,7 @@ impl Engine {
         let wasmtime = wasmtime::Engine::new(&config)
             .map_err(anyhow::Error::from)
             .context("the wasm engine cannot start")?;
-        let ticker = Ticker::start(wasmtime.clone())?;
+        let ticker = Ticker::start(wasmtime.clone(), IDLE_TICKS)?;
         Ok(Engine { wasmtime, ticker })
     }
 
@@ -65,8 +77,8 @@ impl Engine {
         Component::from_binary(&self.wasmtime, bytes).map_err(anyhow::Error::from)
     }
 
-    /// A call begins: the epoch has to advance.
-    pub(super) fn call_begins(&self) {
+    /// A call begins, or goes on when its ticks are over: the epoch has to advance.
+    pub(super) fn call_runs(&self) {
         self.ticker.wake();
     }
 }
@@ -109,7 +121,7 @@ struct Ticker {
 // === impl Ticker ===
 
 impl Ticker {
-    fn start(engine: wasmtime::Engine) -> anyhow::Result<Arc<Ticker>> {
+    fn start(engine: wasmtime::Engine, idle_ticks: u64) -> anyhow::Result<Arc<Ticker>> {
         let ticker = Arc::new(Ticker {
             called: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
@@ -125,7 +137,7 @@ impl Ticker {
                         idle = 0;
                     }
                     idle += 1;
-                    if idle > IDLE_TICKS {
+                    if idle > idle_ticks {
                         ticker.sleep();
                         idle = 0;
                     }
@@ -146,7 +158,7 @@ impl Ticker {
         self.asleep.store(false, Ordering::SeqCst);
     }
 
-    /// A call begins. Mostly two loads of what no other thread writes.
+    /// A call runs. Mostly two loads of what no other thread writes.
     fn wake(&self) {
         if !self.called.load(Ordering::Relaxed) {
             self.called.store(true, Ordering::SeqCst);
@@ -156,5 +168,48 @@ impl Ticker {
         {
             thread.unpark();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budget::Budget;
+    use super::super::limits::Exceeded;
+    use super::*;
+    use std::sync::mpsc::channel;
+    use wasmtime::{Instance, Module, Store};
+
+    /// `(module (func (loop (br 0))) (start 0))`
+    const LOOPS: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x08\x01\0\
+        \x0a\x09\x01\x07\0\x03\x40\x0c\0\x0b\x0b";
+
+    /// A call's time is the processor's: where a worker gets little of that, it can be running when
+    /// the clock on the wall has long passed what the ticker waits for.
+    #[test]
+    fn the_epoch_advances_for_as_long_as_a_call_runs() {
+        const TIME: Duration = Duration::from_millis(100);
+        let (sender, receiver) = channel();
+        // A thread of its own: a call that is never interrupted would never give it back.
+        std::thread::spawn(move || {
+            let mut engine = Engine::new(1).expect("an engine");
+            // Enough for each of the call's deadlines, half of its time and then all of it; not for
+            // both of them, one after the other.
+            let idle = ticks(TIME) + 10;
+            engine.ticker = Ticker::start(engine.wasmtime.clone(), idle).expect("a thread");
+            let module = Module::new(&engine.wasmtime, LOOPS).expect("a module");
+            let mut store = Store::new(&engine.wasmtime, Budget::new(TIME));
+            let runs = engine.clone();
+            store.epoch_deadline_callback(move |mut store| {
+                runs.call_runs();
+                Ok(store.data_mut().look()?)
+            });
+            engine.call_runs();
+            let ticks = store.data_mut().begin();
+            store.set_epoch_deadline(ticks);
+            let error = Instance::new(&mut store, &module, &[]).expect_err("it loops");
+            let _ = sender.send(error.downcast_ref::<Exceeded>().copied());
+        });
+        let ended = receiver.recv_timeout(Duration::from_secs(20));
+        assert_eq!(ended, Ok(Some(Exceeded::Time(TIME))));
     }
 }

@@ -4,22 +4,25 @@ use super::bindings::{access, cache_rules, lifecycle, request_headers, response_
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
-use super::limits::{Draft, Keep, Limits};
+use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::wasi::Wasi;
-use super::{Configured, Hook};
+use super::{Configured, Hook, printable};
 use crate::http::Fields;
 use crate::transaction::Request;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use wasmtime::Store;
 use wasmtime::component::{InstancePre, Resource};
-use wasmtime::{Store, StoreLimitsBuilder};
 
 /// How long `configure` may take: an interpreter starts and a large configuration is read.
 const CONFIGURE_TIME: Duration = Duration::from_secs(5);
+/// Octets that a call can hand the host at a time, arguments and results: more than anything that
+/// it has a use for, and little enough not to hurt.
+const MAX_CROSSING: usize = 4 << 20;
 
 /// A component, linked: makes instances.
 pub(super) struct Template {
@@ -47,7 +50,10 @@ pub(super) struct Instance {
 }
 
 /// One place for an instance for each worker thread.
-pub(super) struct Slots(Box<[Mutex<Option<Instance>>]>);
+pub(super) struct Slots {
+    places: Box<[Mutex<Option<Instance>>]>,
+    closed: AtomicBool,
+}
 
 // === impl Template ===
 
@@ -59,14 +65,23 @@ impl Template {
         config: String,
     ) -> wasmtime::Result<Template> {
         let component = compiled.linked.clone();
+        // What it exports has to be what the hook is: else it would be loaded and never called.
+        macro_rules! served {
+            ($hook:ident, $interface:ident) => {
+                match compiled.hooks().contains(&Hook::$hook) {
+                    true => Some($interface::GuestIndices::new(&component)?),
+                    false => None,
+                }
+            };
+        }
         Ok(Template {
             engine: engine.clone(),
             plugin: manifest.name.as_str().into(),
             lifecycle: lifecycle::GuestIndices::new(&component)?,
-            access: access::GuestIndices::new(&component).ok(),
-            request_headers: request_headers::GuestIndices::new(&component).ok(),
-            response_headers: response_headers::GuestIndices::new(&component).ok(),
-            cache_rules: cache_rules::GuestIndices::new(&component).ok(),
+            access: served!(Access, access),
+            request_headers: served!(RequestHeaders, request_headers),
+            response_headers: served!(ResponseHeaders, response_headers),
+            cache_rules: served!(CacheRules, cache_rules),
             component,
             limits: manifest.limits.clone(),
             grants: manifest.grants,
@@ -74,40 +89,34 @@ impl Template {
         })
     }
 
-    pub(super) fn hooks(&self) -> Vec<Hook> {
-        let served = [
-            (Hook::Access, self.access.is_some()),
-            (Hook::RequestHeaders, self.request_headers.is_some()),
-            (Hook::ResponseHeaders, self.response_headers.is_some()),
-            (Hook::CacheRules, self.cache_rules.is_some()),
-        ];
-        let served = served.into_iter().filter(|(_, served)| *served);
-        served.map(|(hook, _)| hook).collect()
-    }
-
     /// Makes an instance and configures it. The outer error is the plugin's failure, the inner
     /// one its complaint about the configuration.
     pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Instance>> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(self.limits.memory)
-            .trap_on_grow_failure(true)
-            .build();
         let state = State {
             plugin: self.plugin.clone(),
             request: None,
             fields: None,
-            limits,
+            allowance: Allowance::new(self.limits.memory),
             budget: Budget::new(CONFIGURE_TIME),
+            lines: 0,
             wasi: Wasi::new(&self.grants),
         };
         let mut store = Store::new(&self.engine.wasmtime, state);
-        store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().budget.look()));
+        store.limiter(|state| &mut state.allowance);
+        store.set_hostcall_fuel(MAX_CROSSING);
+        let engine = self.engine.clone();
+        store.epoch_deadline_callback(move |mut store| {
+            engine.call_runs();
+            Ok(store.data_mut().budget.look()?)
+        });
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
         if let Err(complaint) = lifecycle.call_configure(&mut store, &self.config)? {
-            return Ok(Err(complaint));
+            return Ok(Err(lifecycle::ConfigError {
+                at: printable(&complaint.at),
+                message: printable(&complaint.message),
+            }));
         }
         macro_rules! load {
             ($hook:ident) => {
@@ -148,24 +157,22 @@ impl Template {
         self.call_begins(&mut instance.store);
         let result = call(&mut instance);
         instance.calls_left -= 1;
-        if result.is_ok() && instance.calls_left > 0 {
+        if result.is_ok() && instance.calls_left > 0 && !slots.closed.load(Ordering::Relaxed) {
             *slot = Some(instance);
         }
         result
     }
 
     fn call_begins(&self, store: &mut Store<State>) {
-        self.engine.call_begins();
-        let ticks = store.data_mut().budget.begin();
+        self.engine.call_runs();
+        let state = store.data_mut();
+        state.lines = 0;
+        let ticks = state.budget.begin();
         store.set_epoch_deadline(ticks);
     }
 
     pub(super) fn plugin(&self) -> Arc<str> {
         self.plugin.clone()
-    }
-
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
     }
 }
 
@@ -267,12 +274,15 @@ impl Lent<'_> {
 
 impl Slots {
     pub(super) fn new(workers: usize) -> Slots {
-        Slots((0..workers.max(1)).map(|_| Mutex::new(None)).collect())
+        Slots {
+            places: (0..workers.max(1)).map(|_| Mutex::new(None)).collect(),
+            closed: AtomicBool::new(false),
+        }
     }
 
     /// Fills every place, so that no request waits for an instance.
     pub(super) fn warm(&self, template: &Template) -> wasmtime::Result<Configured<()>> {
-        for slot in &self.0 {
+        for slot in &self.places {
             match template.instantiate()? {
                 Ok(instance) => {
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance);
@@ -281,6 +291,15 @@ impl Slots {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Empties every place, for good. Waits for the calls that run, each within its limit.
+    pub(super) fn close(&self) {
+        // Before the first place is locked: whoever holds one sees it when his call is over.
+        self.closed.store(true, Ordering::Relaxed);
+        for slot in &self.places {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
     }
 
     /// The calling thread's place.
@@ -294,6 +313,6 @@ impl Slots {
             THREAD.set(Some(thread));
             thread
         });
-        &self.0[thread % self.0.len()]
+        &self.places[thread % self.places.len()]
     }
 }

@@ -3,13 +3,14 @@
 use super::bindings::FieldError;
 use crate::http::{Fields, is_token, is_value};
 use std::time::Duration;
+use wasmtime::ResourceLimiter;
 
 /// Limits of one plugin, from its manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// How long one call may take; default 10 ms.
     pub time: Duration,
-    /// Octets of memory of one instance; default 64 MB.
+    /// Octets of all memories and tables of one instance together; default 64 MB.
     pub memory: usize,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
@@ -23,6 +24,23 @@ impl Default for Limits {
             calls: 1_000_000,
         }
     }
+}
+
+/// What a plugin wanted more of than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Exceeded {
+    #[error("it ran longer than its limit of {0:?}")]
+    Time(Duration),
+    #[error("it wanted more memory than its limit of {} KB", .0 >> 10)]
+    Memory(usize),
+}
+
+/// What an instance holds of the host's memory: its memories and tables, however many a component
+/// has of them, counted together. wasmtime's own limits count each for itself.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    limit: usize,
+    used: usize,
 }
 
 /// Fields that a hook changes: all of it, or, where the call fails, nothing.
@@ -39,8 +57,8 @@ pub(super) struct Draft {
 /// When the fields are wanted as they were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
-    /// Always: they are lent to be read.
-    Always,
+    /// They are lent to be read: every change is refused.
+    ReadOnly,
     /// When the call fails, because the request goes on.
     OnFailure,
     /// Never: a failure ends the request, and its fields with it.
@@ -94,7 +112,7 @@ impl Draft {
     }
 
     pub(super) fn remove(&mut self, name: &str) -> bool {
-        if is_host_owned(name) || !self.fields.has(name) {
+        if self.is_read_only(name) || !self.fields.has(name) {
             return false;
         }
         self.writable().remove(name)
@@ -103,7 +121,7 @@ impl Draft {
     /// The fields as the call left them; as they were, where it failed.
     pub(super) fn finish(self, well: bool) -> Fields {
         match self.before {
-            Some(before) if !well || self.keep == Keep::Always => before,
+            Some(before) if !well => before,
             _ => self.fields,
         }
     }
@@ -121,24 +139,69 @@ impl Draft {
         if !is_token(name.as_bytes()) || !is_value(value) || value.trim_ascii() != value {
             return Err(FieldError::Syntax);
         }
-        if is_host_owned(name) {
+        if self.is_read_only(name) {
             return Err(FieldError::HostOwned);
         }
         Ok(self.writable())
     }
 
     fn writable(&mut self) -> &mut Fields {
-        if self.before.is_none() && self.keep != Keep::Never {
+        if self.before.is_none() && self.keep == Keep::OnFailure {
             self.before = Some(self.fields.clone());
         }
         &mut self.fields
     }
+
+    fn is_read_only(&self, name: &str) -> bool {
+        let is_owned = |owned: &&str| owned.eq_ignore_ascii_case(name);
+        self.keep == Keep::ReadOnly || HOST_OWNED.iter().any(is_owned)
+    }
 }
 
-fn is_host_owned(name: &str) -> bool {
-    HOST_OWNED
-        .iter()
-        .any(|owned| owned.eq_ignore_ascii_case(name))
+// === impl Allowance ===
+
+impl Allowance {
+    pub(super) fn new(limit: usize) -> Allowance {
+        Allowance { limit, used: 0 }
+    }
+
+    fn grow(&mut self, octets: usize) -> wasmtime::Result<bool> {
+        self.used = self.used.saturating_add(octets);
+        // An error traps. A plugin that is only told would do so itself, and less clearly.
+        match self.used <= self.limit {
+            true => Ok(true),
+            false => Err(Exceeded::Memory(self.limit).into()),
+        }
+    }
+}
+
+impl ResourceLimiter for Allowance {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(desired.saturating_sub(current))
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let elements = desired.saturating_sub(current);
+        self.grow(elements.saturating_mul(size_of::<usize>()))
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(error)
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +258,37 @@ mod tests {
         let long = vec![b'x'; 90];
         assert_eq!(draft.append("A".into(), long), Err(FieldError::TooLarge));
         assert_eq!(draft.finish(true), self::draft().finish(true));
+    }
+
+    #[test]
+    fn fields_that_are_lent_to_be_read_take_no_change() {
+        let mut draft = draft();
+        draft.keep = Keep::ReadOnly;
+        let refused = Err(FieldError::HostOwned);
+        assert_eq!(draft.append("X".into(), b"y".into()), refused);
+        assert_eq!(draft.set("Via".into(), b"y".into()), refused);
+        assert!(!draft.remove("Via"));
+        assert_eq!(draft.before, None);
+        assert_eq!(draft.finish(true), self::draft().finish(true));
+    }
+
+    #[test]
+    fn all_memories_and_tables_of_an_instance_count_together() {
+        let mut allowance = Allowance::new(10 << 16);
+        let grow = |allowance: &mut Allowance, from: usize, to: usize| {
+            let grown = allowance.memory_growing(from << 16, to << 16, None);
+            grown.map_err(|error| *error.downcast_ref::<Exceeded>().expect("a limit"))
+        };
+        assert_eq!(grow(&mut allowance, 0, 4), Ok(true));
+        assert_eq!(grow(&mut allowance, 0, 4), Ok(true));
+        assert!(allowance.table_growing(0, 1 << 13, None).is_ok());
+        assert_eq!(grow(&mut allowance, 4, 5), Ok(true));
+        let exceeded = Exceeded::Memory(10 << 16);
+        assert_eq!(grow(&mut allowance, 4, 5), Err(exceeded));
+        assert_eq!(
+            exceeded.to_string(),
+            "it wanted more memory than its limit of 640 KB"
+        );
     }
 
     #[test]

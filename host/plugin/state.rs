@@ -1,11 +1,10 @@
 //! What an instance's calls find on the host's side.
 
 use super::budget::Budget;
-use super::limits::Draft;
+use super::limits::{Allowance, Draft};
 use super::wasi::Wasi;
 use crate::transaction::Request;
 use std::sync::Arc;
-use wasmtime::StoreLimits;
 
 /// Type of the lent request. The transaction of the running call is in the store's data, so that
 /// a handle needs no table: every one is the same.
@@ -21,18 +20,29 @@ pub(super) struct State {
     pub(super) request: Option<Arc<Request>>,
     /// Lent to the call that is running.
     pub(super) fields: Option<Draft>,
-    pub(super) limits: StoreLimits,
+    pub(super) allowance: Allowance,
     /// Of the call that is running.
     pub(super) budget: Budget,
+    /// That the call that is running has logged.
+    pub(super) lines: usize,
     pub(super) wasi: Wasi,
 }
 
 /// Octets of one log line.
 const MAX_LOG_LINE: usize = 4096;
+/// Lines that one call can log: whoever reads them has more to do.
+const MAX_LOG_LINES: usize = 100;
 
 impl State {
     /// A line in the proxy's log, tagged with the plugin's name: one line whatever it holds.
-    pub(super) fn log(&self, level: tracing::Level, message: &str) {
+    pub(super) fn log(&mut self, level: tracing::Level, message: &str) {
+        self.lines += 1;
+        let message = match self.lines {
+            ..=MAX_LOG_LINES => message,
+            // One line more says why there are no others.
+            _ if self.lines == MAX_LOG_LINES + 1 => "more lines of this call are left out",
+            _ => return,
+        };
         let end = message.floor_char_boundary(MAX_LOG_LINE);
         let message: String = message[..end]
             .chars()

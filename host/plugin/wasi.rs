@@ -63,7 +63,7 @@ type Call<'a> = StoreContextMut<'a, State>;
 type Written = wasmtime::Result<(Result<(), StreamError>,)>;
 
 /// Octets that a guest may write at a time, and that wait for the end of a line.
-const MAX_LINE: usize = 4096;
+const MAX_WRITE: usize = 4096;
 
 // === impl Wasi ===
 
@@ -132,7 +132,7 @@ impl State {
         waiting.extend_from_slice(text);
         let end = match waiting.iter().rposition(|&octet| octet == b'\n') {
             Some(end) => end + 1,
-            None if waiting.len() > MAX_LINE => waiting.len(),
+            None if waiting.len() > MAX_WRITE => waiting.len(),
             None => return,
         };
         let lines: Vec<u8> = waiting.drain(..end).collect();
@@ -314,12 +314,17 @@ fn io(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
     )?;
     streams.func_wrap(
         "[method]output-stream.check-write",
-        |_: Call<'_>, (_,): (Resource<Stdout>,)| Ok((Ok::<u64, StreamError>(MAX_LINE as u64),)),
+        |_: Call<'_>, (_,): (Resource<Stdout>,)| Ok((Ok::<u64, StreamError>(MAX_WRITE as u64),)),
     )?;
     for method in ["write", "blocking-write-and-flush"] {
         streams.func_wrap(
             &format!("[method]output-stream.{method}"),
             |mut call: Call<'_>, (stream, text): (Resource<Stdout>, Vec<u8>)| -> Written {
+                // As WASI has it: one call of the host's must not take long.
+                if text.len() > MAX_WRITE {
+                    let what = "it wrote more at once than `check-write` permits";
+                    return Err(wasmtime::Error::msg(what));
+                }
                 call.data_mut().print(&stream, &text);
                 Ok((Ok(()),))
             },

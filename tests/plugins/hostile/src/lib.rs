@@ -1,26 +1,36 @@
 //! Does whatever a plugin must not, as the request's path asks: `/access/loop` and so on.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "to see where it goes"
-)]
+mod empty;
 
+use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::{
-    Access, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Level, Matched, NoConfig,
-    Plugin, Request, Verdict,
+    Access, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Level, Matched, Plugin,
+    Request, Verdict,
 };
 
 struct Hostile;
 
 wproxy_sdk::export!(Hostile: access, headers, cache_rules);
 
-impl Plugin for Hostile {
-    type Config = NoConfig;
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    /// Octets of what it has to say against its configuration.
+    complaint: usize,
+}
 
-    fn configure(_: NoConfig) -> Result<Self, ConfigError> {
-        Ok(Hostile)
+impl Plugin for Hostile {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, ConfigError> {
+        match config.complaint {
+            0 => Ok(Hostile),
+            octets => {
+                let at = format!("/complaint{}", "/".repeat(octets));
+                Err(ConfigError::new(at, "no\n".repeat(octets / 3)))
+            }
+        }
     }
 }
 
@@ -60,6 +70,7 @@ impl Access for Hostile {
                 Some(_) => Verdict::Allow(Matched::by("proved")),
                 None => Verdict::Authenticate("Basic realm=\"hostile\"".into()),
             },
+            "/access/challenge" => Verdict::Authenticate("x".repeat(1_000_000)),
             "/access/splitting" => Verdict::Authenticate("Basic\r\nX-Evil: 1".into()),
             "/access/status" => Verdict::Deny(Denial {
                 status: 42,
@@ -70,13 +81,23 @@ impl Access for Hostile {
                 message: Some("not in this <country>\r\n".into()),
                 ..Denial::by("by\r\nlaw")
             }),
+            "/access/sermon" => Verdict::Deny(Denial {
+                message: Some("x".repeat(3 << 20)),
+                ..Denial::by("by word")
+            }),
             "/access/utf8" => Verdict::Deny(Denial::by(not_text())),
             "/access/long" => Verdict::Deny(Denial::by("x".repeat(1_000_000))),
-            "/access/wasi" => Verdict::Deny(Denial::by(wasi())),
-            "/access/exit" => std::process::exit(3),
-            "/access/socket" => {
-                let connected = std::net::TcpStream::connect("127.0.0.1:1").is_ok();
-                Verdict::Allow(Matched::by(format!("connected: {connected}")))
+            "/access/wasi" => Verdict::Deny(Denial::by(empty::look_around())),
+            "/access/exit" => Verdict::Allow(Matched::by(empty::exit())),
+            "/access/socket" => Verdict::Allow(Matched::by(empty::connect())),
+            "/access/flood" => Verdict::Allow(Matched::by(empty::flood())),
+            "/access/freight" => {
+                wproxy_sdk::log(Level::Info, &"x".repeat(5 << 20));
+                Verdict::Allow(Matched::by("all of it arrived"))
+            }
+            "/access/chatter" => {
+                (0..1000).for_each(|n| wproxy_sdk::log(Level::Info, &format!("chatter {n}")));
+                Verdict::Allow(Matched::by("logged"))
             }
             "/access/log" => {
                 wproxy_sdk::log(Level::Info, "one\ntwo\u{1b}[31m");
@@ -85,21 +106,6 @@ impl Access for Hostile {
             _ => Verdict::Allow(Matched::by("hostile allows")),
         }
     }
-}
-
-/// What a plugin that was built for WASI finds of it.
-fn wasi() -> String {
-    println!("hello from stdout");
-    eprintln!("hello from stderr");
-    let variables = std::env::vars().count();
-    let arguments = std::env::args().count();
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| since.as_secs());
-    let directory = match std::fs::read_dir("/") {
-        Ok(_) => "a directory",
-        Err(_) => "no directory",
-    };
-    format!("{variables} variables, {arguments} arguments, {seconds} seconds, {directory}")
 }
 
 /// A string that is none: the host has to notice.
@@ -138,7 +144,10 @@ fn edit(fields: &dyn Fields) {
 
 impl CacheRules for Hostile {
     fn rule_for(&self, request: &dyn Request, _status: u16, fields: &dyn Fields) -> Decision {
-        let _ = fields.append("X-Stays", b"not");
+        let changed = fields.append("X-Stays", b"not").is_ok()
+            || fields.set("Cache-Control", b"no-store").is_ok()
+            || fields.remove("Cache-Control");
+        assert!(!changed, "these are lent to be read");
         misbehave(request, "/cache");
         Decision::Pass
     }

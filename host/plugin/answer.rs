@@ -1,0 +1,106 @@
+//! What plugins answer, in the host's own types.
+
+use crate::config::Location;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a plugin says to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: the next one decides.
+    Pass,
+    /// It may.
+    Allow(Rule),
+    /// It may not.
+    Deny {
+        /// By that rule.
+        rule: Rule,
+        /// 400 to 599.
+        status: u16,
+        /// What the person at the other end should read.
+        message: Option<String>,
+    },
+    /// Ask again when the destination's addresses are known.
+    Resolve,
+    /// 407 with that challenge.
+    Authenticate(String),
+}
+
+/// What a plugin says of a response's freshness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// Nothing: the next one decides.
+    Pass,
+    /// It must not be stored.
+    NeverStore(Rule),
+    /// squid's refresh_pattern.
+    Refresh(Refresh),
+}
+
+/// squid's refresh_pattern: how long a response without explicit expiry is fresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refresh {
+    /// Who says so.
+    pub rule: Rule,
+    /// Seconds for which it is fresh in any case.
+    pub min: u64,
+    /// Share, in percent, of the time between Last-Modified and Date.
+    pub percent: u32,
+    /// Seconds after which it is stale in any case.
+    pub max: u64,
+    /// `override-expire`
+    pub override_expire: bool,
+    /// `override-lastmod`
+    pub override_lastmod: bool,
+    /// `reload-into-ims`
+    pub reload_into_ims: bool,
+    /// `ignore-reload`
+    pub ignore_reload: bool,
+    /// `ignore-no-store`
+    pub ignore_no_store: bool,
+    /// `ignore-private`
+    pub ignore_private: bool,
+}
+
+/// What decided, in the configuration's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// The plugin's name.
+    pub plugin: Arc<str>,
+    /// `http_access deny all`
+    pub text: Arc<str>,
+    /// Where that stands.
+    pub location: Option<Location>,
+}
+
+// === impl Refresh ===
+
+impl Refresh {
+    /// What holds where no plugin says anything: only what a response says itself keeps it fresh.
+    pub fn stale_at_once() -> Refresh {
+        Refresh {
+            rule: Rule {
+                plugin: "wproxy".into(),
+                text: "no plugin has a rule for this response".into(),
+                location: None,
+            },
+            min: 0,
+            percent: 0,
+            max: 0,
+            override_expire: false,
+            override_lastmod: false,
+            reload_into_ims: false,
+            ignore_reload: false,
+            ignore_no_store: false,
+            ignore_private: false,
+        }
+    }
+}
+
+// === impl Rule ===
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
