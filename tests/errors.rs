@@ -60,6 +60,7 @@ fn a_request_that_is_none_gets_a_page_a_log_line_and_the_end_of_its_connection()
         ("GET http://a/ HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n".into(), 400, "line 3 has no colon, or white space before it", "GET http://a/"),
         ("GET http://a/ HTTP/1.1\nHost: a\n\n".into(), 400, "line 1 ends in LF without CR", "GET http://a/"),
         ("GET http://127.1/ HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400, "its host is a number", "GET http://127.1/"),
+        ("GET http://127.1/ HTTP/1.1\r\nHost: 127.1\r\n\r\n".into(), 400, "its host is a number", "GET http://127.1/"),
         ("GET http://a/ HTTP/3.0\r\nHost: a\r\n\r\n".into(), 505, "`HTTP/3.0` is not spoken here", "GET http://a/"),
         ("POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".into(), 400, "both Transfer-Encoding and Content-Length", "POST http://a/"),
         ("GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n".into(), 404, "this is a forward proxy, and has no page `/index.html`", "GET /index.html"),

@@ -47,6 +47,11 @@ fn understand(
     head: &RequestHead,
 ) -> Result<(Target, Framing), Failure> {
     let body = request_framing(head)?;
+    // Before Host, which says the same: what is wrong with a target is said of the target.
+    let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
+        target: printable(&head.target),
+        error,
+    })?;
     host_field(head)?;
     if let Some(expectation) = head.fields.joined("expect")
         && head.version == Version::Http11
@@ -54,10 +59,6 @@ fn understand(
     {
         return Err(Failure::Expectation(printable(&expectation)));
     }
-    let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
-        target: printable(&head.target),
-        error,
-    })?;
     let target = match form {
         Form::Proxy(target) => manager_target(app, client, target),
         Form::Own(path) => own_target(client.local, &path)?,
