@@ -9,9 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use http::Method;
 
 /// Hop-by-hop whether Connection names them or not, and those that are written anew.
-const HOP_BY_HOP: [&str; 8] = [
+const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "proxy-connection",
+    // RFC 9110 §11.7.1: an origin has no business asking for a proxy's password.
+    "proxy-authenticate",
     "keep-alive",
     "te",
     "transfer-encoding",
@@ -31,7 +33,7 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
     request.target.authority().push_to(&mut host);
     fields.push("Host", host);
     for line in received.iter().filter(|line| !connection.owns(line)) {
-        if !line.is("host") && !line.is("proxy-authorization") && !line.is("proxy-authenticate") {
+        if !line.is("host") && !line.is("proxy-authorization") {
             fields.push(line.name.clone(), line.value.clone());
         }
     }
@@ -225,6 +227,16 @@ mod tests {
         let left = end_to_end(received.clone(), false);
         assert_eq!(left, fields(&[("X-End", "3"), ("Content-Type", "a/b")]));
         assert!(end_to_end(received, true).has("trailer"));
+    }
+
+    #[test]
+    fn a_proxy_s_challenge_is_not_passed_on() {
+        let received = fields(&[
+            ("Proxy-Authenticate", "Basic"),
+            ("WWW-Authenticate", "Basic"),
+        ]);
+        let left = end_to_end(received, false);
+        assert_eq!(left, fields(&[("WWW-Authenticate", "Basic")]));
     }
 
     #[test]
