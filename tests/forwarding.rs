@@ -374,6 +374,20 @@ fn what_must_not_be_sent_twice_is_not() {
 }
 
 #[test]
+fn a_stored_response_sets_no_cookie() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nSet-Cookie: session=1\r\n\
+         Content-Length: 2\r\n\r\nok",
+    );
+    let (proxy, url) = (Proxy::start(""), origin.url("/"));
+    let first = proxy.get(&url, &[]);
+    assert_eq!(first.field("set-cookie"), Some("session=1"));
+    let second = proxy.get(&url, &[]);
+    assert_eq!(second.field("x-cache"), Some("HIT from none"));
+    assert_eq!((second.field("set-cookie"), &*second.text()), (None, "ok"));
+}
+
+#[test]
 fn via_and_x_forwarded_for_go_out_as_the_settings_say() {
     let origin = Origin::plain();
     let forwarded = |settings: &str, fields: &[&str]| {

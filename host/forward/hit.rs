@@ -29,6 +29,8 @@ pub(super) async fn serve(
         }
     };
     let mut fields = stored.fields.clone();
+    // It was set for the client that the response was fetched for.
+    fields.remove("set-cookie");
     fields.set("Age", age.to_string());
     marks(app, &mut fields, ttl, validated);
     let (status, body) = match stored.answer(&transaction.request.fields) {
