@@ -9,6 +9,7 @@ mod connect;
 mod errors;
 mod forwarding;
 mod logging;
+mod parity;
 mod plugins;
 mod shutdown;
 mod swap;
