@@ -19,6 +19,7 @@
 //!   again     not the first request on its connection
 //!   answer    octets; close: the connection ends after them
 //! steps
+//!   wait      milliseconds before it
 //!   client    10, 10b and self are of the local network, 192 is not, 127 is the proxy's machine
 //!   send      octets, one request each; continue: what follows a 100 (Continue)
 //!   tunnel    octets for the tunnel once it stands; its other end sends them back after `echo:`
@@ -29,8 +30,8 @@
 //!             squid did not ask it
 //! ```
 //!
-//! In texts, a character is an octet, and braces hold what changes: `{http}`, `{tunnel}`,
-//! `{proxyport}` are ports, `{proxy}` is its address with the port, `{n}` the number of the
+//! In texts, a character is an octet, and braces hold what changes: `{http}`, `{https}`,
+//! `{tunnel}`, `{proxyport}` are ports, `{proxy}` is its address with the port, `{n}` the number of the
 //! request for this case and path, `{t-60}` the date a minute ago, `{v*827}` a text so many times.
 //!
 //! # What is not compared
@@ -150,6 +151,23 @@ fn what_is_stored_and_for_how_long() {
     as_in_squid("cache");
 }
 
+/// Each case has a proxy of its own, so that they wait side by side.
+#[test]
+fn what_has_become_stale() {
+    let cases: Vec<Case> = cases().into_iter().filter(|c| c.group == "stale").collect();
+    let reports: Vec<String> = std::thread::scope(|scope| {
+        let cases = cases.chunks(1);
+        let running: Vec<_> = cases.map(|case| scope.spawn(|| report(case))).collect();
+        let ended = running.into_iter().map(|thread| thread.join());
+        ended.map(|report| report.expect("a report")).collect()
+    });
+    assert!(
+        reports.concat().is_empty(),
+        "squid -> wproxy:\n{}",
+        reports.concat()
+    );
+}
+
 #[test]
 fn the_record_and_the_differences_belong_together() {
     let cases = cases();
@@ -157,7 +175,7 @@ fn the_record_and_the_differences_belong_together() {
     assert_eq!(ids.len(), cases.len(), "an id stands for two cases");
     assert!(ids.len() >= 300, "{} cases", ids.len());
     let tested = [
-        "wire", "conn", "acl", "connect", "mgr", "err", "badreq", "ssrf", "cache",
+        "wire", "conn", "acl", "connect", "mgr", "err", "badreq", "ssrf", "cache", "stale",
     ];
     for case in &cases {
         assert!(tested.contains(&&*case.group), "{} is never run", case.id);

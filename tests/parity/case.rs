@@ -31,6 +31,8 @@ pub(super) struct Answer {
 #[serde(deny_unknown_fields)]
 pub(super) struct Step {
     pub(super) client: String,
+    /// Milliseconds.
+    pub(super) wait: Option<u64>,
     pub(super) send: Vec<String>,
     #[serde(rename = "continue")]
     pub(super) after_100: Option<String>,

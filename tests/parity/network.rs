@@ -1,12 +1,17 @@
 //! The record's network, on loopback: its clients, names and origins.
 
 use super::case::{Answer, Case, expand, octets};
+use crate::support::origin::Stream;
 use crate::support::{Connection, Origin, Seen, Then};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What the name `refused.test` stands for. Nothing listens there.
 const NOBODY: &str = "127.0.0.66";
@@ -54,6 +59,13 @@ fn no_address(query: &[u8]) -> Vec<u8> {
     response
 }
 
+/// Nothing but time makes a stored response stale: a datagram is waited for that nobody sends.
+pub(super) fn let_pass(time: Duration) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_read_timeout(Some(time)).expect("a time-out");
+    socket.recv(&mut [0]).expect_err("nobody sends");
+}
+
 /// A connection to the proxy from a client of that kind.
 pub(super) fn client(kind: &str, proxy: SocketAddr) -> Connection {
     let source = match kind {
@@ -88,6 +100,27 @@ pub(super) fn echo() -> Origin {
 
 /// Answers each case as the record says.
 pub(super) fn origin(cases: &[Case]) -> Origin {
+    Origin::start(answers(cases))
+}
+
+/// The same over TLS, as `origin.test`; and its certificate in PEM.
+pub(super) fn secure_origin(cases: &[Case]) -> (Origin, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["origin.test".to_owned()]).expect("a certificate");
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key);
+    let config = Arc::new(config.expect("a good configuration"));
+    let secured = move |stream| {
+        let connection = ServerConnection::new(config.clone()).expect("a good configuration");
+        Ok(StreamOwned::new(connection, stream))
+    };
+    let origin = Origin::with_streams(secured, answers(cases));
+    (origin, cert.pem())
+}
+
+fn answers(cases: &[Case]) -> impl Fn(&Seen, &mut dyn Stream) -> io::Result<Then> + 'static {
     let answers: HashMap<String, Vec<Answer>> = cases
         .iter()
         .map(|case| (case.id.clone(), case.origin.clone()))
@@ -103,7 +136,7 @@ pub(super) fn origin(cases: &[Case]) -> Origin {
             .to_owned(),
         close: false,
     };
-    Origin::start(move |seen, stream| {
+    move |seen, stream| {
         let path = seen.target.split(['?', '#']).next().unwrap_or_default();
         let mut count = counters.lock().unwrap();
         let nth = *count
@@ -135,9 +168,10 @@ pub(super) fn origin(cases: &[Case]) -> Origin {
             _ => text,
         };
         stream.write_all(&octets(&head))?;
+        stream.flush()?;
         let closes = answer.close || seen.field("connection") == Some("close");
         Ok(if closes { Then::Close } else { Then::Keep })
-    })
+    }
 }
 
 fn fits(answer: &Answer, seen: &Seen, path: &str, nth: usize, on_connection: usize) -> bool {

@@ -3,14 +3,14 @@
 use super::case::{Asked, Case, Got, Step, expand, octets};
 use super::{compare, network};
 use crate::support::{Connection, Origin, Proxy};
-use tempfile::NamedTempFile;
+use std::fs;
+use std::time::Duration;
 
 pub(super) struct Replay {
     proxy: Proxy,
     origin: Origin,
+    secure: Origin,
     tunnel: Origin,
-    /// Read once, at the start.
-    _hosts: NamedTempFile,
 }
 
 impl Replay {
@@ -18,11 +18,16 @@ impl Replay {
     /// local network is in 127.0.0.0/8.
     pub(super) fn start(cases: &[Case]) -> Replay {
         let (origin, tunnel) = (network::origin(cases), network::echo());
-        let hosts = NamedTempFile::new().expect("a file");
-        std::fs::write(hosts.path(), network::hosts_file()).expect("a file");
+        let (secure, certificate) = network::secure_origin(cases);
+        // What is in it is read once, when the proxy starts.
+        let folder = tempfile::tempdir().expect("a folder");
+        let (hosts, ca) = (folder.path().join("hosts"), folder.path().join("ca.pem"));
+        fs::write(&hosts, network::hosts_file()).expect("a file");
+        fs::write(&ca, certificate).expect("a file");
         let settings = format!(
             r#"
             hosts_file = "{hosts}"
+            tls_outgoing_cafile = "{ca}"
             dns_nameservers = ["{name_server}"]
             access_log = "none"
             [plugins.access-policy]
@@ -33,7 +38,7 @@ impl Replay {
               "localnet src 127.10.0.0/16",
               "SSL_ports port 443 {tunnel}",
               "Safe_ports port 80 {http}",
-              "Safe_ports port 443 {tunnel}",
+              "Safe_ports port 443 {https} {tunnel}",
               "CONNECT method CONNECT",
             ]
             http_access = [
@@ -46,7 +51,9 @@ impl Replay {
               "deny all",
             ]
             "#,
-            hosts = hosts.path().display(),
+            hosts = hosts.display(),
+            ca = ca.display(),
+            https = secure.address.port(),
             name_server = network::name_server(),
             tunnel = tunnel.address.port(),
             http = origin.address.port(),
@@ -54,8 +61,8 @@ impl Replay {
         Replay {
             proxy: Proxy::with_policy(&settings, &[]),
             origin,
+            secure,
             tunnel,
-            _hosts: hosts,
         }
     }
 
@@ -70,6 +77,9 @@ impl Replay {
     }
 
     fn step(&self, step: &Step) -> Vec<String> {
+        if let Some(milliseconds) = step.wait {
+            network::let_pass(Duration::from_millis(milliseconds));
+        }
         let mut client = network::client(&step.client, self.proxy.address);
         let mut lines = Vec::new();
         let mut closed = false;
@@ -85,12 +95,8 @@ impl Replay {
             lines.extend(compare::got(&self.expanded(squid), &ours));
         }
         let squid: Vec<Asked> = step.origin.iter().map(|asked| self.asked(asked)).collect();
-        let ours: Vec<Asked> = self
-            .origin
-            .all()
-            .into_iter()
-            .map(compare::request)
-            .collect();
+        let seen = self.origin.all().into_iter().chain(self.secure.all());
+        let ours: Vec<Asked> = seen.map(compare::request).collect();
         lines.extend(compare::asked(&squid, &ours));
         lines
     }
@@ -148,6 +154,7 @@ impl Replay {
     fn known(&self, template: &str) -> String {
         expand(template, |name| match name {
             "http" => Some(self.origin.address.port().to_string()),
+            "https" => Some(self.secure.address.port().to_string()),
             "tunnel" => Some(self.tunnel.address.port().to_string()),
             "proxy" => Some(self.proxy.address.to_string()),
             "proxyport" => Some(self.proxy.address.port().to_string()),
