@@ -26,8 +26,7 @@
 //!   squid     responses: status, reason, interim, fields, trailers, body, close (the connection
 //!             ends); error (squid's code) or page (the manager's) in place of fields and body;
 //!             tunnel (octets that came through); closed (no response)
-//!   origin    requests: line, fields, octets of the body; only those that are missing differ where
-//!             squid did not ask it
+//!   origin    requests: line, fields, octets of the body; none where it was not asked
 //! ```
 //!
 //! In texts, a character is an octet, and braces hold what changes: `{http}`, `{https}`,
@@ -51,6 +50,7 @@ use replay::Replay;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::thread::ScopedJoinHandle;
 
 /// Something that is not as in squid, on purpose.
 #[derive(Debug, Deserialize)]
@@ -158,8 +158,8 @@ fn what_has_become_stale() {
     let reports: Vec<String> = std::thread::scope(|scope| {
         let cases = cases.chunks(1);
         let running: Vec<_> = cases.map(|case| scope.spawn(|| report(case))).collect();
-        let ended = running.into_iter().map(|thread| thread.join());
-        ended.map(|report| report.expect("a report")).collect()
+        let reports = running.into_iter().map(ScopedJoinHandle::join);
+        reports.map(|report| report.expect("a report")).collect()
     });
     assert!(
         reports.concat().is_empty(),
