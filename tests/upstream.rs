@@ -2,36 +2,9 @@
 
 use crate::support::origin::ok;
 use crate::support::proxy::request;
+use crate::support::tls::tls_origin;
 use crate::support::{Origin, Proxy, Then};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::fs;
-use std::sync::Arc;
-
-/// An origin that speaks TLS as `tls.test`, and its certificate in PEM.
-fn tls_origin() -> (Origin, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["tls.test".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let origin = Origin::with_streams(
-        move |stream| {
-            let connection = ServerConnection::new(config.clone()).expect("a good configuration");
-            Ok(StreamOwned::new(connection, stream))
-        },
-        |seen, stream| {
-            stream.write_all(&ok(&seen.target))?;
-            stream.flush()?;
-            Ok(Then::Keep)
-        },
-    );
-    (origin, cert.pem())
-}
 
 /// Settings with a hosts file of these lines.
 fn hosts(folder: &tempfile::TempDir, lines: &str) -> String {
@@ -44,9 +17,12 @@ fn hosts(folder: &tempfile::TempDir, lines: &str) -> String {
 fn https_targets_are_fetched_over_tls_that_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let hosts = hosts(&folder, "127.0.0.1 tls.test other.test\n");
-    let (origin, certificate) = tls_origin();
+    let (origin, authority) = tls_origin("tls.test", |seen, stream| {
+        stream.write_all(&ok(&seen.target))?;
+        Ok(Then::Keep)
+    });
     let ca = folder.path().join("ca.pem");
-    fs::write(&ca, certificate).unwrap();
+    fs::write(&ca, authority).unwrap();
     let port = origin.address.port();
 
     let proxy = Proxy::start(&format!(
