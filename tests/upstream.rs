@@ -5,6 +5,8 @@ use crate::support::proxy::request;
 use crate::support::tls::tls_origin;
 use crate::support::{Origin, Proxy, Then};
 use std::fs;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
 
 /// Settings with a hosts file of these lines.
 fn hosts(folder: &tempfile::TempDir, lines: &str) -> String {
@@ -70,6 +72,24 @@ fn another_address_is_tried_where_one_fails() {
     let response = proxy.get(&format!("http://many.test:{}/", origin.address.port()), &[]);
     assert_eq!((response.status, response.text().as_str()), (200, "/"));
     assert!(proxy.logged().contains(" HIER_DIRECT/127.0.0.1 "));
+}
+
+/// One family is enough: a server could know another address, or never answer.
+#[test]
+fn names_of_the_hosts_file_are_not_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = hosts(&folder, "127.0.0.1 Name.test. alias # nobody\n");
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let proxy = Proxy::start(&format!("{hosts}dns_nameservers = [\"{address}\"]"));
+    let origin = Origin::plain();
+    for name in ["name.test", "alias"] {
+        let url = format!("http://{name}:{}/", origin.address.port());
+        assert_eq!(proxy.get(&url, &[]).status, 200, "{name}");
+    }
+    server.set_nonblocking(true).unwrap();
+    let asked = server.recv(&mut [0; 512]);
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]
