@@ -161,6 +161,15 @@ fn clients_that_say_nothing_are_not_waited_for_for_ever() {
 }
 
 #[test]
+fn a_server_s_connection_serves_a_client_that_asks_again_at_once() {
+    let (proxy, origin) = (Proxy::start(""), Origin::plain());
+    for _ in 0..200 {
+        assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+        assert_eq!(origin.seen().connection, 0);
+    }
+}
+
+#[test]
 fn a_server_s_idle_connection_is_closed_after_its_time() {
     let origin = Origin::plain();
     let proxy = Proxy::start("server_idle_pconn_timeout = \"10 ms\"");

@@ -94,9 +94,13 @@ impl Exchange<'_> {
         };
         match ended {
             Ended::Relayed { reusable } => {
+                // Before the client has all of it: if it asks again at once, it is there.
                 if reusable && sent.load(Relaxed) {
                     self.app.upstreams.checkin(upstream);
                 }
+                let limit = self.app.settings.write_timeout;
+                let flushed = client.responder.writer.flush(limit).await;
+                flushed.map_err(|_| Failure::ClientGone)?;
                 Ok(Outcome::Served)
             }
             Ended::NotModified(head) => {
@@ -213,8 +217,8 @@ impl Exchange<'_> {
         Err(failed(error.into()))
     }
 
-    /// The response to the client, and into the cache where it may be stored. Whether the origin's
-    /// connection can serve another request.
+    /// The response to the client, its end still to be flushed, and into the cache where it may be
+    /// stored. Whether the origin's connection can serve another request.
     async fn relay(
         &self,
         transaction: &mut Transaction,
@@ -270,14 +274,11 @@ impl Exchange<'_> {
             &request.target,
         )
         .await?;
-        // Before the client has all of it: if it asks again at once, it is there.
         if let Some(recorder) = recorder {
             app.cache.store(recorder);
         }
         let writer = &mut responder.writer;
         writer.end(&safe_trailers(from_origin.take_trailers()));
-        let flushed = writer.flush(app.settings.write_timeout).await;
-        flushed.map_err(|_| Failure::ClientGone)?;
         Ok(persistent && framing != Framing::UntilClose)
     }
 
