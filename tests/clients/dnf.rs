@@ -15,8 +15,11 @@ fn repository(scene: &Scene, version: u64) {
     fs::write(scene.path("hello.spec"), spec).unwrap();
     let top = format!("_topdir {}", scene.named("build"));
     let packages = format!("_rpmdir {served}");
+    let temporary = format!("_tmppath {}", scene.named("home"));
     let spec = scene.named("hello.spec");
-    let arguments = ["-bb", "--define", &top, "--define", &packages, &spec];
+    let arguments = [
+        "-bb", "--define", &top, "--define", &packages, "--define", &temporary, &spec,
+    ];
     scene.run("rpmbuild", &arguments).output();
     scene.run("createrepo_c", &["--quiet", &served]).output();
     publish(&scene.path("served/rpm"), version);

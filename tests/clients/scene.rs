@@ -111,15 +111,15 @@ impl Scene {
             .output()
             .expect("timeout(1) of coreutils runs");
         let text = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
-        assert_ne!(
-            status.code(),
-            Some(127),
-            "`{program}` is missing; `make clients` installs it"
-        );
-        Ran {
+        let ran = Ran {
             code: status.code(),
             stdout: text(stdout),
             stderr: text(stderr),
+        };
+        match ran.code {
+            Some(124) => panic!("`{program}` has not ended in a minute: {ran:#?}"),
+            Some(127) => panic!("{}`make clients` installs what is missing", ran.stderr),
+            _ => ran,
         }
     }
 
