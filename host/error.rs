@@ -198,6 +198,21 @@ impl Failure {
         face
     }
 
+    /// Whether the server did not give what was asked: a stale response may stand in for it.
+    pub fn is_servers(&self) -> bool {
+        matches!(
+            self,
+            Failure::Dns { .. }
+                | Failure::Connect { .. }
+                | Failure::Tls { .. }
+                | Failure::NoReply { .. }
+                | Failure::BadReply { .. }
+                | Failure::ReplyTooLarge { .. }
+                | Failure::ReplyBroken { .. }
+                | Failure::ReplyTimeout { .. }
+        )
+    }
+
     /// The rule that decided, where one did.
     pub fn rule(&self) -> Option<&Rule> {
         match self {

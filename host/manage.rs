@@ -101,21 +101,9 @@ fn info(app: &App) -> String {
 }
 
 fn counters(app: &App) -> String {
-    let codes = [
-        Code::Miss,
-        Code::MemHit,
-        Code::ImsHit,
-        Code::InmHit,
-        Code::RefreshModified,
-        Code::RefreshUnmodified,
-        Code::RefreshFail,
-        Code::Denied,
-        Code::Tunnel,
-        Code::None,
-    ];
     let count = |code: Code| (code, app.metrics.requests(code));
-    let all: u64 = codes.map(|code| count(code).1).iter().sum();
-    let hits: u64 = codes
+    let all: u64 = Code::ALL.map(|code| count(code).1).iter().sum();
+    let hits: u64 = Code::ALL
         .iter()
         .filter(|code| code.is_hit())
         .map(|code| count(*code).1)
@@ -126,7 +114,7 @@ fn counters(app: &App) -> String {
         "client_http.kbytes_out = {}",
         app.metrics.sent.get() >> 10
     );
-    for (code, requests) in codes.map(count) {
+    for (code, requests) in Code::ALL.map(count) {
         let _ = writeln!(text, "{} = {requests}", code.as_str());
     }
     text

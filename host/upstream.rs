@@ -15,6 +15,7 @@ use pool::Pool;
 use resolve::Resolver;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tls::Tls;
 use tokio::net::TcpStream;
 
@@ -176,6 +177,11 @@ impl Upstreams {
     /// Closes connections that have been idle for too long, or that their servers have closed.
     pub fn sweep(&self) {
         self.pool.sweep(self.settings.server_idle_pconn_timeout);
+    }
+
+    /// Closes all that wait for a request: the process has run out of files, say.
+    pub fn close_idle(&self) {
+        self.pool.sweep(Duration::ZERO);
     }
 
     /// Connections that wait for a request.

@@ -4,9 +4,11 @@
 
 mod support;
 
+mod cache;
 mod cli;
 mod clients;
 mod connect;
+mod connections;
 mod errors;
 mod forwarding;
 mod logging;

@@ -93,6 +93,32 @@ impl Connection {
     }
 }
 
+/// Schemes that vouch for a connection, not for a request (RFC 4559 §5).
+const CONNECTION_AUTHENTICATION: [&str; 2] = ["ntlm", "negotiate"];
+
+/// Whether these credentials, or a challenge for them, make the connection somebody's own: what
+/// others ask on it would be answered as if that somebody asked.
+fn is_about_connection(value: &[u8]) -> bool {
+    let scheme = value
+        .split(u8::is_ascii_whitespace)
+        .next()
+        .unwrap_or_default();
+    let mut schemes = CONNECTION_AUTHENTICATION.iter();
+    schemes.any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Whether a request vouches for the connection that it goes out on.
+pub(super) fn vouches_for_connection(request: &Fields) -> bool {
+    request
+        .all("authorization")
+        .any(|value| is_about_connection(value))
+}
+
+/// Takes off challenges that could only be met on a connection of the client's own.
+pub(super) fn remove_connection_challenges(response: &mut Fields) {
+    response.retain(|line| !line.is("www-authenticate") || !is_about_connection(&line.value));
+}
+
 /// Trailers may not say anything about framing, routing or control (RFC 9110 §6.5.1).
 pub(super) fn safe_trailers(mut trailers: Fields) -> Fields {
     trailers.retain(|line| {

@@ -19,7 +19,7 @@ pub struct Engine {
 /// The most memory that a manifest can give an instance.
 pub(super) const MAX_MEMORY: usize = 1 << 30;
 /// How often the epoch advances.
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// The longest deadline that a manifest can give a call.
 pub(super) const MAX_CALL_TIME: Duration = Duration::from_secs(10);
 /// Ticks without a call after which the ticker sleeps: no call can be running that long.

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::{self, Failure};
 use crate::http::{
-    Authority, Form, Framing, Host, Malformed, RequestHead, Scheme, Target, Version,
+    Authority, Form, Framing, Host, Malformed, ReadError, RequestHead, Scheme, Target, Version,
     request_framing,
 };
 use crate::log::Record;
@@ -26,11 +26,14 @@ pub(super) struct Unread {
 /// Reads a request, up to its body.
 pub(super) async fn request(app: &App, client: &mut Client) -> Result<(Request, Framing), Unread> {
     let settings = &app.settings;
+    let limit = settings.request_timeout;
     let section = client
         .reader
-        .section(settings.request_header_max_size, settings.request_timeout);
+        .section(settings.request_header_max_size, limit);
+    // The limit is for all of it: a piece now and then keeps no connection open.
+    let section = tokio::time::timeout(limit, section).await;
     let section = section
-        .await
+        .unwrap_or(Err(ReadError::Timeout))
         .map_err(|error| Unread::nothing(error.into()))?;
     let received = SystemTime::now();
     let head =
@@ -63,11 +66,12 @@ fn understand(
         Form::Proxy(target) => manager_target(app, client, target),
         Form::Own(path) => own_target(client.local, &path)?,
     };
-    // A tunnel has no body: what follows is for the server (RFC 9110 §9.3.6).
-    match head.method == Method::CONNECT {
-        true => Ok((target, Framing::None)),
-        false => Ok((target, body)),
+    // What follows CONNECT is for the server (RFC 9110 §9.3.6). One that declares a body could be
+    // read in two ways.
+    if head.method == Method::CONNECT && !matches!(body, Framing::None | Framing::Length(0)) {
+        return Err(Malformed::Framing("CONNECT has no body").into());
     }
+    Ok((target, body))
 }
 
 /// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes. Old
