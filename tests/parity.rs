@@ -180,6 +180,7 @@ fn the_record_and_the_differences_belong_together() {
     for case in &cases {
         assert!(tested.contains(&&*case.group), "{} is never run", case.id);
     }
+    let readme = include_str!("../README.md");
     let mut reasons = BTreeSet::new();
     for difference in differences() {
         let Difference {
@@ -192,6 +193,8 @@ fn the_record_and_the_differences_belong_together() {
             assert!(!text.trim().is_empty(), "{difference:?} says too little");
         }
         assert!(reasons.insert(reason.clone()), "stands twice: {reason}");
+        let row = format!("| {squid} | {wproxy} | {reason} |\n");
+        assert!(readme.contains(&row), "missing in README.md: {row}");
         assert!(!cases.is_empty(), "no case shows that: {squid}");
         for (id, lines) in cases {
             assert!(ids.contains(&**id), "there is no case {id}");
