@@ -11,9 +11,9 @@ use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -34,6 +34,8 @@ pub struct App {
     pub names: Names,
     generation: ArcSwap<Generation>,
     reloader: Mutex<Reloader>,
+    /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
+    last_failure: ArcSwapOption<Mistake>,
     stage: watch::Sender<Stage>,
     started: Instant,
 }
@@ -44,7 +46,6 @@ struct Reloader {
     engine: Engine,
     plugins: Plugins,
     overrides: Overrides,
-    last_failure: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,8 +91,8 @@ impl App {
                 engine,
                 plugins,
                 overrides,
-                last_failure: None,
             }),
+            last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
             started: Instant::now(),
             settings,
@@ -133,18 +134,15 @@ impl App {
     }
 
     /// Why the last reload failed; none where it did not.
-    pub fn last_reload_failure(&self) -> Option<String> {
-        self.reloader().last_failure.clone()
-    }
-
-    fn reloader(&self) -> MutexGuard<'_, Reloader> {
-        self.reloader.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn last_reload_failure(&self) -> Option<Arc<Mistake>> {
+        self.last_failure.load_full()
     }
 
     /// Makes a new generation from the files as they are now and puts it in the place of the old
     /// one, which serves what it has begun. Whatever fails leaves the old one serving.
     pub fn reload(&self) {
-        let mut reloader = self.reloader();
+        // One at a time.
+        let reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.generation();
         match self.next_generation(&reloader, &old) {
             Ok(new) => {
@@ -158,19 +156,20 @@ impl App {
                     .generation
                     .set(i64::try_from(id).unwrap_or(i64::MAX));
                 self.metrics.reloads.inc();
+                self.last_failure.store(None);
                 self.generation.store(Arc::new(new));
-                reloader.last_failure = None;
                 tracing::info!(
                     "generation {id} serves: {plugins} plugins, {kept} of them unchanged"
                 );
             }
             Err(mistake) => {
                 self.metrics.reload_failures.inc();
+                let mistake = Arc::new(mistake);
+                self.last_failure.store(Some(mistake.clone()));
                 tracing::error!(
                     "reload failed, generation {} goes on serving:\n{mistake}",
                     old.id()
                 );
-                reloader.last_failure = Some(mistake.to_string());
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The proxy: the real binary.
 
 use super::{Connection, OPEN_POLICY, PATIENCE, Response};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,17 @@ impl Proxy {
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
+    /// Begins a reload that reads its settings from what is returned, until that is dropped.
+    pub(crate) fn begin_reload(&self) -> File {
+        let pipe = self.folder.path().join("pipe");
+        fifo(&pipe);
+        std::fs::rename(pipe, self.settings()).expect("one folder");
+        self.signal(rustix::process::Signal::HUP);
+        // It opens when the other side does.
+        let pipe = File::options().write(true).open(self.settings());
+        pipe.expect("the proxy reads it")
+    }
+
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         self.child.wait().expect("it can be waited for")
@@ -165,6 +177,12 @@ pub(crate) fn request(method: &str, url: &str, fields: &[&str], body: &[u8]) -> 
     }
     request.push_str("\r\n");
     [request.as_bytes(), body].concat()
+}
+
+/// Makes a named pipe.
+pub(crate) fn fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo runs").success());
 }
 
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
