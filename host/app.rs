@@ -15,6 +15,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 /// What every task shares.
@@ -61,6 +62,9 @@ pub struct OpenConnection(Arc<App>);
 
 /// How often idle connections to servers are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long the end waits for workers, and then for the access log: both are done at once, unless
+/// something is stuck.
+const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
 
@@ -195,12 +199,14 @@ impl App {
         )
     }
 
-    /// Serves until a signal ends it. The listeners are bound already.
+    /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
+    /// and what they order.
     ///
     /// # Errors
     /// The runtime cannot start.
-    pub async fn run(
+    pub fn run(
         self,
+        control: Runtime,
         listeners: Vec<TcpListener>,
         mut signals: Signals,
     ) -> anyhow::Result<()> {
@@ -221,11 +227,15 @@ impl App {
             workers.spawn(serve::accept(app.clone(), listener));
         }
         workers.spawn(sweep(app.clone()));
-        app.obey(&mut signals).await;
-        app.stop(&mut signals).await;
-        // Whatever still runs is over.
-        workers.shutdown_background();
-        app.log.close();
+        control.block_on(async {
+            app.obey(&mut signals).await;
+            app.stop(&mut signals).await;
+        });
+        // A reload in progress is for nobody any more.
+        control.shutdown_background();
+        // Whatever still runs is over; each request says so in the log when its task is dropped.
+        workers.shutdown_timeout(LAST);
+        app.log.close(LAST);
         Ok(())
     }
 

@@ -110,7 +110,10 @@ fn a_reload_in_progress_keeps_no_page_waiting() {
     let proxy = Proxy::with_policy(&format!("workers = 1\n{}", policy(1)), &[]);
     let mut settings = proxy.begin_reload();
     let info = proxy.get("cache_object://localhost/info", &[]).text();
-    assert!(info.contains("Plugin generation: 1\nReloads: 0\n"), "{info}");
+    assert!(
+        info.contains("Plugin generation: 1\nReloads: 0\n"),
+        "{info}"
+    );
     settings.write_all(policy(2).as_bytes()).unwrap();
     drop(settings);
     proxy.says("generation 2 serves");

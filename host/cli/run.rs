@@ -40,6 +40,6 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
     // All is known to be good: now the access log and the listeners are touched.
     let app = App::new(configuration, overrides, engine, plugins, generation)?;
     let listeners = listen::bind(&settings.http_port)?;
-    control.block_on(app.run(listeners, signals))?;
+    app.run(control, listeners, signals)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,12 +2,13 @@
 
 use super::{Record, format};
 use crate::config::{LogFormat, LogTarget, Settings};
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Octets of lines that wait for a slow disk; beyond that, lines are dropped and counted.
@@ -21,7 +22,8 @@ pub struct AccessLog {
     shared: Option<Arc<Shared>>,
     format: LogFormat,
     strip_query: bool,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Says nothing, and ends with the writer.
+    writer: Mutex<Receiver<Infallible>>,
 }
 
 #[derive(Debug, Default)]
@@ -54,16 +56,20 @@ impl AccessLog {
         };
         let silent = settings.access_log == LogTarget::None;
         let shared = (!silent).then(Arc::<Shared>::default);
-        let writer = shared.clone().map(|shared| {
-            std::thread::Builder::new()
-                .name("access-log".into())
-                .spawn(move || shared.run(sink, path.as_deref()))
-        });
+        let (alive, writer) = mpsc::channel();
+        if let Some(shared) = shared.clone() {
+            let run = move || {
+                shared.run(sink, path.as_deref());
+                drop(alive);
+            };
+            let thread = std::thread::Builder::new().name("access-log".into());
+            thread.spawn(run)?;
+        }
         Ok(AccessLog {
             shared,
             format: settings.logformat,
             strip_query: settings.strip_query_terms,
-            writer: Mutex::new(writer.transpose()?),
+            writer: Mutex::new(writer),
         })
     }
 
@@ -101,20 +107,19 @@ impl AccessLog {
         }
     }
 
-    /// Writes what waits, and ends the writer.
-    pub fn close(&self) {
-        if let Some(shared) = &self.shared {
-            shared.queue().close = true;
-            shared.changed.notify_one();
-        }
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(writer) = writer {
-            // It does not panic; if it did, there would be nothing to do about it here.
-            let _ = writer.join();
+    /// Writes what waits, and ends the writer. One that is stuck for that long is left: a pipe
+    /// that nobody reads may take nothing for ever.
+    pub fn close(&self, limit: Duration) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        shared.queue().close = true;
+        shared.changed.notify_one();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!(
+                "the access log did not take its last lines within {limit:?}: they are lost"
+            );
         }
     }
 }
