@@ -5,6 +5,7 @@ use crate::config::{LogFormat, LogTarget, Settings};
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -41,6 +42,21 @@ struct Queue {
     close: bool,
 }
 
+/// Where lines are written.
+#[derive(Debug)]
+struct Sink<W> {
+    to: W,
+    /// The last line there has no end.
+    torn: bool,
+}
+
+/// Lines that could not be written, the one that was torn included.
+#[derive(Debug)]
+struct Lost {
+    lines: u64,
+    why: io::Error,
+}
+
 // === impl AccessLog ===
 
 impl AccessLog {
@@ -49,17 +65,20 @@ impl AccessLog {
     /// # Errors
     /// The file cannot be opened.
     pub fn open(settings: &Settings) -> io::Result<AccessLog> {
-        let (sink, path): (Box<dyn Write + Send>, _) = match &settings.access_log {
-            LogTarget::None => (Box::new(io::sink()), None),
-            LogTarget::Stdout => (Box::new(io::stdout()), None),
-            LogTarget::File(path) => (Box::new(open(path)?), Some(path.clone())),
+        let target = match &settings.access_log {
+            LogTarget::None => None,
+            // As a file: what has been written is not known of a buffered one.
+            LogTarget::Stdout => {
+                let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+                Some((File::from(stdout), None))
+            }
+            LogTarget::File(path) => Some((open(path)?, Some(path.clone()))),
         };
-        let silent = settings.access_log == LogTarget::None;
-        let shared = (!silent).then(Arc::<Shared>::default);
+        let shared = target.is_some().then(Arc::<Shared>::default);
         let (alive, writer) = mpsc::channel();
-        if let Some(shared) = shared.clone() {
+        if let (Some(shared), Some((file, path))) = (shared.clone(), target) {
             let run = move || {
-                shared.run(sink, path.as_deref());
+                shared.run(Sink::new(file), path.as_deref());
                 drop(alive);
             };
             let thread = std::thread::Builder::new().name("access-log".into());
@@ -131,7 +150,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, mut sink: Box<dyn Write + Send>, path: Option<&Path>) {
+    fn run(&self, mut sink: Sink<File>, path: Option<&Path>) {
         let mut lines = Vec::new();
         loop {
             let mut queue = self.queue();
@@ -156,7 +175,7 @@ impl Shared {
             if let Some(path) = path.filter(|_| reopen) {
                 match open(path) {
                     Ok(file) => {
-                        sink = Box::new(file);
+                        sink.replace(file);
                         tracing::info!("the access log has been opened anew");
                     }
                     Err(error) => {
@@ -173,24 +192,132 @@ impl Shared {
         }
     }
 
-    fn write_out(&self, sink: &mut Box<dyn Write + Send>, lines: &[u8]) {
-        match sink.write_all(lines).and_then(|()| sink.flush()) {
+    fn write_out(&self, sink: &mut Sink<File>, lines: &[u8]) {
+        match sink.write(lines) {
             Ok(()) => {
                 if self.broken.swap(false, Ordering::Relaxed) {
                     tracing::info!("the access log is written again");
                 }
             }
-            Err(error) => {
-                let lost = lines.iter().filter(|&&octet| octet == b'\n').count() as u64;
-                self.dropped.fetch_add(lost, Ordering::Relaxed);
+            Err(Lost { lines, why }) => {
+                self.dropped.fetch_add(lines, Ordering::Relaxed);
                 if !self.broken.swap(true, Ordering::Relaxed) {
-                    tracing::error!("the access log cannot be written: {error}; lines are lost");
+                    tracing::error!("the access log cannot be written: {why}; lines are lost");
                 }
             }
         }
     }
 }
 
+// === impl Sink ===
+
+impl<W: Write> Sink<W> {
+    fn new(to: W) -> Sink<W> {
+        Sink { to, torn: false }
+    }
+
+    /// Writes lines, each on one of its own: what a write that failed has left of one is ended
+    /// first.
+    fn write(&mut self, mut lines: &[u8]) -> Result<(), Lost> {
+        let mut end: &[u8] = if self.torn { b"\n" } else { b"" };
+        let written = self.advance(&mut end);
+        let written = written.and_then(|()| self.advance(&mut lines));
+        written.map_err(|why| Lost {
+            lines: lines.iter().filter(|&&octet| octet == b'\n').count() as u64,
+            why,
+        })
+    }
+
+    /// Writes all of it; where that fails, what has not been written is left.
+    fn advance(&mut self, octets: &mut &[u8]) -> io::Result<()> {
+        while !octets.is_empty() {
+            match self.to.write(octets) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    let (written, rest) = octets.split_at(count);
+                    self.torn = !written.ends_with(b"\n");
+                    *octets = rest;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink<File> {
+    /// Writes there from now on; it may be the same file again.
+    fn replace(&mut self, file: File) {
+        self.torn &= file.metadata().is_ok_and(|file| file.len() > 0);
+        self.to = file;
+    }
+}
+
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for so many octets.
+    #[derive(Default)]
+    struct Disk {
+        room: usize,
+        text: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            let count = octets.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.text.extend_from_slice(&octets[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_full_disk_lines_are_whole_again_and_the_lost_are_counted() {
+        let mut sink = Sink::new(Disk::default());
+        // Room, what is written then, and how many lines are lost.
+        let steps: [(usize, &[u8], u64); 6] = [
+            (100, b"one\n", 0),
+            (6, b"two\nthree\nfour\n", 2),
+            (0, b"five\n", 1),
+            (1, b"six\nseven\n", 2),
+            (6, b"eight\nnine\n", 1),
+            (100, b"ten\n", 0),
+        ];
+        for (room, lines, lost) in steps {
+            sink.to.room = room;
+            let written = sink.write(lines);
+            assert_eq!(written.map_or_else(|lost| lost.lines, |()| 0), lost);
+        }
+        let text = String::from_utf8(sink.to.text).unwrap();
+        assert_eq!(text, "one\ntwo\nth\neight\nten\n");
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_in_its_own_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mut sink = Sink::new(open(&path).unwrap());
+        sink.write(b"torn").unwrap();
+        sink.replace(open(&path).unwrap());
+        sink.write(b"whole\ntorn").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"torn\nwhole\ntorn");
+        std::fs::remove_file(&path).unwrap();
+        sink.replace(open(&path).unwrap());
+        sink.write(b"new\n").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new\n");
+    }
 }
