@@ -81,9 +81,10 @@ impl App {
         generation: Generation,
     ) -> anyhow::Result<App> {
         let settings = configuration.settings;
-        let log = AccessLog::open(&settings).context("the access log cannot be opened")?;
         let metrics = Metrics::default();
         metrics.generation.set(1);
+        let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
+            .context("the access log cannot be opened")?;
         Ok(App {
             upstreams: Upstreams::new(&settings)?,
             cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),

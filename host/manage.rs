@@ -29,7 +29,7 @@ const PAGES: &[Page] = &[
         plugins,
     ),
     ("metrics", "Counters for Prometheus", |app| {
-        app.metrics.text(app.log.dropped())
+        app.metrics.text()
     }),
 ];
 
@@ -93,7 +93,7 @@ fn info(app: &App) -> String {
         app.upstreams.idle(),
         octets >> 10,
         settings.cache_mem >> 10,
-        app.log.dropped(),
+        app.metrics.access_log_dropped.get(),
     ) + &match app.last_reload_failure() {
         Some(failure) => format!("\nThe last reload failed:\n{failure}\n"),
         None => String::new(),

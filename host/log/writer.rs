@@ -2,12 +2,13 @@
 
 use super::{Record, format};
 use crate::config::{LogFormat, LogTarget, Settings};
+use prometheus_client::metrics::counter::Counter;
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct AccessLog {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    dropped: AtomicU64,
+    dropped: Counter,
     broken: AtomicBool,
 }
 
@@ -60,11 +61,12 @@ struct Lost {
 // === impl AccessLog ===
 
 impl AccessLog {
-    /// Opens the log that the settings name, and starts its writer.
+    /// Opens the log that the settings name, and starts its writer, which counts lines that are
+    /// dropped because the disk does not keep up.
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(settings: &Settings) -> io::Result<AccessLog> {
+    pub fn open(settings: &Settings, dropped: Counter) -> io::Result<AccessLog> {
         let target = match &settings.access_log {
             LogTarget::None => None,
             // As a file: what has been written is not known of a buffered one.
@@ -74,7 +76,12 @@ impl AccessLog {
             }
             LogTarget::File(path) => Some((open(path)?, Some(path.clone()))),
         };
-        let shared = target.is_some().then(Arc::<Shared>::default);
+        let shared = target.is_some().then(|| {
+            Arc::new(Shared {
+                dropped,
+                ..Shared::default()
+            })
+        });
         let (alive, writer) = mpsc::channel();
         if let (Some(shared), Some((file, path))) = (shared.clone(), target) {
             let run = move || {
@@ -101,7 +108,7 @@ impl AccessLog {
         format::line(&mut line, self.format, self.strip_query, record);
         let mut queue = shared.queue();
         if queue.lines.len() + line.len() > WAITING {
-            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            shared.dropped.inc();
             return;
         }
         let first = queue.lines.is_empty();
@@ -110,12 +117,6 @@ impl AccessLog {
         if first {
             shared.changed.notify_one();
         }
-    }
-
-    /// Lines that were dropped because the disk did not keep up.
-    pub fn dropped(&self) -> u64 {
-        let shared = self.shared.as_ref();
-        shared.map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
     }
 
     /// Opens the file anew: it has been moved away (SIGUSR1).
@@ -200,7 +201,7 @@ impl Shared {
                 }
             }
             Err(Lost { lines, why }) => {
-                self.dropped.fetch_add(lines, Ordering::Relaxed);
+                self.dropped.inc_by(lines);
                 if !self.broken.swap(true, Ordering::Relaxed) {
                     tracing::error!("the access log cannot be written: {why}; lines are lost");
                 }
