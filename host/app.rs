@@ -43,10 +43,13 @@ pub struct App {
 
 /// What it takes to make the next generation.
 #[derive(Debug)]
-struct Reloader {
-    engine: Engine,
-    plugins: Plugins,
-    overrides: Overrides,
+pub struct Reloader {
+    /// Compiles.
+    pub engine: Engine,
+    /// Where plugins come from.
+    pub plugins: Plugins,
+    /// Where settings come from.
+    pub overrides: Overrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,34 +72,28 @@ const LAST: Duration = Duration::from_secs(2);
 // === impl App ===
 
 impl App {
-    /// Makes the proxy: everything that can be wrong is found here, before anything is bound.
+    /// Makes the proxy of what has been read and found good, and opens the access log.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The log cannot be opened.
     pub fn new(
-        configuration: Configuration,
-        overrides: Overrides,
-        engine: Engine,
-        plugins: Plugins,
+        settings: Arc<Settings>,
+        upstreams: Upstreams,
         generation: Generation,
+        reloader: Reloader,
     ) -> anyhow::Result<App> {
-        let settings = configuration.settings;
         let metrics = Metrics::default();
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;
         Ok(App {
-            upstreams: Upstreams::new(&settings)?,
+            upstreams,
             cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),
             log,
             metrics,
             names: Names::new(&settings),
             generation: ArcSwap::from_pointee(generation),
-            reloader: Mutex::new(Reloader {
-                engine,
-                plugins,
-                overrides,
-            }),
+            reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
             started: Instant::now(),

@@ -117,6 +117,29 @@ fn a_component_that_is_not_built_or_none_is_said_so() {
     );
 }
 
+/// What the way to servers needs is a part of the configuration, too.
+#[test]
+fn check_refuses_what_run_refuses_and_neither_creates_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, ca) = (
+        folder.path().join("access.log"),
+        folder.path().join("ca.pem"),
+    );
+    fs::write(&ca, "no certificate").unwrap();
+    let (_folder, path) = settings(&format!(
+        "access_log = \"{}\"\ntls_outgoing_cafile = \"{}\"",
+        log.display(),
+        ca.display()
+    ));
+    for command in ["check", "run"] {
+        let (code, stdout, stderr) = run(&[command, "--config", &path]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        let message = "error: tls_outgoing_cafile cannot be used: there is no certificate in it";
+        assert!(stderr.contains(message), "{stderr}");
+        assert!(!log.exists());
+    }
+}
+
 #[test]
 fn a_port_in_use_is_said_so_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

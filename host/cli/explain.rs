@@ -6,7 +6,6 @@ use crate::generation::Admission;
 use crate::http::{Fields, Form, RequestHead, Target, Version};
 use crate::plugin::Rule;
 use crate::transaction::Request;
-use crate::upstream::Upstreams;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::Method;
@@ -26,7 +25,7 @@ pub(super) fn explain(
 ) -> anyhow::Result<ExitCode> {
     let request = request(method, url, client, header)?;
     let Prepared {
-        configuration,
+        upstreams,
         generation,
         ..
     } = sources.prepare(Vec::new())?;
@@ -36,7 +35,6 @@ pub(super) fn explain(
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let upstreams = Upstreams::new(&configuration.settings)?;
         let host = &request.target.host;
         let found = runtime.block_on(upstreams.addresses(host));
         match &found {
