@@ -144,9 +144,9 @@ impl App {
     /// one, which serves what it has begun. Whatever fails leaves the old one serving.
     pub fn reload(&self) {
         // One at a time.
-        let reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.generation();
-        match self.next_generation(&reloader, &old) {
+        match self.next_generation(&mut reloader, &old) {
             Ok(new) => {
                 let kept = new
                     .plugins()
@@ -178,10 +178,10 @@ impl App {
 
     fn next_generation(
         &self,
-        reloader: &Reloader,
+        reloader: &mut Reloader,
         old: &Generation,
     ) -> Result<Generation, Mistake> {
-        let configuration = Configuration::load(&reloader.overrides)?;
+        let configuration = Configuration::load(&mut reloader.overrides)?;
         if configuration.settings != self.settings {
             tracing::warn!(
                 "settings outside [plugins] have changed: they hold when the proxy is started anew"

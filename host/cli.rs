@@ -122,11 +122,11 @@ impl Sources {
     /// Reads, compiles and configures all of it. Nothing is bound, and only the compile cache is
     /// written.
     fn prepare(self, listen: Vec<String>) -> anyhow::Result<Prepared> {
-        let overrides = Overrides {
+        let mut overrides = Overrides {
             config: self.config,
             listen,
         };
-        let configuration = Configuration::load(&overrides)?;
+        let configuration = Configuration::load(&mut overrides)?;
         let upstreams = Upstreams::new(&configuration.settings)?;
         let plugins = match self.plugins {
             Some(folder) => Plugins::Folder(folder),

@@ -100,6 +100,10 @@ fn a_swap_that_fails_is_loud_and_changes_nothing() {
             && info.contains("The last reload failed:\nacl `nobody`"),
         "{info}"
     );
+    fs::remove_file(proxy.settings()).unwrap();
+    proxy.signal(Signal::HUP);
+    proxy.says("reload failed, generation 1 goes on serving");
+    proxy.says("cannot read ");
     swap(&proxy, &policy(2), "generation 2 serves");
     let info = proxy.get("cache_object://localhost/info", &[]).text();
     assert!(!info.contains("The last reload failed"), "{info}");
