@@ -158,6 +158,11 @@ fn a_port_in_use_is_said_so_with_what_to_do() {
         stderr.contains("this machine does not have that address"),
         "{stderr}"
     );
+    let (_, _, stderr) = run(&["run", "--listen", "8080", "--listen", "[::1]:8080"]);
+    assert!(
+        stderr.contains("--listen [::1]:8080: `8080` listens there already"),
+        "{stderr}"
+    );
     let (_, _, stderr) = run(&["run", "--listen", "here"]);
     assert!(
         stderr.contains("--listen here: not an address to listen at"),
