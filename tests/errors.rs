@@ -2,7 +2,7 @@
 
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Then};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 
 #[test]
 fn a_denial_names_the_rule_for_people_and_for_programs() {
@@ -191,6 +191,25 @@ fn nobody_there_and_no_such_name() {
         "{}",
         response.text()
     );
+}
+
+/// A rule that wants addresses resolves the name before anything is connected to.
+#[test]
+fn a_rule_that_asks_for_addresses_hides_no_reason_why_there_are_none() {
+    // It is asked, and says nothing.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let settings = format!(
+        "dns_nameservers = [\"{address}\"]\ndns_timeout = \"100 ms\"\n[plugins.access-policy]\n\
+         acl = [\"inside dst 10.0.0.0/8\"]\nhttp_access = [\"deny inside\", \"allow all\"]\n"
+    );
+    let proxy = Proxy::with_policy(&settings, &[]);
+    for (method, target) in [("GET", "http://name.test/"), ("CONNECT", "name.test:443")] {
+        let response = proxy.request(method, target, &[], b"");
+        assert_eq!(response.status, 503, "{}", response.text());
+        let reason = "the server's name `name.test` cannot be resolved: no name server answered";
+        assert!(response.text().contains(reason), "{}", response.text());
+    }
 }
 
 #[test]

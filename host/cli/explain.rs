@@ -41,7 +41,7 @@ pub(super) fn explain(
             Ok(addresses) => writeln!(out, "resolve  {host}: {}", list(addresses))?,
             Err(error) => writeln!(out, "resolve  {host}: {error}")?,
         }
-        request.set_addresses(found.unwrap_or_default());
+        request.set_addresses(found);
         verdict = generation.authorize(&request);
     }
     let (rule, code) = match verdict {
