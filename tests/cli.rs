@@ -259,6 +259,31 @@ fn explain_says_verdict_rule_file_and_line() {
     }
 }
 
+/// They are asked for in two ways, and the server takes both for one.
+#[test]
+fn explain_knows_the_manager_s_pages_as_the_server_does() {
+    #[rustfmt::skip]
+    let cases = [
+        ("[\"8080\"]", "http://127.0.0.1:8080/squid-internal-mgr/info", true),
+        ("[\"0.0.0.0:8080\"]", "http://127.0.0.1:8080/squid-internal-mgr/info", true),
+        ("[\"8080\"]", "http://none:8080/squid-internal-mgr/info", true),
+        ("[\"80\", \"127.0.0.1:3128\"]", "http://127.0.0.1:3128/squid-internal-mgr/info", true),
+        ("[\"127.0.0.1:3128\"]", "http://127.0.0.2:3128/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://127.0.0.1:3128/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://192.0.2.77:8080/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://127.0.0.1:8080/info", false),
+    ];
+    let policy = "[plugins.access-policy]\nacl = [\"manager proto cache_object\"]\n\
+                  http_access = [\"allow manager\", \"deny all\"]";
+    for (listeners, url, manager) in cases {
+        let (_folder, path) = settings(&format!("http_port = {listeners}\n{policy}"));
+        let always = ["--client", "127.0.0.1", "--config", &path];
+        let (code, stdout, stderr) = run(&[&["explain", "GET", url][..], &always].concat());
+        let expected = if manager { 0 } else { 2 };
+        assert_eq!(code, Some(expected), "{listeners} {url}: {stdout}{stderr}");
+    }
+}
+
 #[test]
 fn explain_resolves_where_a_rule_wants_addresses_and_reads_fields() {
     let text = "[plugins.access-policy]\nacl = [\"inside dst 127.0.0.0/8 ::1\", \"robot browser -i bot\"]\n\
