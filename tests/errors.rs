@@ -2,6 +2,7 @@
 
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Then};
+use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 
 #[test]
@@ -130,6 +131,31 @@ fn what_a_server_does_wrong_is_said_so() {
                 && line.contains(" HIER_DIRECT/127.0.0.1 "),
             "{line}"
         );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_tls_is_told_from_a_bad_certificate() {
+    let proxy = Proxy::start("connect_timeout = \"200 ms\"");
+    // Until the proxy gives up.
+    let says = |what: &'static [u8]| {
+        Origin::raw(move |mut stream| {
+            stream.write_all(what)?;
+            std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+        })
+    };
+    let plain = says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let silent = says(b"");
+    for (origin, advice) in [
+        (
+            plain,
+            "Check name and port: the server has to speak TLS there.",
+        ),
+        (silent, "no answer within 200ms. Try again later."),
+    ] {
+        let response = proxy.get(&format!("https://{}/", origin.address), &[]);
+        assert_eq!(response.status, 502);
+        assert!(response.text().contains(advice), "{}", response.text());
     }
 }
 
