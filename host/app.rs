@@ -256,6 +256,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
+        end_in_any_case(limit.saturating_add(3 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {
@@ -272,6 +273,17 @@ impl App {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// Ends the process after that time, whatever is stuck: stderr, too, may be a pipe that nobody
+/// reads, and what writes to it then waits for ever.
+fn end_in_any_case(limit: Duration) {
+    let thread = std::thread::Builder::new().name("last".into());
+    // Without it the end is as good as everything that it waits for.
+    let _ = thread.spawn(move || {
+        std::thread::sleep(limit);
+        std::process::exit(1);
+    });
 }
 
 async fn sweep(app: Arc<App>) {
