@@ -15,7 +15,6 @@ use crate::upstream::{Reuse, Upstream};
 use exchange::{Exchange, Outcome};
 use hit::Basis;
 use http::{Method, StatusCode};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -101,8 +100,6 @@ async fn fetch(
     stored: Option<Arc<Stored>>,
 ) -> Result<Served, Failure> {
     let request = transaction.request.clone();
-    let approved = request.addresses().cloned();
-    let approved: Option<&[IpAddr]> = approved.as_deref();
     let mut outgoing = fields::outgoing(app, &request);
     if let Some(stored) = &stored {
         crate::cache::make_conditional(&mut outgoing, &stored.fields);
@@ -121,7 +118,7 @@ async fn fetch(
     loop {
         let upstream = app
             .upstreams
-            .checkout(&request.target, approved, reuse)
+            .checkout(&request.target, request.resolved(), reuse)
             .await?;
         transaction.entry.outcome.server = Some(upstream.peer.ip());
         let reused = upstream.reused;

@@ -156,7 +156,7 @@ async fn dispatch(
         manage::serve(app, transaction, client).await?;
         return Ok(None);
     }
-    if read::is_ourselves(app, client, &request.target) {
+    if manage::is_ourselves(&app.settings, client.local, &request.target) {
         return Err(Failure::NoSuchPage(request.target.path_text()));
     }
     match forward::serve(app, transaction, client, body).await? {

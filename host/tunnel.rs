@@ -29,7 +29,7 @@ const CHUNK: usize = 64 * 1024;
 /// Connects to the server that CONNECT asks for: to what was approved, and nothing else.
 pub async fn open(app: &App, transaction: &mut Transaction) -> Result<Server, Failure> {
     let request = transaction.request.clone();
-    let approved = request.addresses().map(|addresses| &**addresses);
+    let approved = request.resolved();
     let stream = app.upstreams.connect(&request.target, approved).await?;
     let peer = stream.peer_addr().ok();
     transaction.entry.outcome.server = peer.map(|peer| peer.ip().to_canonical());

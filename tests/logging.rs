@@ -191,6 +191,7 @@ fn the_manager_is_there_for_whom_policy_lets() {
     for part in [
         "wproxy_requests_total{code=\"TCP_MISS\"} ",
         "wproxy_reload_failures_total 0\n",
+        "wproxy_access_log_dropped_total 0\n",
         "wproxy_generation 1\n",
     ] {
         assert!(metrics.contains(part), "{metrics}");

@@ -63,7 +63,7 @@ fn understand(
         return Err(Failure::Expectation(printable(&expectation)));
     }
     let target = match form {
-        Form::Proxy(target) => manager_target(app, client, target),
+        Form::Proxy(target) => manage::target(&app.settings, client.local, target),
         Form::Own(path) => own_target(client.local, &path)?,
     };
     // What follows CONNECT is for the server (RFC 9110 §9.3.6). One that declares a body could be
@@ -88,45 +88,18 @@ fn host_field(head: &RequestHead) -> Result<(), Malformed> {
     }
 }
 
-/// `http://` to the proxy itself, for the manager, is as `cache_object://`.
-fn manager_target(app: &App, client: &Client, target: Target) -> Target {
-    let page = target.path.strip_prefix(manage::PREFIX.as_bytes());
-    match page {
-        Some(page) if is_ourselves(app, client, &target) => Target {
-            scheme: Scheme::CacheObject,
-            path: page_path(page),
-            ..target
-        },
-        _ => target,
-    }
-}
-
 /// Origin-form: of the proxy itself, which has the manager's pages and no others.
 fn own_target(local: SocketAddr, path: &Bytes) -> Result<Target, Failure> {
-    let Some(page) = path.strip_prefix(manage::PREFIX.as_bytes()) else {
+    let Some(path) = manage::page(path) else {
         return Err(Failure::NoSuchPage(printable(path)));
     };
     Ok(Target {
         scheme: Scheme::CacheObject,
         host: Host::Address(local.ip()),
         port: local.port(),
-        path: page_path(page),
+        path,
         user_information: None,
     })
-}
-
-fn page_path(page: &[u8]) -> Bytes {
-    [b"/", page].concat().into()
-}
-
-/// Whether the target is the proxy itself: its name, or the address that the client is connected
-/// to. Others of its addresses are recognised when they are connected to.
-pub(super) fn is_ourselves(app: &App, client: &Client, target: &Target) -> bool {
-    let host = match &target.host {
-        Host::Address(address) => *address == client.local.ip(),
-        Host::Name(name) => name.eq_ignore_ascii_case(&app.settings.visible_hostname),
-    };
-    host && target.port == client.local.port()
 }
 
 /// Whether the client wants to send another request on its connection.
