@@ -2,7 +2,6 @@
 //! say by the path.
 
 use crate::support::{Origin, Proxy, Response, Then};
-use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 

@@ -3,7 +3,6 @@
 use crate::support::origin::{Stream, ok};
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Seen, Then};
-use std::io::Write as _;
 
 #[test]
 fn one_connection_serves_many_requests_in_order() {
