@@ -3,7 +3,11 @@
 PLUGINS = plugins/access-policy plugins/header-scrub plugins/cache-rules
 WASM = wasm32-unknown-unknown
 
-.PHONY: run build plugins test setup
+# Debian packages of the clients that the tests run, and of what makes their repositories.
+CLIENTS = createrepo-c curl dnf python3-requests rpm wget
+INSTALL = apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+
+.PHONY: run build plugins test setup clients
 
 # Serves the documented configuration at port 8080, with the plugins of this folder.
 run: plugins
@@ -25,7 +29,7 @@ plugins: build
 	CARGO_TARGET_DIR=$(CURDIR)/target/plugins target/release/wproxy plugin build $(PLUGINS)
 
 # All that has to hold.
-test: setup
+test: setup clients
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cargo test --workspace --all-features --locked
@@ -39,3 +43,9 @@ setup:
 	  || [ -d /usr/lib/rustlib/src/rust/library ] \
 	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
 	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }
+
+# What tests/clients.rs needs.
+clients:
+	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(CLIENTS) 2>&1 | grep -qvx installed \
+	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(CLIENTS); } \
+	  || { echo 'clients for the tests are missing, as root: $(INSTALL) $(CLIENTS)' >&2; exit 1; }

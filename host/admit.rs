@@ -20,8 +20,7 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
     {
         // No address is an answer too: a rule about addresses does not match, and nothing can be
         // connected to.
-        let found = app.upstreams.addresses(&request.target.host).await;
-        request.set_addresses(found.unwrap_or_default());
+        request.set_addresses(app.upstreams.addresses(&request.target.host).await);
         admission = transaction.generation.authorize(&request);
     }
     let admission = match admission {

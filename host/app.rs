@@ -11,10 +11,11 @@ use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 /// What every task shares.
@@ -34,17 +35,21 @@ pub struct App {
     pub names: Names,
     generation: ArcSwap<Generation>,
     reloader: Mutex<Reloader>,
+    /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
+    last_failure: ArcSwapOption<Mistake>,
     stage: watch::Sender<Stage>,
     started: Instant,
 }
 
 /// What it takes to make the next generation.
 #[derive(Debug)]
-struct Reloader {
-    engine: Engine,
-    plugins: Plugins,
-    overrides: Overrides,
-    last_failure: Option<String>,
+pub struct Reloader {
+    /// Compiles.
+    pub engine: Engine,
+    /// Where plugins come from.
+    pub plugins: Plugins,
+    /// Where settings come from.
+    pub overrides: Overrides,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,38 +65,36 @@ pub struct OpenConnection(Arc<App>);
 
 /// How often idle connections to servers are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long the end waits for workers, and then for the access log: both are done at once, unless
+/// something is stuck.
+const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
 
 impl App {
-    /// Makes the proxy: everything that can be wrong is found here, before anything is bound.
+    /// Makes the proxy of what has been read and found good, and opens the access log.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The log cannot be opened.
     pub fn new(
-        configuration: Configuration,
-        overrides: Overrides,
-        engine: Engine,
-        plugins: Plugins,
+        settings: Arc<Settings>,
+        upstreams: Upstreams,
         generation: Generation,
+        reloader: Reloader,
     ) -> anyhow::Result<App> {
-        let settings = configuration.settings;
-        let log = AccessLog::open(&settings).context("the access log cannot be opened")?;
         let metrics = Metrics::default();
         metrics.generation.set(1);
+        let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
+            .context("the access log cannot be opened")?;
         Ok(App {
-            upstreams: Upstreams::new(&settings)?,
+            upstreams,
             cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),
             log,
             metrics,
             names: Names::new(&settings),
             generation: ArcSwap::from_pointee(generation),
-            reloader: Mutex::new(Reloader {
-                engine,
-                plugins,
-                overrides,
-                last_failure: None,
-            }),
+            reloader: Mutex::new(reloader),
+            last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
             started: Instant::now(),
             settings,
@@ -133,20 +136,17 @@ impl App {
     }
 
     /// Why the last reload failed; none where it did not.
-    pub fn last_reload_failure(&self) -> Option<String> {
-        self.reloader().last_failure.clone()
-    }
-
-    fn reloader(&self) -> MutexGuard<'_, Reloader> {
-        self.reloader.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn last_reload_failure(&self) -> Option<Arc<Mistake>> {
+        self.last_failure.load_full()
     }
 
     /// Makes a new generation from the files as they are now and puts it in the place of the old
     /// one, which serves what it has begun. Whatever fails leaves the old one serving.
     pub fn reload(&self) {
-        let mut reloader = self.reloader();
+        // One at a time.
+        let mut reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.generation();
-        match self.next_generation(&reloader, &old) {
+        match self.next_generation(&mut reloader, &old) {
             Ok(new) => {
                 let kept = new
                     .plugins()
@@ -158,31 +158,32 @@ impl App {
                     .generation
                     .set(i64::try_from(id).unwrap_or(i64::MAX));
                 self.metrics.reloads.inc();
+                self.last_failure.store(None);
                 let new = Arc::new(new);
                 self.generation.store(new.clone());
                 old.give_way_to(&new);
-                reloader.last_failure = None;
                 tracing::info!(
                     "generation {id} serves: {plugins} plugins, {kept} of them unchanged"
                 );
             }
             Err(mistake) => {
                 self.metrics.reload_failures.inc();
+                let mistake = Arc::new(mistake);
+                self.last_failure.store(Some(mistake.clone()));
                 tracing::error!(
                     "reload failed, generation {} goes on serving:\n{mistake}",
                     old.id()
                 );
-                reloader.last_failure = Some(mistake.to_string());
             }
         }
     }
 
     fn next_generation(
         &self,
-        reloader: &Reloader,
+        reloader: &mut Reloader,
         old: &Generation,
     ) -> Result<Generation, Mistake> {
-        let configuration = Configuration::load(&reloader.overrides)?;
+        let configuration = Configuration::load(&mut reloader.overrides)?;
         if configuration.settings != self.settings {
             tracing::warn!(
                 "settings outside [plugins] have changed: they hold when the proxy is started anew"
@@ -198,12 +199,14 @@ impl App {
         )
     }
 
-    /// Serves until a signal ends it. The listeners are bound already.
+    /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
+    /// and what they order.
     ///
     /// # Errors
     /// The runtime cannot start.
-    pub async fn run(
+    pub fn run(
         self,
+        control: Runtime,
         listeners: Vec<TcpListener>,
         mut signals: Signals,
     ) -> anyhow::Result<()> {
@@ -224,11 +227,15 @@ impl App {
             workers.spawn(serve::accept(app.clone(), listener));
         }
         workers.spawn(sweep(app.clone()));
-        app.obey(&mut signals).await;
-        app.stop(&mut signals).await;
-        // Whatever still runs is over.
-        workers.shutdown_background();
-        app.log.close();
+        control.block_on(async {
+            app.obey(&mut signals).await;
+            app.stop(&mut signals).await;
+        });
+        // A reload in progress is for nobody any more.
+        control.shutdown_background();
+        // Whatever still runs is over; each request says so in the log when its task is dropped.
+        workers.shutdown_timeout(LAST);
+        app.log.close(LAST);
         Ok(())
     }
 
@@ -251,6 +258,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
+        end_in_any_case(limit.saturating_add(3 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {
@@ -267,6 +275,17 @@ impl App {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// Ends the process after that time, whatever is stuck: stderr, too, may be a pipe that nobody
+/// reads, and what writes to it then waits for ever.
+fn end_in_any_case(limit: Duration) {
+    let thread = std::thread::Builder::new().name("last".into());
+    // Without it the end is as good as everything that it waits for.
+    let _ = thread.spawn(move || {
+        std::thread::sleep(limit);
+        std::process::exit(1);
+    });
 }
 
 async fn sweep(app: Arc<App>) {

@@ -72,6 +72,8 @@ pub enum Forward {
     Request,
     /// What is stored is not fresh.
     Stale,
+    /// Policy lets nothing be stored for it.
+    Bypass,
 }
 
 /// Takes a response's body as it passes, and stores it when it is whole.
@@ -116,7 +118,9 @@ impl Cache {
             Ok(stored) => stored,
             Err(why) => return miss(why),
         };
-        let judged = stored.judged(request, generation);
+        let Some(judged) = stored.judged(request, generation) else {
+            return miss(Forward::Bypass);
+        };
         let refresh = &judged.refresh;
         // §5.2.1.4; by way of an exception, squid's options.
         if control.no_cache && !refresh.ignore_reload {
@@ -164,7 +168,6 @@ impl Cache {
     ) -> Option<Recorder> {
         let Response {
             status,
-            reason,
             fields,
             length,
             request_time,
@@ -176,21 +179,19 @@ impl Cache {
             || !is_storable_status(status)
             || length.is_some_and(|length| length > self.largest)
             || RequestControl::of(&request.fields).no_store
-            || !shared_cache_may_store(request, &control)
         {
             return None;
         }
         let vary = key::vary_names(fields)?;
         let refresh = generation.rule_for(request, status.as_u16(), fields)?;
-        if (control.no_store && !refresh.ignore_no_store)
-            || (control.private && !refresh.ignore_private)
-        {
+        if !shared_cache_may_store(request, &control, &refresh) {
             return None;
         }
         let times = Times::of(fields, &control, request_time, response_time);
         let fresh = !control.no_cache && times.lifetime(&refresh) > times.initial_age;
-        let temporary = matches!(status.as_u16(), 302 | 307);
-        if (!fresh && !validate::has_validator(fields)) || (temporary && times.explicit.is_none()) {
+        if (!fresh && !validate::has_validator(fields))
+            || (needs_expiry(status) && times.explicit.is_none())
+        {
             return None;
         }
         Some(Recorder {
@@ -201,8 +202,7 @@ impl Cache {
             largest: self.largest,
             stored: Stored {
                 status,
-                reason,
-                fields: fields.clone(),
+                fields: control.kept(fields),
                 body: Bytes::new(),
                 times,
                 control,
@@ -238,14 +238,20 @@ impl Cache {
         self.memory.put(variant, stored);
     }
 
-    /// The origin says that a stored response still holds (§4.3.4). What is served then.
+    /// The origin says that a stored response still holds (§4.3.4). What is served then; none where
+    /// it says so of another response, and this one is no more.
     pub fn freshen(
         &self,
         request: &Arc<Request>,
         generation: &Generation,
         stored: &Stored,
         response: &Response<'_>,
-    ) -> Hit {
+    ) -> Option<Hit> {
+        let key = Key::of(request.uri());
+        if !validate::same_validators(&stored.fields, response.fields) {
+            self.memory.remove(&key);
+            return None;
+        }
         let mut fields = validate::freshened(&stored.fields, response.fields);
         let control = ResponseControl::of(&fields);
         let times = Times::of(
@@ -255,31 +261,82 @@ impl Cache {
             response.response_time,
         );
         let refresh = generation.rule_for(request, stored.status.as_u16(), &mut fields);
-        let keep = refresh.is_some();
+        let keep = refresh
+            .as_ref()
+            .is_some_and(|refresh| shared_cache_may_store(request, &control, refresh));
         let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
         let age = times.age(response.response_time);
         let ttl = signed(times.lifetime(&refresh)) - signed(age);
         let vary = key::vary_names(&fields);
         let stored = Stored {
             status: stored.status,
-            reason: stored.reason.clone(),
             body: stored.body.clone(),
-            fields,
+            fields: control.kept(&fields),
             times,
             control,
             judged: Judged::by(generation, refresh),
         };
-        let key = Key::of(request.uri());
         let stored = Arc::new(stored);
+        if !keep {
+            // For this client alone, as the origin says now.
+            self.memory.remove(&key);
+            return Some(Hit { stored, age, ttl });
+        }
         let slot = match (self.memory.get(&key), vary) {
             (Some(Slot::Variants(vary)), _) => Some(key.variant(&vary, &request.fields)),
             (_, Some(names)) if names.is_empty() => Some(key),
             _ => None,
         };
-        if let Some(key) = slot.filter(|_| keep) {
+        if let Some(key) = slot {
             self.memory.put(key, Slot::Response(stored.clone()));
         }
-        Hit { stored, age, ttl }
+        Some(Hit { stored, age, ttl })
+    }
+
+    /// A stale response where the origin fails, unless one of the three forbids it: the origin, the
+    /// client, or good sense (RFC 9111 §4.2.4, RFC 5861 §4, squid's `max_stale`).
+    pub fn instead(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+        stored: &Arc<Stored>,
+        now: SystemTime,
+    ) -> Option<Hit> {
+        let control = RequestControl::of(&request.fields);
+        let age = stored.times.age(now);
+        let judged = stored.judged(request, generation)?;
+        let lifetime = stored.times.lifetime(&judged.refresh);
+        let ttl = signed(lifetime) - signed(age);
+        let limit = stored.control.stale_if_error.unwrap_or(MAX_STALE);
+        let wanted = !control.no_cache && control.max_age.is_none_or(|max_age| age <= max_age);
+        let permitted = !stored.control.forbids_stale() && -ttl <= signed(limit);
+        (wanted && permitted).then(|| Hit {
+            stored: stored.clone(),
+            age,
+            ttl,
+        })
+    }
+
+    /// HEAD says what GET would: a stored response that is another is not the one any more, and one
+    /// that is the same is freshened (RFC 9111 §4.3.5).
+    pub fn compare_with_head(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+        response: &Response<'_>,
+    ) {
+        if request.method != Method::HEAD || response.status != StatusCode::OK {
+            return;
+        }
+        let Ok(stored) = self.find(request) else {
+            return;
+        };
+        let length = response.length;
+        if length.is_none_or(|length| length == stored.body.len() as u64) {
+            self.freshen(request, generation, &stored, response);
+        } else {
+            self.memory.remove(&Key::of(request.uri()));
+        }
     }
 
     /// An unsafe method has succeeded: what is stored for its URI, and for those of its origin that
@@ -315,8 +372,6 @@ impl Cache {
 pub struct Response<'a> {
     /// Its status.
     pub status: StatusCode,
-    /// The origin's words for it.
-    pub reason: Bytes,
     /// End-to-end fields, without Content-Length.
     pub fields: &'a mut Fields,
     /// Octets of its body, where they are known.
@@ -335,19 +390,31 @@ fn is_cacheable(request: &Request) -> bool {
         && !request.fields.has("if-unmodified-since")
 }
 
-/// The statuses that squid stores.
+/// Statuses whose requirements for caching are met here.
 fn is_storable_status(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
-        200 | 203 | 300 | 301 | 302 | 307 | 308 | 410
+        200 | 203 | 204 | 300 | 301 | 302 | 307 | 308 | 404 | 405 | 410 | 414 | 501
     )
 }
 
-/// §3.5: what was answered to somebody's credentials.
-fn shared_cache_may_store(request: &Request, control: &ResponseControl) -> bool {
+/// Those that are stored only where the origin says for how long: what is wrong now may be right
+/// soon (squid's `negative_ttl 0`).
+fn needs_expiry(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 204 | 302 | 307 | 404 | 405 | 414 | 501)
+}
+
+/// Whether nothing that the response says keeps it out of a shared cache (§3).
+fn shared_cache_may_store(request: &Request, control: &ResponseControl, refresh: &Refresh) -> bool {
+    // §5.2.2.3: whoever understands the status need not mind the no-store that is for those who
+    // do not.
+    let no_store = control.no_store && !control.must_understand && !refresh.ignore_no_store;
+    let private = control.private && !refresh.ignore_private;
+    // §3.5: what was answered to somebody's credentials.
     let credentials =
         request.fields.has("authorization") || request.target.user_information.is_some();
-    !credentials || control.public || control.must_revalidate || control.s_maxage.is_some()
+    let shared = control.public || control.must_revalidate || control.s_maxage.is_some();
+    !no_store && !private && (!credentials || shared)
 }
 
 /// §4.2.4 and the request's own directives (§5.2.1).
@@ -367,15 +434,14 @@ fn acceptable(response: &ResponseControl, request: &RequestControl, age: u64, tt
     if ttl > 0 {
         return true;
     }
-    let strict = response.must_revalidate
-        || response.proxy_revalidate
-        || response.s_maxage.is_some()
-        || response.no_cache;
-    !strict
+    !response.forbids_stale()
         && request
             .max_stale
             .is_some_and(|max_stale| -ttl <= signed(max_stale))
 }
+
+/// squid's `max_stale`, in seconds: one week.
+const MAX_STALE: u64 = 7 * 86_400;
 
 fn signed(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
@@ -406,6 +472,7 @@ impl Forward {
             Forward::VaryMiss => "vary-miss",
             Forward::Request => "request",
             Forward::Stale => "stale",
+            Forward::Bypass => "bypass",
         }
     }
 }

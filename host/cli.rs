@@ -5,9 +5,11 @@ mod explain;
 mod plugin;
 mod run;
 
+use crate::app::Reloader;
 use crate::config::{Configuration, Overrides};
 use crate::generation::{Generation, Plugins};
 use crate::plugin::Engine;
+use crate::upstream::Upstreams;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -73,10 +75,9 @@ struct Sources {
 /// All that has been read and found good.
 struct Prepared {
     configuration: Configuration,
-    overrides: Overrides,
-    engine: Engine,
-    plugins: Plugins,
+    upstreams: Upstreams,
     generation: Generation,
+    reloader: Reloader,
 }
 
 /// Runs the command that the arguments name.
@@ -121,11 +122,12 @@ impl Sources {
     /// Reads, compiles and configures all of it. Nothing is bound, and only the compile cache is
     /// written.
     fn prepare(self, listen: Vec<String>) -> anyhow::Result<Prepared> {
-        let overrides = Overrides {
+        let mut overrides = Overrides {
             config: self.config,
             listen,
         };
-        let configuration = Configuration::load(&overrides)?;
+        let configuration = Configuration::load(&mut overrides)?;
+        let upstreams = Upstreams::new(&configuration.settings)?;
         let plugins = match self.plugins {
             Some(folder) => Plugins::Folder(folder),
             None => Plugins::BuiltIn,
@@ -134,12 +136,16 @@ impl Sources {
         let engine = Engine::new(workers)?;
         let generation =
             Generation::build(1, &engine, &plugins, &configuration.plugins, workers, None)?;
-        Ok(Prepared {
-            configuration,
-            overrides,
+        let reloader = Reloader {
             engine,
             plugins,
+            overrides,
+        };
+        Ok(Prepared {
+            configuration,
+            upstreams,
             generation,
+            reloader,
         })
     }
 }

@@ -10,6 +10,7 @@ pub use source::{Location, Mistake, Section, Source};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use written::Written;
@@ -31,25 +32,47 @@ pub struct Configuration {
 /// What the command line says over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// `--config FILE`
+    /// `--config FILE`; else [`DEFAULT_PATH`], once it has been there.
     pub config: Option<PathBuf>,
     /// `--listen ADDR`, in place of `http_port`.
     pub listen: Vec<String>,
 }
 
+// === impl Overrides ===
+
+impl Overrides {
+    /// Takes the file at the default path where no other is named. A link is there, whether or not
+    /// it leads anywhere.
+    fn find(&mut self, default: &Path) -> Result<(), Mistake> {
+        if self.config.is_some() {
+            return Ok(());
+        }
+        match default.symlink_metadata() {
+            Ok(_) => self.config = Some(default.to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let message = format!("cannot look for {}: {error}", default.display());
+                let help = "let it be read, or name another with --config";
+                return Err(Mistake::new(message).help(help));
+            }
+        }
+        Ok(())
+    }
+}
+
+// === impl Configuration ===
+
 impl Configuration {
     /// Reads the file that the command line names, else [`DEFAULT_PATH`], else takes the
-    /// documented defaults.
+    /// documented defaults. These stand in for no file that cannot be read, nor for one that was
+    /// there the last time: somebody's policy would silently give way to another. A file that
+    /// appears while they hold is taken by the next reload.
     ///
     /// # Errors
     /// The first mistake, with its place.
-    pub fn load(overrides: &Overrides) -> Result<Configuration, Mistake> {
-        let default = Path::new(DEFAULT_PATH);
-        let path = match &overrides.config {
-            Some(path) => Some(path.as_path()),
-            None => default.exists().then_some(default),
-        };
-        let source = path.map(Source::read).transpose()?;
+    pub fn load(overrides: &mut Overrides) -> Result<Configuration, Mistake> {
+        overrides.find(Path::new(DEFAULT_PATH))?;
+        let source = overrides.config.as_deref().map(Source::read).transpose()?;
         Configuration::from_source(source.as_ref(), &overrides.listen)
     }
 
@@ -73,5 +96,44 @@ impl Configuration {
             plugins,
             file: source.map(|source| source.name().clone()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_file_at_the_default_path_is_taken_when_it_comes_and_missed_when_it_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wproxy.toml");
+        let mut overrides = Overrides::default();
+        overrides.find(&path).expect("it need not be there");
+        assert_eq!(overrides.config, None);
+        fs::write(&path, "").unwrap();
+        overrides.find(&path).expect("it is there");
+        assert_eq!(overrides.config.as_ref(), Some(&path));
+        Configuration::load(&mut overrides).expect("valid");
+        fs::remove_file(&path).unwrap();
+        let gone = Configuration::load(&mut overrides).expect_err("it is gone");
+        assert!(gone.to_string().starts_with("cannot read "), "{gone}");
+    }
+
+    #[test]
+    fn a_default_path_that_cannot_be_looked_at_is_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let mistake = Overrides::default().find(&file.join("wproxy.toml"));
+        let mistake = mistake.expect_err("its folder is a file").to_string();
+        assert!(mistake.starts_with("cannot look for "), "{mistake}");
+
+        let link = folder.path().join("wproxy.toml");
+        symlink("nowhere", &link).unwrap();
+        let mut overrides = Overrides::default();
+        overrides.find(&link).expect("a link is there");
+        Configuration::load(&mut overrides).expect_err("it leads nowhere");
     }
 }

@@ -102,6 +102,8 @@ pub enum Failure {
         server: String,
         /// What TLS says.
         reason: String,
+        /// Where it is to be mended.
+        fault: TlsFault,
     },
     /// The server closed the connection without a response.
     #[error("the server {server} closed the connection without a response")]
@@ -142,6 +144,19 @@ pub enum Failure {
     /// The client has gone: nobody reads a response.
     #[error("the client has gone")]
     ClientGone,
+}
+
+/// Where a failure of TLS has to be mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The server's certificate.
+    Certificate,
+    /// The proxy trusts nobody: it has no authorities' certificates.
+    NoAuthorities,
+    /// What answers there does not speak TLS, or none that the proxy speaks.
+    NoTls,
+    /// It broke, or there was no answer in time.
+    Connection,
 }
 
 /// What a failure is to the outside.
@@ -198,6 +213,21 @@ impl Failure {
         face
     }
 
+    /// Whether the server did not give what was asked: a stale response may stand in for it.
+    pub fn is_servers(&self) -> bool {
+        matches!(
+            self,
+            Failure::Dns { .. }
+                | Failure::Connect { .. }
+                | Failure::Tls { .. }
+                | Failure::NoReply { .. }
+                | Failure::BadReply { .. }
+                | Failure::ReplyTooLarge { .. }
+                | Failure::ReplyBroken { .. }
+                | Failure::ReplyTimeout { .. }
+        )
+    }
+
     /// The rule that decided, where one did.
     pub fn rule(&self) -> Option<&Rule> {
         match self {
@@ -228,7 +258,14 @@ impl Failure {
             Failure::OnlyIfCached => "Ask without `only-if-cached`.",
             Failure::Dns { .. } => "Check the name; if it is right, try again later.",
             Failure::Connect { .. } | Failure::ReplyTimeout { .. } => "Try again later.",
-            Failure::Tls { .. } => "The server's operator has to mend its certificate.",
+            Failure::Tls { fault, .. } => match fault {
+                TlsFault::Certificate => "The server's operator has to mend its certificate.",
+                TlsFault::NoAuthorities => {
+                    "The proxy's operator has to install ca-certificates or set tls_outgoing_cafile."
+                }
+                TlsFault::NoTls => "Check name and port: the server has to speak TLS there.",
+                TlsFault::Connection => "Try again later.",
+            },
             Failure::NoReply { .. }
             | Failure::BadReply { .. }
             | Failure::ReplyTooLarge { .. }

@@ -13,8 +13,8 @@ use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
 use crate::upstream::{Reuse, Upstream};
 use exchange::{Exchange, Outcome};
+use hit::Basis;
 use http::{Method, StatusCode};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -51,14 +51,41 @@ pub async fn serve(
         .lookup(&request, &transaction.generation, SystemTime::now())
     {
         Lookup::Fresh(hit) => {
-            hit::serve(app, transaction, client, hit).await?;
+            hit::serve(app, transaction, client, hit, Basis::Fresh).await?;
             Ok(Served::Response)
         }
         Lookup::OnlyIfCached => Err(Failure::OnlyIfCached),
-        Lookup::Stale(stored) => {
-            fetch(app, transaction, client, body, Forward::Stale, Some(stored)).await
-        }
+        Lookup::Stale(stored) => revalidate(app, transaction, client, body, stored).await,
         Lookup::Miss(why) => fetch(app, transaction, client, body, why, None).await,
+    }
+}
+
+/// Asks the origin whether a stored response still holds. Where the origin cannot say, it is
+/// served as it is, unless somebody has forbidden that.
+async fn revalidate(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    body: Framing,
+    stored: Arc<Stored>,
+) -> Result<Served, Failure> {
+    let asked = Some(stored.clone());
+    let fetched = fetch(app, transaction, client, body, Forward::Stale, asked).await;
+    let failure = match fetched {
+        Err(failure) if failure.is_servers() && transaction.entry.outcome.status == 0 => failure,
+        other => return other,
+    };
+    let (request, generation) = (&transaction.request, &transaction.generation);
+    match app
+        .cache
+        .instead(request, generation, &stored, SystemTime::now())
+    {
+        Some(hit) => {
+            tracing::debug!("{}: {failure}: the stale response is served", request.uri());
+            hit::serve(app, transaction, client, hit, Basis::OriginFailed).await?;
+            Ok(Served::Response)
+        }
+        None => Err(failure),
     }
 }
 
@@ -73,8 +100,6 @@ async fn fetch(
     stored: Option<Arc<Stored>>,
 ) -> Result<Served, Failure> {
     let request = transaction.request.clone();
-    let approved = request.addresses().cloned();
-    let approved: Option<&[IpAddr]> = approved.as_deref();
     let mut outgoing = fields::outgoing(app, &request);
     if let Some(stored) = &stored {
         crate::cache::make_conditional(&mut outgoing, &stored.fields);
@@ -93,7 +118,7 @@ async fn fetch(
     loop {
         let upstream = app
             .upstreams
-            .checkout(&request.target, approved, reuse)
+            .checkout(&request.target, request.resolved(), reuse)
             .await?;
         transaction.entry.outcome.server = Some(upstream.peer.ip());
         let reused = upstream.reused;
@@ -102,13 +127,17 @@ async fn fetch(
             fields: &outgoing,
             body,
             why,
-            stored: stored.as_deref(),
+            stored: stored.as_ref(),
         };
         match exchange.run(transaction, client, upstream).await {
             Ok(Outcome::Served) => return Ok(Served::Response),
             Ok(Outcome::Switched(upstream)) => return Ok(Served::Switched(upstream)),
-            Ok(Outcome::StillFresh(hit)) => {
-                hit::serve(app, transaction, client, *hit).await?;
+            Ok(Outcome::Mistaken) => {
+                let again = fetch(app, transaction, client, body, why, None);
+                return Box::pin(again).await;
+            }
+            Ok(Outcome::Stored(hit, basis)) => {
+                hit::serve(app, transaction, client, *hit, basis).await?;
                 return Ok(Served::Response);
             }
             Err(Failure::NoReply { .. } | Failure::ReplyBroken { .. })

@@ -29,6 +29,8 @@ pub enum Code {
     RefreshModified,
     /// From the server, which could not say whether memory still holds.
     RefreshFail,
+    /// From memory though stale: the server could not be asked.
+    RefreshFailOld,
     /// 304 by If-Modified-Since, from memory.
     ImsHit,
     /// 304 by If-None-Match, from memory.
@@ -63,6 +65,21 @@ pub struct Record<'a> {
 // === impl Code ===
 
 impl Code {
+    /// All of them, as the manager's page counts them.
+    pub const ALL: [Code; 11] = [
+        Code::Miss,
+        Code::MemHit,
+        Code::ImsHit,
+        Code::InmHit,
+        Code::RefreshModified,
+        Code::RefreshUnmodified,
+        Code::RefreshFail,
+        Code::RefreshFailOld,
+        Code::Denied,
+        Code::Tunnel,
+        Code::None,
+    ];
+
     /// `TCP_MISS`, ...
     pub fn as_str(self) -> &'static str {
         match self {
@@ -73,6 +90,7 @@ impl Code {
             Code::RefreshUnmodified => "TCP_REFRESH_UNMODIFIED",
             Code::RefreshModified => "TCP_REFRESH_MODIFIED",
             Code::RefreshFail => "TCP_REFRESH_FAIL_ERR",
+            Code::RefreshFailOld => "TCP_REFRESH_FAIL_OLD",
             Code::ImsHit => "TCP_IMS_HIT",
             Code::InmHit => "TCP_INM_HIT",
             Code::Tunnel => "TCP_TUNNEL",

@@ -5,16 +5,19 @@
 
 use crate::app::App;
 use crate::client::Client;
+use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::Fields;
+use crate::http::{Fields, Host, Scheme, Target};
 use crate::log::Code;
 use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 /// The prefix of the manager's paths.
-pub const PREFIX: &str = "/squid-internal-mgr/";
+const PREFIX: &[u8] = b"/squid-internal-mgr/";
 
 /// Name, description, contents.
 type Page = (&'static str, &'static str, fn(&App) -> String);
@@ -29,9 +32,38 @@ const PAGES: &[Page] = &[
         plugins,
     ),
     ("metrics", "Counters for Prometheus", |app| {
-        app.metrics.text(app.log.dropped())
+        app.metrics.text()
     }),
 ];
+
+/// The manager's page, as `/info`, that a path of the proxy's own means.
+pub fn page(path: &[u8]) -> Option<Bytes> {
+    let page = path.strip_prefix(PREFIX)?;
+    Some([b"/", page].concat().into())
+}
+
+/// What is asked for: `http://` to the proxy itself, for the manager, is as `cache_object://`.
+/// `local` is the address that the client is connected to.
+pub fn target(settings: &Settings, local: SocketAddr, target: Target) -> Target {
+    match page(&target.path) {
+        Some(path) if is_ourselves(settings, local, &target) => Target {
+            scheme: Scheme::CacheObject,
+            path,
+            ..target
+        },
+        _ => target,
+    }
+}
+
+/// Whether the target is the proxy itself: its name, or the address that the client is connected
+/// to. Others of its addresses are recognised when they are connected to.
+pub fn is_ourselves(settings: &Settings, local: SocketAddr, target: &Target) -> bool {
+    let host = match &target.host {
+        Host::Address(address) => *address == local.ip(),
+        Host::Name(name) => name.eq_ignore_ascii_case(&settings.visible_hostname),
+    };
+    host && target.port == local.port()
+}
 
 /// Serves an admitted request for one of them.
 pub async fn serve(
@@ -93,7 +125,7 @@ fn info(app: &App) -> String {
         app.upstreams.idle(),
         octets >> 10,
         settings.cache_mem >> 10,
-        app.log.dropped(),
+        app.metrics.access_log_dropped.get(),
     ) + &match app.last_reload_failure() {
         Some(failure) => format!("\nThe last reload failed:\n{failure}\n"),
         None => String::new(),
@@ -101,21 +133,9 @@ fn info(app: &App) -> String {
 }
 
 fn counters(app: &App) -> String {
-    let codes = [
-        Code::Miss,
-        Code::MemHit,
-        Code::ImsHit,
-        Code::InmHit,
-        Code::RefreshModified,
-        Code::RefreshUnmodified,
-        Code::RefreshFail,
-        Code::Denied,
-        Code::Tunnel,
-        Code::None,
-    ];
     let count = |code: Code| (code, app.metrics.requests(code));
-    let all: u64 = codes.map(|code| count(code).1).iter().sum();
-    let hits: u64 = codes
+    let all: u64 = Code::ALL.map(|code| count(code).1).iter().sum();
+    let hits: u64 = Code::ALL
         .iter()
         .filter(|code| code.is_hit())
         .map(|code| count(*code).1)
@@ -126,7 +146,7 @@ fn counters(app: &App) -> String {
         "client_http.kbytes_out = {}",
         app.metrics.sent.get() >> 10
     );
-    for (code, requests) in codes.map(count) {
+    for (code, requests) in Code::ALL.map(count) {
         let _ = writeln!(text, "{} = {requests}", code.as_str());
     }
     text

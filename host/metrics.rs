@@ -23,8 +23,8 @@ pub struct Metrics {
     pub reloads: Counter,
     /// `wproxy_reload_failures_total`
     pub reload_failures: Counter,
-    /// `wproxy_access_log_dropped_total`: set from the log when it is asked for.
-    access_log_dropped: Gauge,
+    /// `wproxy_access_log_dropped_total`
+    pub access_log_dropped: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -44,7 +44,7 @@ impl Default for Metrics {
             generation: Gauge::default(),
             reloads: Counter::default(),
             reload_failures: Counter::default(),
-            access_log_dropped: Gauge::default(),
+            access_log_dropped: Counter::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -95,9 +95,7 @@ impl Metrics {
     }
 
     /// All of it in Prometheus's text format (OpenMetrics).
-    pub fn text(&self, access_log_dropped: u64) -> String {
-        self.access_log_dropped
-            .set(i64::try_from(access_log_dropped).unwrap_or(i64::MAX));
+    pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -5,7 +5,7 @@ use crate::error::structured_name;
 use crate::http::{Fields, Version};
 use bytes::Bytes;
 
-/// Values that hold the visible hostname.
+/// Values that hold the visible hostname or the unique one.
 #[derive(Debug)]
 pub struct Names {
     via_10: Bytes,
@@ -22,9 +22,11 @@ impl Names {
     /// The names of a proxy with these settings.
     pub fn new(settings: &Settings) -> Names {
         let host = &settings.visible_hostname;
+        // By which it knows itself when a request comes round again.
+        let unique = &settings.unique_hostname;
         Names {
-            via_10: format!("1.0 {host} (wproxy)").into(),
-            via_11: format!("1.1 {host} (wproxy)").into(),
+            via_10: format!("1.0 {unique} (wproxy)").into(),
+            via_11: format!("1.1 {unique} (wproxy)").into(),
             hit: format!("HIT from {host}").into(),
             miss: format!("MISS from {host}").into(),
             cache: structured_name(host),

@@ -50,6 +50,7 @@ pub async fn accept(app: Arc<App>, listener: TcpListener) {
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
+                app.upstreams.close_idle();
                 tokio::time::sleep(REST).await;
             }
         }
@@ -110,6 +111,9 @@ async fn request(app: &Arc<App>, client: &mut Client) -> Next {
         Ok(read) => read,
         Err(unread) => {
             unread.refuse(app, client, started).await;
+            // Nobody knows where it would end. What comes is read for a while, so that the client
+            // gets to see the answer.
+            client.reader.expect_body(Framing::UntilClose);
             return Next::Close;
         }
     };
@@ -152,7 +156,7 @@ async fn dispatch(
         manage::serve(app, transaction, client).await?;
         return Ok(None);
     }
-    if read::is_ourselves(app, client, &request.target) {
+    if manage::is_ourselves(&app.settings, client.local, &request.target) {
         return Err(Failure::NoSuchPage(request.target.path_text()));
     }
     match forward::serve(app, transaction, client, body).await? {
@@ -188,6 +192,13 @@ async fn answer(
         client.responder.persist = false;
     }
     if matches!(failure, Failure::Malformed(_) | Failure::RequestTimeout) {
+        client.responder.persist = false;
+    }
+    // What a client sends before its tunnel stands is no request. One that is asked who it is will
+    // wait for the answer.
+    if transaction.request.method == Method::CONNECT
+        && !matches!(failure, Failure::Unauthenticated { .. })
+    {
         client.responder.persist = false;
     }
     let page = |failure: &Failure, request: &crate::transaction::Request| {

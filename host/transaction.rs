@@ -5,6 +5,7 @@ use crate::generation::Generation;
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::plugin::Rule;
+use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
 use std::net::{IpAddr, SocketAddr};
@@ -26,7 +27,7 @@ pub struct Request {
     pub client: SocketAddr,
     /// When its header section had been read.
     pub received: SystemTime,
-    addresses: OnceLock<Arc<[IpAddr]>>,
+    addresses: OnceLock<Resolved>,
     uri: OnceLock<Arc<str>>,
 }
 
@@ -89,7 +90,7 @@ impl Request {
     ) -> Self {
         let addresses = OnceLock::new();
         if let Some(address) = target.host.address() {
-            let _ = addresses.set(Arc::from([address]));
+            let _ = addresses.set(Ok(Arc::from([address])));
         }
         Request {
             method: head.method,
@@ -108,14 +109,20 @@ impl Request {
         self.uri.get_or_init(|| self.target.uri().into())
     }
 
-    /// The destination's addresses: at once where the host is one, else once they are known.
-    pub fn addresses(&self) -> Option<&Arc<[IpAddr]>> {
+    /// The destination's addresses: at once where the host is one, else once they are known; an
+    /// empty list where it has none.
+    pub fn addresses(&self) -> Option<&[IpAddr]> {
+        self.resolved().map(upstream::list)
+    }
+
+    /// The same, with the reason where there are none.
+    pub fn resolved(&self) -> Option<&Resolved> {
         self.addresses.get()
     }
 
     /// They are known now. The first answer stays.
-    pub fn set_addresses(&self, addresses: Vec<IpAddr>) {
-        let _ = self.addresses.set(addresses.into());
+    pub fn set_addresses(&self, addresses: Resolved) {
+        let _ = self.addresses.set(addresses);
     }
 
     /// Seconds since the epoch when it was received, and the local time's offset from UTC then.

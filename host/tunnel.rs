@@ -29,7 +29,7 @@ const CHUNK: usize = 64 * 1024;
 /// Connects to the server that CONNECT asks for: to what was approved, and nothing else.
 pub async fn open(app: &App, transaction: &mut Transaction) -> Result<Server, Failure> {
     let request = transaction.request.clone();
-    let approved = request.addresses().map(|addresses| &**addresses);
+    let approved = request.resolved();
     let stream = app.upstreams.connect(&request.target, approved).await?;
     let peer = stream.peer_addr().ok();
     transaction.entry.outcome.server = peer.map(|peer| peer.ip().to_canonical());
@@ -127,6 +127,10 @@ impl Drop for Count {
     }
 }
 
+/// Until the sender ends, or the receiver takes no more: what comes from there may go on.
+///
+/// # Errors
+/// The sender is gone.
 async fn one_way(
     from: &mut ReadHalf,
     early: BytesMut,
@@ -138,8 +142,9 @@ async fn one_way(
     loop {
         if !octets.is_empty() {
             clock.tick();
-            to.write_all(&octets).await?;
-            to.flush().await?;
+            if write(to, &octets).await.is_err() {
+                return Ok(());
+            }
             count.fetch_add(octets.len() as u64, Ordering::Relaxed);
         }
         // A tunnel that waits holds no buffer.
@@ -149,9 +154,15 @@ async fn one_way(
         }
         octets.reserve(CHUNK);
         if from.read_buf(&mut octets).await? == 0 {
-            return to.shutdown().await;
+            let _ = to.shutdown().await;
+            return Ok(());
         }
     }
+}
+
+async fn write(to: &mut WriteHalf, octets: &[u8]) -> io::Result<()> {
+    to.write_all(octets).await?;
+    to.flush().await
 }
 
 /// When something last moved.

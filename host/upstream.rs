@@ -15,8 +15,12 @@ use pool::Pool;
 use resolve::Resolver;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tls::Tls;
 use tokio::net::TcpStream;
+
+/// A host's addresses, or why it has none.
+pub type Resolved = Result<Arc<[IpAddr]>, DnsError>;
 
 /// All that is needed to reach servers.
 #[derive(Debug)]
@@ -81,10 +85,10 @@ impl Upstreams {
     }
 
     /// The host's addresses; itself, where it is one.
-    pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, DnsError> {
+    pub async fn addresses(&self, host: &Host) -> Resolved {
         match host {
-            Host::Address(address) => Ok(vec![*address]),
-            Host::Name(name) => self.resolver.lookup(name).await,
+            Host::Address(address) => Ok(Arc::from([*address])),
+            Host::Name(name) => self.resolver.lookup(name).await.map(Arc::from),
         }
     }
 
@@ -92,7 +96,7 @@ impl Upstreams {
     pub async fn checkout(
         &self,
         target: &Target,
-        approved: Option<&[IpAddr]>,
+        approved: Option<&Resolved>,
         reuse: Reuse,
     ) -> Result<Upstream, Failure> {
         let origin = Origin {
@@ -101,7 +105,7 @@ impl Upstreams {
             port: target.port,
         };
         if reuse == Reuse::Welcome
-            && let Some(upstream) = self.pool.take(&origin, approved)
+            && let Some(upstream) = self.pool.take(&origin, approved.map(list))
         {
             return Ok(upstream);
         }
@@ -132,22 +136,21 @@ impl Upstreams {
     pub async fn connect(
         &self,
         target: &Target,
-        approved: Option<&[IpAddr]>,
+        approved: Option<&Resolved>,
     ) -> Result<TcpStream, Failure> {
-        let no_address = |error: DnsError| Failure::Dns {
-            host: target.host.to_string(),
-            reason: error.to_string(),
-        };
-        let resolved;
-        let addresses = match approved {
+        let found;
+        let resolved = match approved {
             // Looking again could give what policy has not seen.
-            Some([]) => return Err(no_address(DnsError::NoAddress)),
             Some(approved) => approved,
             None => {
-                resolved = self.addresses(&target.host).await.map_err(no_address)?;
-                &resolved
+                found = self.addresses(&target.host).await;
+                &found
             }
         };
+        let addresses = resolved.as_ref().map_err(|error| Failure::Dns {
+            host: target.host.to_string(),
+            reason: error.to_string(),
+        })?;
         let ourselves = self.ourselves.get().map(Vec::as_slice).unwrap_or_default();
         let attempts = connect::any(addresses, target.port, &self.settings, ourselves);
         let stream = attempts.await.map_err(|error| match error {
@@ -178,10 +181,20 @@ impl Upstreams {
         self.pool.sweep(self.settings.server_idle_pconn_timeout);
     }
 
+    /// Closes all that wait for a request: the process has run out of files, say.
+    pub fn close_idle(&self) {
+        self.pool.sweep(Duration::ZERO);
+    }
+
     /// Connections that wait for a request.
     pub fn idle(&self) -> usize {
         self.pool.len()
     }
+}
+
+/// The addresses, where there are some.
+pub fn list(resolved: &Resolved) -> &[IpAddr] {
+    resolved.as_deref().unwrap_or_default()
 }
 
 /// The target's host and port, for people.

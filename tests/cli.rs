@@ -117,6 +117,29 @@ fn a_component_that_is_not_built_or_none_is_said_so() {
     );
 }
 
+/// What the way to servers needs is a part of the configuration, too.
+#[test]
+fn check_refuses_what_run_refuses_and_neither_creates_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, ca) = (
+        folder.path().join("access.log"),
+        folder.path().join("ca.pem"),
+    );
+    fs::write(&ca, "no certificate").unwrap();
+    let (_folder, path) = settings(&format!(
+        "access_log = \"{}\"\ntls_outgoing_cafile = \"{}\"",
+        log.display(),
+        ca.display()
+    ));
+    for command in ["check", "run"] {
+        let (code, stdout, stderr) = run(&[command, "--config", &path]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        let message = "error: tls_outgoing_cafile cannot be used: there is no certificate in it";
+        assert!(stderr.contains(message), "{stderr}");
+        assert!(!log.exists());
+    }
+}
+
 #[test]
 fn a_port_in_use_is_said_so_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -133,6 +156,11 @@ fn a_port_in_use_is_said_so_with_what_to_do() {
     let (_, _, stderr) = run(&["run", "--listen", "192.0.2.77:8080"]);
     assert!(
         stderr.contains("this machine does not have that address"),
+        "{stderr}"
+    );
+    let (_, _, stderr) = run(&["run", "--listen", "8080", "--listen", "[::1]:8080"]);
+    assert!(
+        stderr.contains("--listen [::1]:8080: `8080` listens there already"),
         "{stderr}"
     );
     let (_, _, stderr) = run(&["run", "--listen", "here"]);
@@ -228,6 +256,31 @@ fn explain_says_verdict_rule_file_and_line() {
             stdout,
             format!("{verdict}\nrule     {rule}\nat       {at}\n")
         );
+    }
+}
+
+/// They are asked for in two ways, and the server takes both for one.
+#[test]
+fn explain_knows_the_manager_s_pages_as_the_server_does() {
+    #[rustfmt::skip]
+    let cases = [
+        ("[\"8080\"]", "http://127.0.0.1:8080/squid-internal-mgr/info", true),
+        ("[\"0.0.0.0:8080\"]", "http://127.0.0.1:8080/squid-internal-mgr/info", true),
+        ("[\"8080\"]", "http://none:8080/squid-internal-mgr/info", true),
+        ("[\"80\", \"127.0.0.1:3128\"]", "http://127.0.0.1:3128/squid-internal-mgr/info", true),
+        ("[\"127.0.0.1:3128\"]", "http://127.0.0.2:3128/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://127.0.0.1:3128/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://192.0.2.77:8080/squid-internal-mgr/info", false),
+        ("[\"8080\"]", "http://127.0.0.1:8080/info", false),
+    ];
+    let policy = "[plugins.access-policy]\nacl = [\"manager proto cache_object\"]\n\
+                  http_access = [\"allow manager\", \"deny all\"]";
+    for (listeners, url, manager) in cases {
+        let (_folder, path) = settings(&format!("http_port = {listeners}\n{policy}"));
+        let always = ["--client", "127.0.0.1", "--config", &path];
+        let (code, stdout, stderr) = run(&[&["explain", "GET", url][..], &always].concat());
+        let expected = if manager { 0 } else { 2 };
+        assert_eq!(code, Some(expected), "{listeners} {url}: {stdout}{stderr}");
     }
 }
 

@@ -78,17 +78,13 @@ fn an_idle_tunnel_ends() {
 }
 
 #[test]
-fn what_cannot_be_connected_to_is_said_so_and_the_connection_goes_on() {
-    let (proxy, origin) = (Proxy::start(""), echo());
-    let mut client = proxy.connect();
+fn what_cannot_be_connected_to_is_said_so() {
+    let proxy = Proxy::start("");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
-    client.send(format!(
-        "CONNECT {nobody} HTTP/1.1\r\nHost: {nobody}\r\n\r\n"
-    ));
-    let response = client.response("CONNECT");
+    let response = proxy.request("CONNECT", &nobody.to_string(), &[], b"");
     assert_eq!(response.status, 503);
     assert!(
         response.text().contains("connection refused"),
@@ -96,18 +92,32 @@ fn what_cannot_be_connected_to_is_said_so_and_the_connection_goes_on() {
         response.text()
     );
     // Port 25 is what the tests' policy denies.
-    client.send("CONNECT 127.0.0.1:25 HTTP/1.1\r\nHost: 127.0.0.1:25\r\n\r\n");
-    let response = client.response("CONNECT");
+    let response = proxy.request("CONNECT", "127.0.0.1:25", &[], b"");
     assert_eq!(response.status, 403);
     assert!(
         response.text().contains("`http_access deny unsafe`"),
         "{}",
         response.text()
     );
-    let to = origin.address;
-    client.send(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\nhello"));
-    assert_eq!(client.response("CONNECT").status, 200);
-    assert_eq!(client.take(5).unwrap(), b"hello");
+}
+
+/// A client that does not wait for its tunnel sends the tunnel's octets after the request.
+#[test]
+fn what_follows_a_connect_that_fails_is_no_request() {
+    let (proxy, origin) = (Proxy::start(""), Origin::plain());
+    let smuggled = format!("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", origin.url("/"));
+    let length = format!("Content-Length: {}\r\n", smuggled.len());
+    for (fields, status) in [("", 403), (length.as_str(), 400)] {
+        let mut client = proxy.connect();
+        client.send(format!(
+            "CONNECT 127.0.0.1:25 HTTP/1.1\r\nHost: a\r\n{fields}\r\n{smuggled}"
+        ));
+        let response = client.response("CONNECT");
+        assert_eq!(response.status, status);
+        assert_eq!(response.field("connection"), Some("close"));
+        assert!(client.is_closed());
+    }
+    assert_eq!(origin.count(), 0);
 }
 
 /// The server is connected to at the address that policy saw: `localhost` is ::1 and 127.0.0.1 to

@@ -2,7 +2,8 @@
 
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Then};
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, UdpSocket};
 
 #[test]
 fn a_denial_names_the_rule_for_people_and_for_programs() {
@@ -60,6 +61,7 @@ fn a_request_that_is_none_gets_a_page_a_log_line_and_the_end_of_its_connection()
         ("GET http://a/ HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n".into(), 400, "line 3 has no colon, or white space before it", "GET http://a/"),
         ("GET http://a/ HTTP/1.1\nHost: a\n\n".into(), 400, "line 1 ends in LF without CR", "GET http://a/"),
         ("GET http://127.1/ HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400, "its host is a number", "GET http://127.1/"),
+        ("GET http://127.1/ HTTP/1.1\r\nHost: 127.1\r\n\r\n".into(), 400, "its host is a number", "GET http://127.1/"),
         ("GET http://a/ HTTP/3.0\r\nHost: a\r\n\r\n".into(), 505, "`HTTP/3.0` is not spoken here", "GET http://a/"),
         ("POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n".into(), 400, "both Transfer-Encoding and Content-Length", "POST http://a/"),
         ("GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n".into(), 404, "this is a forward proxy, and has no page `/index.html`", "GET /index.html"),
@@ -134,6 +136,31 @@ fn what_a_server_does_wrong_is_said_so() {
 }
 
 #[test]
+fn what_is_wrong_with_tls_is_told_from_a_bad_certificate() {
+    let proxy = Proxy::start("connect_timeout = \"200 ms\"");
+    // Until the proxy gives up.
+    let says = |what: &'static [u8]| {
+        Origin::raw(move |mut stream| {
+            stream.write_all(what)?;
+            std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+        })
+    };
+    let plain = says(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let silent = says(b"");
+    for (origin, advice) in [
+        (
+            plain,
+            "Check name and port: the server has to speak TLS there.",
+        ),
+        (silent, "no answer within 200ms. Try again later."),
+    ] {
+        let response = proxy.get(&format!("https://{}/", origin.address), &[]);
+        assert_eq!(response.status, 502);
+        assert!(response.text().contains(advice), "{}", response.text());
+    }
+}
+
+#[test]
 fn reply_header_max_size_is_the_limit() {
     let origin = Origin::start(|seen, stream| {
         let size: usize = seen.target[1..].parse().expect("a size");
@@ -191,6 +218,25 @@ fn nobody_there_and_no_such_name() {
         "{}",
         response.text()
     );
+}
+
+/// A rule that wants addresses resolves the name before anything is connected to.
+#[test]
+fn a_rule_that_asks_for_addresses_hides_no_reason_why_there_are_none() {
+    // It is asked, and says nothing.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let settings = format!(
+        "dns_nameservers = [\"{address}\"]\ndns_timeout = \"100 ms\"\n[plugins.access-policy]\n\
+         acl = [\"inside dst 10.0.0.0/8\"]\nhttp_access = [\"deny inside\", \"allow all\"]\n"
+    );
+    let proxy = Proxy::with_policy(&settings, &[]);
+    for (method, target) in [("GET", "http://name.test/"), ("CONNECT", "name.test:443")] {
+        let response = proxy.request(method, target, &[], b"");
+        assert_eq!(response.status, 503, "{}", response.text());
+        let reason = "the server's name `name.test` cannot be resolved: no name server answered";
+        assert!(response.text().contains(reason), "{}", response.text());
+    }
 }
 
 #[test]

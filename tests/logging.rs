@@ -76,7 +76,7 @@ fn a_stored_response_is_asked_about_and_freshened() {
     assert_eq!(asked.field("x-new"), Some("1"));
     let status = asked.field("cache-status").unwrap_or_default();
     assert!(
-        status.starts_with("none; hit; fwd=stale; fwd-status=304; ttl="),
+        status.starts_with("none; fwd=stale; fwd-status=304; ttl="),
         "{status}"
     );
     assert!(proxy.logged().contains(" TCP_MISS/200 "));
@@ -191,6 +191,7 @@ fn the_manager_is_there_for_whom_policy_lets() {
     for part in [
         "wproxy_requests_total{code=\"TCP_MISS\"} ",
         "wproxy_reload_failures_total 0\n",
+        "wproxy_access_log_dropped_total 0\n",
         "wproxy_generation 1\n",
     ] {
         assert!(metrics.contains(part), "{metrics}");

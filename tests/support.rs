@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod origin;
 pub(crate) mod proxy;
+pub(crate) mod tls;
 
 pub(crate) use client::{Connection, Response};
 pub(crate) use origin::{Origin, Seen, Then};

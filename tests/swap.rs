@@ -5,6 +5,7 @@ use crate::support::{Connection, Origin, Proxy, Then};
 use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -101,9 +102,27 @@ fn a_swap_that_fails_is_loud_and_changes_nothing() {
             && info.contains("The last reload failed:\nacl `nobody`"),
         "{info}"
     );
+    fs::remove_file(proxy.settings()).unwrap();
+    proxy.signal(Signal::HUP);
+    proxy.says("reload failed, generation 1 goes on serving");
+    proxy.says("cannot read ");
     swap(&proxy, &policy(2), "generation 2 serves");
     let info = proxy.get("cache_object://localhost/info", &[]).text();
     assert!(!info.contains("The last reload failed"), "{info}");
+}
+
+#[test]
+fn a_reload_in_progress_keeps_no_page_waiting() {
+    let proxy = Proxy::with_policy(&format!("workers = 1\n{}", policy(1)), &[]);
+    let mut settings = proxy.begin_reload();
+    let info = proxy.get("cache_object://localhost/info", &[]).text();
+    assert!(
+        info.contains("Plugin generation: 1\nReloads: 0\n"),
+        "{info}"
+    );
+    settings.write_all(policy(2).as_bytes()).unwrap();
+    drop(settings);
+    proxy.says("generation 2 serves");
 }
 
 #[test]

@@ -4,11 +4,15 @@
 
 mod support;
 
+mod cache;
 mod cli;
+mod clients;
 mod connect;
+mod connections;
 mod errors;
 mod forwarding;
 mod logging;
+mod parity;
 mod plugins;
 mod shutdown;
 mod swap;

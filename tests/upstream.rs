@@ -2,36 +2,11 @@
 
 use crate::support::origin::ok;
 use crate::support::proxy::request;
+use crate::support::tls::tls_origin;
 use crate::support::{Origin, Proxy, Then};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::fs;
-use std::sync::Arc;
-
-/// An origin that speaks TLS as `tls.test`, and its certificate in PEM.
-fn tls_origin() -> (Origin, String) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["tls.test".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let origin = Origin::with_streams(
-        move |stream| {
-            let connection = ServerConnection::new(config.clone()).expect("a good configuration");
-            Ok(StreamOwned::new(connection, stream))
-        },
-        |seen, stream| {
-            stream.write_all(&ok(&seen.target))?;
-            stream.flush()?;
-            Ok(Then::Keep)
-        },
-    );
-    (origin, cert.pem())
-}
+use std::io::ErrorKind;
+use std::net::UdpSocket;
 
 /// Settings with a hosts file of these lines.
 fn hosts(folder: &tempfile::TempDir, lines: &str) -> String {
@@ -44,9 +19,12 @@ fn hosts(folder: &tempfile::TempDir, lines: &str) -> String {
 fn https_targets_are_fetched_over_tls_that_is_verified() {
     let folder = tempfile::tempdir().unwrap();
     let hosts = hosts(&folder, "127.0.0.1 tls.test other.test\n");
-    let (origin, certificate) = tls_origin();
+    let (origin, authority) = tls_origin("tls.test", |seen, stream| {
+        stream.write_all(&ok(&seen.target))?;
+        Ok(Then::Keep)
+    });
     let ca = folder.path().join("ca.pem");
-    fs::write(&ca, certificate).unwrap();
+    fs::write(&ca, authority).unwrap();
     let port = origin.address.port();
 
     let proxy = Proxy::start(&format!(
@@ -94,6 +72,24 @@ fn another_address_is_tried_where_one_fails() {
     let response = proxy.get(&format!("http://many.test:{}/", origin.address.port()), &[]);
     assert_eq!((response.status, response.text().as_str()), (200, "/"));
     assert!(proxy.logged().contains(" HIER_DIRECT/127.0.0.1 "));
+}
+
+/// One family is enough: a server could know another address, or never answer.
+#[test]
+fn names_of_the_hosts_file_are_not_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let hosts = hosts(&folder, "127.0.0.1 Name.test. alias # nobody\n");
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let proxy = Proxy::start(&format!("{hosts}dns_nameservers = [\"{address}\"]"));
+    let origin = Origin::plain();
+    for name in ["name.test", "alias"] {
+        let url = format!("http://{name}:{}/", origin.address.port());
+        assert_eq!(proxy.get(&url, &[]).status, 200, "{name}");
+    }
+    server.set_nonblocking(true).unwrap();
+    let asked = server.recv(&mut [0; 512]);
+    assert_eq!(asked.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -162,6 +158,15 @@ fn clients_that_say_nothing_are_not_waited_for_for_ever() {
     let old = Proxy::start("client_lifetime = \"50 ms\"");
     assert!(old.connect().is_closed());
     drop(proxy);
+}
+
+#[test]
+fn a_server_s_connection_serves_a_client_that_asks_again_at_once() {
+    let (proxy, origin) = (Proxy::start(""), Origin::plain());
+    for _ in 0..200 {
+        assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+        assert_eq!(origin.seen().connection, 0);
+    }
 }
 
 #[test]

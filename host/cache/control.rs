@@ -1,6 +1,6 @@
 //! Cache-Control (RFC 9111 §5.2), of requests and of responses.
 
-use crate::http::Fields;
+use crate::http::{Fields, is_token};
 
 /// What a response says of its storing and freshness. Durations in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -8,13 +8,21 @@ pub struct ResponseControl {
     pub max_age: Option<u64>,
     pub s_maxage: Option<u64>,
     pub no_store: bool,
-    /// Also where it names fields only: those would have to be asked for too.
+    /// All of it has to be asked about; where fields are named, see [`Self::withheld`].
     pub no_cache: bool,
-    /// Also where it names fields only.
+    /// All of it; where fields are named, see [`Self::withheld`].
     pub private: bool,
     pub public: bool,
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
+    pub must_understand: bool,
+    /// RFC 5861 §3: for so long it may be served stale while it is asked about.
+    pub stale_while_revalidate: Option<u64>,
+    /// RFC 5861 §4: for so long it may be served stale where the origin fails.
+    pub stale_if_error: Option<u64>,
+    /// Fields that `no-cache="..."` and `private="..."` name, in lower case: a cache that does not
+    /// keep them cannot serve them wrongly (§5.2.2.4, §5.2.2.7).
+    pub withheld: Vec<String>,
 }
 
 /// What a request says of the answer that it wants. Durations in seconds.
@@ -36,15 +44,26 @@ impl ResponseControl {
     /// Reads all lines. Of a directive given twice, the first counts (§4.2.1).
     pub fn of(fields: &Fields) -> ResponseControl {
         let mut control = ResponseControl::default();
-        each_directive(fields, "cache-control", |name, value| match name {
-            "max-age" => set(&mut control.max_age, seconds(value)),
-            "s-maxage" => set(&mut control.s_maxage, seconds(value)),
-            "no-store" => control.no_store = true,
-            "no-cache" => control.no_cache = true,
-            "private" => control.private = true,
-            "public" => control.public = true,
-            "must-revalidate" => control.must_revalidate = true,
-            "proxy-revalidate" => control.proxy_revalidate = true,
+        each_directive(fields, "cache-control", |name, value| match (name, value) {
+            ("max-age", _) => set(&mut control.max_age, seconds(value)),
+            ("s-maxage", _) => set(&mut control.s_maxage, seconds(value)),
+            ("no-store", _) => control.no_store = true,
+            ("no-cache", None) => control.no_cache = true,
+            ("private", None) => control.private = true,
+            ("no-cache" | "private", Some(names)) => match field_names(names) {
+                Some(names) => control.withheld.extend(names),
+                // What cannot be understood is taken at its strictest.
+                None if name == "private" => control.private = true,
+                None => control.no_cache = true,
+            },
+            ("public", _) => control.public = true,
+            ("must-revalidate", _) => control.must_revalidate = true,
+            ("proxy-revalidate", _) => control.proxy_revalidate = true,
+            ("must-understand", _) => control.must_understand = true,
+            ("stale-while-revalidate", _) => {
+                set(&mut control.stale_while_revalidate, seconds(value));
+            }
+            ("stale-if-error", _) => set(&mut control.stale_if_error, seconds(value)),
             _ => {}
         });
         // §5.4: only where there is no Cache-Control.
@@ -52,6 +71,18 @@ impl ResponseControl {
             control.no_cache = true;
         }
         control
+    }
+
+    /// The fields that may be kept.
+    pub fn kept(&self, fields: &Fields) -> Fields {
+        let mut kept = fields.clone();
+        kept.retain(|line| !self.withheld.iter().any(|name| line.is(name)));
+        kept
+    }
+
+    /// Whether it forbids that a stale response be served, whatever the reason (§4.2.4).
+    pub fn forbids_stale(&self) -> bool {
+        self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some() || self.no_cache
     }
 }
 
@@ -92,6 +123,19 @@ fn seconds(value: Option<&[u8]>) -> u64 {
     digits
         .parse()
         .map_or(LONGEST, |seconds: u64| seconds.min(LONGEST))
+}
+
+/// The list of field names that `no-cache` or `private` holds; none if it is not one.
+fn field_names(value: &[u8]) -> Option<Vec<String>> {
+    let names = value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii);
+    let names = names.filter(|name| !name.is_empty()).map(|name| {
+        let name = std::str::from_utf8(name)
+            .ok()
+            .filter(|name| is_token(name.as_bytes()))?;
+        Some(name.to_ascii_lowercase())
+    });
+    let names: Vec<String> = names.collect::<Option<_>>()?;
+    (!names.is_empty()).then_some(names)
 }
 
 /// Calls with each directive's name in lower case and its value, unquoted.
@@ -159,9 +203,31 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(max_age(text), expected, "{text}");
         }
-        let both =
-            ResponseControl::of(&fields(&["max-age=60", "Private, no-cache=\"Set-Cookie\""]));
+        let both = ResponseControl::of(&fields(&["max-age=60", "Private, no-cache"]));
         assert!(both.private && both.no_cache && both.max_age == Some(60));
+    }
+
+    #[test]
+    fn directives_that_name_fields_are_about_those_alone() {
+        #[rustfmt::skip]
+        let cases = [
+            ("no-cache=\"Set-Cookie\"", false, false, &["set-cookie"][..]),
+            ("private=\"X-A, x-b\", max-age=1", false, false, &["x-a", "x-b"]),
+            ("private=x-a", false, false, &["x-a"]),
+            ("no-cache, no-cache=\"x\"", true, false, &["x"]),
+            ("no-cache=\"\"", true, false, &[]),
+            ("private=\"a b\"", false, true, &[]),
+            ("private=", false, true, &[]),
+        ];
+        for (text, no_cache, private, withheld) in cases {
+            let control = ResponseControl::of(&fields(&[text]));
+            assert_eq!(
+                (control.no_cache, control.private),
+                (no_cache, private),
+                "{text}"
+            );
+            assert_eq!(control.withheld, withheld, "{text}");
+        }
     }
 
     #[test]

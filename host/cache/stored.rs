@@ -9,7 +9,7 @@ use crate::plugin::Refresh;
 use crate::transaction::Request;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,8 +18,6 @@ use std::sync::Arc;
 pub struct Stored {
     /// Its status.
     pub status: StatusCode,
-    /// The origin's words for it.
-    pub reason: Bytes,
     /// End-to-end fields, without Content-Length.
     pub fields: Fields,
     /// All of it.
@@ -56,19 +54,23 @@ pub enum Answer {
 
 impl Stored {
     /// What the cache-rules hook says of it: asked once for each generation.
-    pub(super) fn judged(&self, request: &Arc<Request>, generation: &Generation) -> Arc<Judged> {
+    /// None: it would not be stored now, and is not served.
+    pub(super) fn judged(
+        &self,
+        request: &Arc<Request>,
+        generation: &Generation,
+    ) -> Option<Arc<Judged>> {
         let judged = self.judged.load();
         if judged.generation == generation.id() {
-            return Arc::clone(&judged);
+            return Some(Arc::clone(&judged));
         }
         let mut fields = self.fields.clone();
-        let said = generation.rule_for(request, self.status.as_u16(), &mut fields);
         let judged = Arc::new(Judged {
             generation: generation.id(),
-            refresh: said.unwrap_or_else(Refresh::stale_at_once),
+            refresh: generation.rule_for(request, self.status.as_u16(), &mut fields)?,
         });
         self.judged.store(judged.clone());
-        judged
+        Some(judged)
     }
 
     /// Octets that it takes in memory.
@@ -76,17 +78,21 @@ impl Stored {
         size_of::<Stored>() + self.body.len() + self.fields.wire_len() + 64 * self.fields.len()
     }
 
+    /// Whether the origin lets it stand in for an error of its own (RFC 5861 §4).
+    pub fn may_stand_in(&self) -> bool {
+        self.control.stale_if_error.is_some()
+    }
+
     /// How it answers that request.
-    pub fn answer(&self, request: &Fields) -> Answer {
-        if let Some(not_modified) = validate::not_modified(request, &self.fields) {
-            return Answer::NotModified {
-                by_etag: not_modified.by_etag,
-            };
+    pub fn answer(&self, request: &Request) -> Answer {
+        if let Some(not_modified) = validate::not_modified(&request.fields, &self.fields) {
+            return not_modified;
         }
-        if self.status != StatusCode::OK {
+        // RFC 9110 §14.2: Range is for GET.
+        if self.status != StatusCode::OK || request.method != Method::GET {
             return Answer::Whole;
         }
-        match validate::range(request, &self.fields, self.body.len() as u64) {
+        match validate::range(&request.fields, &self.fields, self.body.len() as u64) {
             None => Answer::Whole,
             Some(Ok(part)) => Answer::Part(part),
             Some(Err(())) => Answer::NoSuchPart,

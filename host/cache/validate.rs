@@ -1,31 +1,25 @@
 //! Conditional requests (RFC 9110 §13) and ranges (§14), against a stored response.
 
+use super::Answer;
 use super::freshness::http_date;
 use crate::http::Fields;
 use bytes::Bytes;
 use std::ops::Range;
 
-/// Whether a conditional request says that the client has this response already: then 304 is the
-/// answer. `by_etag` says which field decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotModified {
-    /// If-None-Match, not If-Modified-Since.
-    pub by_etag: bool,
-}
-
-/// Evaluates If-None-Match, or, without it, If-Modified-Since (§13.2.2).
-pub fn not_modified(request: &Fields, response: &Fields) -> Option<NotModified> {
+/// Whether a conditional request says that the client has this response already. Evaluates
+/// If-None-Match, or, without it, If-Modified-Since (§13.2.2).
+pub fn not_modified(request: &Fields, response: &Fields) -> Option<Answer> {
     if request.has("if-none-match") {
         let etag = response.get("etag").map(|etag| opaque(etag));
         let matches = request.elements("if-none-match").any(|candidate| {
             // Weak comparison: whether either is weak does not matter (§8.8.3.2).
             candidate == b"*" || etag == Some(opaque(candidate))
         });
-        return matches.then_some(NotModified { by_etag: true });
+        return matches.then_some(Answer::NotModified { by_etag: true });
     }
     let since = http_date(request, "if-modified-since")?;
     let modified = http_date(response, "last-modified")?;
-    (modified <= since).then_some(NotModified { by_etag: false })
+    (modified <= since).then_some(Answer::NotModified { by_etag: false })
 }
 
 fn opaque(etag: &[u8]) -> &[u8] {
@@ -49,6 +43,14 @@ pub fn make_conditional(request: &mut Fields, stored: &Fields) {
 /// Whether a stored response can be asked about.
 pub fn has_validator(stored: &Fields) -> bool {
     stored.has("etag") || stored.has("last-modified")
+}
+
+/// Whether nothing in a response's validators says that it is another one than the stored.
+pub fn same_validators(stored: &Fields, response: &Fields) -> bool {
+    ["etag", "last-modified"].into_iter().all(|name| {
+        let (stored, new) = (stored.get(name), response.get(name));
+        stored.is_none() || new.is_none() || stored == new
+    })
 }
 
 /// The fields of a stored response after a 304 (RFC 9111 §3.2): new ones take the old ones' place,
@@ -147,7 +149,7 @@ mod tests {
             (vec![], None),
         ];
         for (request, by_etag) in cases {
-            let expected = by_etag.map(|by_etag| NotModified { by_etag });
+            let expected = by_etag.map(|by_etag| Answer::NotModified { by_etag });
             assert_eq!(
                 not_modified(&fields(&request), &stored),
                 expected,

@@ -1,12 +1,13 @@
 //! `wproxy explain`
 
 use super::{Prepared, Sources};
+use crate::config::Settings;
 use crate::error::Failure;
 use crate::generation::Admission;
-use crate::http::{Fields, Form, RequestHead, Target, Version};
+use crate::http::{Fields, Form, Host, RequestHead, Target, Version};
 use crate::plugin::Rule;
 use crate::transaction::Request;
-use crate::upstream::Upstreams;
+use crate::{listen, manage};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::Method;
@@ -24,26 +25,29 @@ pub(super) fn explain(
     header: &[String],
     sources: Sources,
 ) -> anyhow::Result<ExitCode> {
-    let request = request(method, url, client, header)?;
+    let (head, target) = question(method, url, header)?;
     let Prepared {
         configuration,
+        upstreams,
         generation,
         ..
     } = sources.prepare(Vec::new())?;
+    let target = as_served(&configuration.settings, target);
+    let received = SystemTime::now();
+    let request = Arc::new(Request::new(head, target, (client, 0).into(), received));
     let mut out = anstream::stdout();
     let mut verdict = generation.authorize(&request);
     if let Ok(Admission::NeedsAddresses) = verdict {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let upstreams = Upstreams::new(&configuration.settings)?;
         let host = &request.target.host;
         let found = runtime.block_on(upstreams.addresses(host));
         match &found {
             Ok(addresses) => writeln!(out, "resolve  {host}: {}", list(addresses))?,
             Err(error) => writeln!(out, "resolve  {host}: {error}")?,
         }
-        request.set_addresses(found.unwrap_or_default());
+        request.set_addresses(found);
         verdict = generation.authorize(&request);
     }
     let (rule, code) = match verdict {
@@ -76,12 +80,7 @@ pub(super) fn explain(
     Ok(code)
 }
 
-fn request(
-    method: &str,
-    url: &str,
-    client: IpAddr,
-    header: &[String],
-) -> anyhow::Result<Arc<Request>> {
+fn question(method: &str, url: &str, header: &[String]) -> anyhow::Result<(RequestHead, Target)> {
     let method: Method = method
         .parse()
         .with_context(|| format!("`{method}` is not a method"))?;
@@ -104,12 +103,22 @@ fn request(
         version: Version::Http11,
         fields,
     };
-    Ok(Arc::new(Request::new(
-        head,
-        target,
-        (client, 0).into(),
-        SystemTime::now(),
-    )))
+    Ok((head, target))
+}
+
+/// As a server with these settings understands it: the manager's pages are its own. The client is
+/// taken to be connected to what it asks for, where the server would listen at that.
+fn as_served(settings: &Settings, target: Target) -> Target {
+    let asked = match &target.host {
+        Host::Address(address) if listen::is_local(*address) => Some(*address),
+        _ => None,
+    };
+    settings.http_port.iter().fold(target, |target, listener| {
+        let covers =
+            |ip: &IpAddr| listener.ip().is_unspecified() && (listener.is_ipv6() || ip.is_ipv4());
+        let ip = asked.filter(covers).unwrap_or(listener.ip());
+        manage::target(settings, (ip, listener.port()).into(), target)
+    })
 }
 
 fn list(addresses: &[IpAddr]) -> String {

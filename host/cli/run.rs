@@ -14,15 +14,14 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
     let signals = control.block_on(async { Signals::catch() })?;
     let Prepared {
         configuration,
-        overrides,
-        engine,
-        plugins,
+        upstreams,
         generation,
+        reloader,
     } = sources.prepare(listen)?;
     if let Err(error) = listen::raise_file_limit() {
         tracing::warn!("{error:#}");
     }
-    let settings = configuration.settings.clone();
+    let settings = configuration.settings;
     let names: Vec<&str> = generation
         .plugins()
         .iter()
@@ -38,8 +37,8 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
         names.join(", ")
     );
     // All is known to be good: now the access log and the listeners are touched.
-    let app = App::new(configuration, overrides, engine, plugins, generation)?;
+    let app = App::new(settings.clone(), upstreams, generation, reloader)?;
     let listeners = listen::bind(&settings.http_port)?;
-    control.block_on(app.run(listeners, signals))?;
+    app.run(control, listeners, signals)?;
     Ok(ExitCode::SUCCESS)
 }

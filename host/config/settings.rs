@@ -180,33 +180,54 @@ impl Settings {
     }
 }
 
+const LISTEN_USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \
+                            [2001:db8::1]:8080";
+
 fn http_port(
     written: Option<Vec<Spanned<String>>>,
     source: &Source,
     listen: &[String],
 ) -> Result<Vec<SocketAddr>, Mistake> {
-    const USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \
-                         [2001:db8::1]:8080";
     if !listen.is_empty() {
-        let address = |text: &String| {
-            let wrong = || Mistake::new(format!("--listen {text}: not an address to listen at"));
-            listen_address(text).ok_or_else(|| wrong().help(USAGE))
-        };
-        return listen.iter().map(address).collect();
+        let texts: Vec<&str> = listen.iter().map(String::as_str).collect();
+        let wrong = |at: usize, what| Mistake::new(format!("--listen {}: {what}", texts[at]));
+        return listen_addresses(&texts, wrong);
     }
     let Some(written) = written else {
         return Ok(vec![(Ipv6Addr::UNSPECIFIED, DEFAULT_PORT).into()]);
     };
     if written.is_empty() {
-        return Err(Mistake::new("http_port is empty: there is nowhere to listen").help(USAGE));
+        let mistake = Mistake::new("http_port is empty: there is nowhere to listen");
+        return Err(mistake.help(LISTEN_USAGE));
     }
-    let address = |text: &Spanned<String>| {
-        listen_address(text.get_ref()).ok_or_else(|| {
-            let wrong = source.mistake(text.span(), "not an address to listen at");
-            wrong.help(USAGE)
-        })
-    };
-    written.iter().map(address).collect()
+    let texts: Vec<&str> = written.iter().map(|text| text.get_ref().as_str()).collect();
+    listen_addresses(&texts, |at, what| source.mistake(written[at].span(), what))
+}
+
+/// Their addresses; `wrong` makes the mistake in the one of that number.
+fn listen_addresses(
+    texts: &[&str],
+    wrong: impl Fn(usize, String) -> Mistake,
+) -> Result<Vec<SocketAddr>, Mistake> {
+    let mut addresses: Vec<SocketAddr> = Vec::with_capacity(texts.len());
+    for (at, text) in texts.iter().enumerate() {
+        let address = listen_address(text)
+            .ok_or_else(|| wrong(at, "not an address to listen at".into()).help(LISTEN_USAGE))?;
+        if let Some(other) = addresses.iter().position(|other| overlap(*other, address)) {
+            let help = "leave one of them out: a port alone is every address, IPv6 and IPv4";
+            return Err(wrong(at, format!("`{}` listens there already", texts[other])).help(help));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+/// Whether the two cannot be listened at both. `[::]` is IPv4, too.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers =
+        |any: IpAddr, other: IpAddr| any.is_unspecified() && (any.is_ipv6() || other.is_ipv4());
+    let (port, a, b) = (a.port() == b.port() && a.port() != 0, a.ip(), b.ip());
+    port && (a == b || covers(a, b) || covers(b, a))
 }
 
 fn listen_address(text: &str) -> Option<SocketAddr> {
@@ -365,6 +386,9 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             ("http_port = [\"a:b\"]", "not an address to listen at", "1:14"),
+            ("http_port = [\"80\", \"127.0.0.1:80\"]", "`80` listens there already", "1:20"),
+            ("http_port = [\"[::1]:80\", \"[::]:80\"]", "`[::1]:80` listens there already", "1:26"),
+            ("http_port = [\"0.0.0.0:80\", \"[::1]:80\", \"10.0.0.1:80\"]", "`0.0.0.0:80` listens there already", "1:40"),
             ("http_port = 8080", "invalid type: integer `8080`, expected a sequence", "1:13"),
             ("read_timeout = 30", "expected a duration with its unit", "1:16"),
             ("read_timeout = \"30 parsecs\"", "unit \"parsecs\" is not known", "1:16"),

@@ -254,8 +254,7 @@ impl Section {
             .collect()
     }
 
-    /// Whether both say the same, wherever they stand: file and lines included, because rules are
-    /// named by them.
+    /// Whether both say the same in the same lines of the same file: rules are named by these.
     pub fn is_same(&self, other: &Section) -> bool {
         let lines = |section: &Section| {
             section

@@ -1,6 +1,9 @@
 //! One request to an origin and its response, streamed both ways at once.
 
-use super::fields::{end_to_end, safe_trailers, upgrade};
+use super::fields::{
+    end_to_end, remove_connection_challenges, safe_trailers, upgrade, vouches_for_connection,
+};
+use super::hit::Basis;
 use crate::app::App;
 use crate::cache::{Forward, Hit, Recorder, Response, Stored};
 use crate::client::Client;
@@ -16,6 +19,7 @@ use crate::upstream::Upstream;
 use http::StatusCode;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
@@ -28,7 +32,7 @@ pub(super) struct Exchange<'a> {
     /// Why the cache did not answer.
     pub(super) why: Forward,
     /// What the request asks about, where it does.
-    pub(super) stored: Option<&'a Stored>,
+    pub(super) stored: Option<&'a Arc<Stored>>,
 }
 
 /// What has come of it.
@@ -37,14 +41,18 @@ pub(super) enum Outcome {
     Served,
     /// Client and origin have switched protocols.
     Switched(Box<Upstream>),
-    /// The stored response still holds: serve that.
-    StillFresh(Box<Hit>),
+    /// The stored response still holds, or stands in: serve that.
+    Stored(Box<Hit>, Basis),
+    /// The origin says of another response than the stored one that it still holds: ask again
+    /// without conditions.
+    Mistaken,
 }
 
 /// The end of the part in which request and response may run at once.
 enum Ended {
     Relayed { reusable: bool },
     NotModified(ResponseHead),
+    Instead(Hit),
     Switching(ResponseHead),
 }
 
@@ -79,33 +87,49 @@ impl Exchange<'_> {
             let head = self.read_head(from_origin, responder, &request);
             let head = alongside(upload.as_mut(), head).await?;
             match head.status {
-                StatusCode::SWITCHING_PROTOCOLS if switch_to.is_some() => Ended::Switching(head),
+                StatusCode::SWITCHING_PROTOCOLS if switch_to.is_some() && sent.load(Relaxed) => {
+                    Ended::Switching(head)
+                }
                 StatusCode::SWITCHING_PROTOCOLS => {
-                    let error = Malformed::Framing("it switches protocols unasked");
+                    let error = Malformed::Framing("it switches protocols unasked or too early");
                     return Err(reading_reply(target, error.into()));
                 }
                 StatusCode::NOT_MODIFIED if self.stored.is_some() => Ended::NotModified(head),
-                _ => {
-                    let relay = self.relay(transaction, from_origin, responder, head, request_time);
-                    let reusable = alongside(upload, relay).await?;
-                    Ended::Relayed { reusable }
-                }
+                status => match self.instead(transaction, status) {
+                    Some(hit) => Ended::Instead(hit),
+                    None => {
+                        // A client that waits to be asked for its body may never send it.
+                        if !sent.load(Relaxed) && request.fields.has("expect") {
+                            responder.persist = false;
+                        }
+                        let relay =
+                            self.relay(transaction, from_origin, responder, head, request_time);
+                        let reusable = alongside(upload, relay).await?;
+                        Ended::Relayed { reusable }
+                    }
+                },
             }
         };
         match ended {
             Ended::Relayed { reusable } => {
+                // Before the client has all of it: if it asks again at once, it is there.
                 if reusable && sent.load(Relaxed) {
                     self.app.upstreams.checkin(upstream);
                 }
+                let limit = self.app.settings.write_timeout;
+                let flushed = client.responder.writer.flush(limit).await;
+                flushed.map_err(|_| Failure::ClientGone)?;
                 Ok(Outcome::Served)
             }
             Ended::NotModified(head) => {
                 let hit = self.still_fresh(transaction, &head, request_time);
-                if sent.load(Relaxed) && is_persistent(&head) {
+                if sent.load(Relaxed) && is_reusable(&request, &head) {
                     self.app.upstreams.checkin(upstream);
                 }
                 Ok(hit)
             }
+            // What the origin says of its failure is left unread, and the connection with it.
+            Ended::Instead(hit) => Ok(Outcome::Stored(Box::new(hit), Basis::OriginFailed)),
             Ended::Switching(head) => {
                 self.switch(transaction, &mut client.responder, head)
                     .await?;
@@ -213,8 +237,8 @@ impl Exchange<'_> {
         Err(failed(error.into()))
     }
 
-    /// The response to the client, and into the cache where it may be stored. Whether the origin's
-    /// connection can serve another request.
+    /// The response to the client, its end still to be flushed, and into the cache where it may be
+    /// stored. Whether the origin's connection can serve another request.
     async fn relay(
         &self,
         transaction: &mut Transaction,
@@ -228,27 +252,26 @@ impl Exchange<'_> {
         let framing = response_framing(&request.method, &head)
             .map_err(|error| reading_reply(&request.target, error.into()))?;
         from_origin.expect_body(framing);
-        let persistent = is_persistent(&head);
         let length = match framing {
             Framing::Length(length) => Some(length),
             // What a GET would have: HEAD and 304 pass it on.
             Framing::None => content_length(&head.fields),
             Framing::Chunked | Framing::UntilClose => None,
         };
+        let reusable = framing != Framing::UntilClose && is_reusable(&request, &head);
         let mut fields = end_to_end(head.fields, framing == Framing::Chunked);
+        remove_connection_challenges(&mut fields);
         app.cache.invalidate(&request, head.status, &fields);
-        let mut recorder = app.cache.record(
-            &request,
-            &transaction.generation,
-            Response {
-                status: head.status,
-                reason: head.reason.clone(),
-                fields: &mut fields,
-                length,
-                request_time,
-                response_time: SystemTime::now(),
-            },
-        );
+        let response = Response {
+            status: head.status,
+            fields: &mut fields,
+            length,
+            request_time,
+            response_time: SystemTime::now(),
+        };
+        let generation = &transaction.generation;
+        app.cache.compare_with_head(&request, generation, &response);
+        let mut recorder = app.cache.record(&request, generation, response);
         transaction.entry.outcome.code = self.code(head.status);
         self.mark(&mut fields, head.status, recorder.is_some());
         responder.begin(
@@ -270,15 +293,12 @@ impl Exchange<'_> {
             &request.target,
         )
         .await?;
-        // Before the client has all of it: if it asks again at once, it is there.
         if let Some(recorder) = recorder {
             app.cache.store(recorder);
         }
         let writer = &mut responder.writer;
         writer.end(&safe_trailers(from_origin.take_trailers()));
-        let flushed = writer.flush(app.settings.write_timeout).await;
-        flushed.map_err(|_| Failure::ClientGone)?;
-        Ok(persistent && framing != Framing::UntilClose)
+        Ok(reusable)
     }
 
     async fn relay_body(
@@ -349,7 +369,6 @@ impl Exchange<'_> {
         };
         let response = Response {
             status: head.status,
-            reason: head.reason.clone(),
             fields: &mut end_to_end(head.fields.clone(), false),
             length: None,
             request_time,
@@ -360,11 +379,27 @@ impl Exchange<'_> {
             generation,
             ..
         } = transaction;
-        let hit = self
-            .app
-            .cache
-            .freshen(request, generation, stored, &response);
-        Outcome::StillFresh(Box::new(hit))
+        let cache = &self.app.cache;
+        match cache.freshen(request, generation, stored, &response) {
+            Some(hit) => Outcome::Stored(Box::new(hit), Basis::Validated),
+            None => Outcome::Mistaken,
+        }
+    }
+
+    /// What stands in for an error of the origin's, where it has said before that it may
+    /// (RFC 5861 §4).
+    fn instead(&self, transaction: &Transaction, status: StatusCode) -> Option<Hit> {
+        let stored = self.stored?;
+        if !matches!(status.as_u16(), 500 | 502 | 503 | 504) || !stored.may_stand_in() {
+            return None;
+        }
+        let Transaction {
+            request,
+            generation,
+            ..
+        } = transaction;
+        let cache = &self.app.cache;
+        cache.instead(request, generation, stored, SystemTime::now())
     }
 
     /// 101: the client learns of it, and from then on the connection is a tunnel.
@@ -407,8 +442,14 @@ async fn alongside<T>(
     }
 }
 
-/// Whether the origin keeps the connection open after this response (RFC 9112 §9.3).
-fn is_persistent(head: &ResponseHead) -> bool {
+/// Whether the connection can serve another request after this response: the origin keeps it open
+/// (RFC 9112 §9.3), nobody could see the body's end elsewhere (§6.1), and it vouches for no one.
+fn is_reusable(request: &Request, head: &ResponseHead) -> bool {
+    let ambiguous = head.fields.has("transfer-encoding")
+        && (head.version == Version::Http10 || head.fields.has("content-length"));
+    if ambiguous || vouches_for_connection(&request.fields) {
+        return false;
+    }
     match head.version {
         Version::Http11 => !head.fields.has_element("connection", "close"),
         Version::Http10 => head.fields.has_element("connection", "keep-alive"),

@@ -9,9 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use http::Method;
 
 /// Hop-by-hop whether Connection names them or not, and those that are written anew.
-const HOP_BY_HOP: [&str; 8] = [
+const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "proxy-connection",
+    // RFC 9110 §11.7.1: an origin has no business asking for a proxy's password.
+    "proxy-authenticate",
     "keep-alive",
     "te",
     "transfer-encoding",
@@ -31,7 +33,7 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
     request.target.authority().push_to(&mut host);
     fields.push("Host", host);
     for line in received.iter().filter(|line| !connection.owns(line)) {
-        if !line.is("host") && !line.is("proxy-authorization") && !line.is("proxy-authenticate") {
+        if !line.is("host") && !line.is("proxy-authorization") {
             fields.push(line.name.clone(), line.value.clone());
         }
     }
@@ -89,6 +91,32 @@ impl Connection {
             || (line.is("trailer") && !self.chunked)
             || (!self.named.is_empty() && named())
     }
+}
+
+/// Schemes that vouch for a connection, not for a request (RFC 4559 §5).
+const CONNECTION_AUTHENTICATION: [&str; 2] = ["ntlm", "negotiate"];
+
+/// Whether these credentials, or a challenge for them, make the connection somebody's own: what
+/// others ask on it would be answered as if that somebody asked.
+fn is_about_connection(value: &[u8]) -> bool {
+    let scheme = value
+        .split(u8::is_ascii_whitespace)
+        .next()
+        .unwrap_or_default();
+    let mut schemes = CONNECTION_AUTHENTICATION.iter();
+    schemes.any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// Whether a request vouches for the connection that it goes out on.
+pub(super) fn vouches_for_connection(request: &Fields) -> bool {
+    request
+        .all("authorization")
+        .any(|value| is_about_connection(value))
+}
+
+/// Takes off challenges that could only be met on a connection of the client's own.
+pub(super) fn remove_connection_challenges(response: &mut Fields) {
+    response.retain(|line| !line.is("www-authenticate") || !is_about_connection(&line.value));
 }
 
 /// Trailers may not say anything about framing, routing or control (RFC 9110 §6.5.1).
@@ -225,6 +253,16 @@ mod tests {
         let left = end_to_end(received.clone(), false);
         assert_eq!(left, fields(&[("X-End", "3"), ("Content-Type", "a/b")]));
         assert!(end_to_end(received, true).has("trailer"));
+    }
+
+    #[test]
+    fn a_proxy_s_challenge_is_not_passed_on() {
+        let received = fields(&[
+            ("Proxy-Authenticate", "Basic"),
+            ("WWW-Authenticate", "Basic"),
+        ]);
+        let left = end_to_end(received, false);
+        assert_eq!(left, fields(&[("WWW-Authenticate", "Basic")]));
     }
 
     #[test]

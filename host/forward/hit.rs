@@ -11,27 +11,37 @@ use crate::transaction::Transaction;
 use bytes::Bytes;
 use http::StatusCode;
 
+/// Why a stored response is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// It is fresh, or fresh enough for this client.
+    Fresh,
+    /// The origin has said that it still holds.
+    Validated,
+    /// The origin could not be asked.
+    OriginFailed,
+}
+
 /// Serves a stored response: whole, in part, or with the news that the client has it already.
 pub(super) async fn serve(
     app: &App,
     transaction: &mut Transaction,
     client: &mut Client,
     hit: Hit,
+    basis: Basis,
 ) -> Result<(), Failure> {
     let Hit { stored, age, ttl } = hit;
-    // After the origin has been asked, the log says so.
-    let validated = transaction.entry.outcome.server.is_some();
-    let code = |code| {
-        if validated {
-            Code::RefreshUnmodified
-        } else {
-            code
-        }
+    let code = |code| match basis {
+        Basis::Fresh => code,
+        Basis::Validated => Code::RefreshUnmodified,
+        Basis::OriginFailed => Code::RefreshFailOld,
     };
     let mut fields = stored.fields.clone();
+    // It was set for the client that the response was fetched for.
+    fields.remove("set-cookie");
     fields.set("Age", age.to_string());
-    marks(app, &mut fields, ttl, validated);
-    let (status, body) = match stored.answer(&transaction.request.fields) {
+    marks(app, &mut fields, ttl, basis);
+    let (status, body) = match stored.answer(&transaction.request) {
         Answer::Whole => (stored.status, stored.body.clone()),
         Answer::NotModified { by_etag } => {
             transaction.entry.outcome.code =
@@ -93,12 +103,13 @@ async fn not_modified(
     flushed.map_err(|_| Failure::ClientGone)
 }
 
-fn marks(app: &App, fields: &mut Fields, ttl: i64, validated: bool) {
+/// X-Cache and Cache-Status. What the origin was asked about is not called a hit (RFC 9211 §2.1).
+fn marks(app: &App, fields: &mut Fields, ttl: i64, basis: Basis) {
     fields.push("X-Cache", app.names.hit.clone());
     let name = &app.names.cache;
-    let status = match validated {
-        true => format!("{name}; hit; fwd=stale; fwd-status=304; ttl={ttl}"),
-        false => format!("{name}; hit; ttl={ttl}"),
+    let status = match basis {
+        Basis::Fresh | Basis::OriginFailed => format!("{name}; hit; ttl={ttl}"),
+        Basis::Validated => format!("{name}; fwd=stale; fwd-status=304; ttl={ttl}"),
     };
     super::exchange::add_cache_status(fields, status);
 }

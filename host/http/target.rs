@@ -16,7 +16,8 @@ pub struct Target {
     pub port: u16,
     /// Path and query, without fragment; `*` for OPTIONS of a whole server; empty for CONNECT.
     pub path: Bytes,
-    /// `user:password` as it stood before the host (RFC 9110 §4.2.4); never logged or forwarded.
+    /// `user:password` as it stood before the host (RFC 9110 §4.2.4): never logged; forwarded as
+    /// Authorization alone.
     pub user_information: Option<Bytes>,
 }
 

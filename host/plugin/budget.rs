@@ -1,14 +1,14 @@
-//! How long a call may take: the processor's time, not the wall's.
+//! How long a call may take: the time that it runs, not the time that passes.
 //!
 //! The epoch that interrupts wasm goes by the clock on the wall. On a busy machine a worker can be
-//! off the processor for longer than a call may take, and the call is not to blame. So that clock
-//! only says, after half of the time, that the thread's own clock has to be looked at; from then on
-//! the time counts by that one. A call that keeps within its time is never interrupted, one that
-//! does not ends after one and a half of it at most, and a short one pays for none of this.
+//! off the processor for longer than a call may take, and the call is not to blame; where the
+//! machine is itself a guest, not even the thread's own clock knows. So what counts is at how many
+//! ticks the call was seen running: after half of its time by the wall it is looked at with every
+//! tick, and one that has been looked at for its whole time is interrupted. A short call pays for
+//! none of this.
 
-use super::engine::{TICK, ticks};
+use super::engine::ticks;
 use super::limits::Exceeded;
-use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 use wasmtime::UpdateDeadline;
 
@@ -16,36 +16,49 @@ use wasmtime::UpdateDeadline;
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: Duration,
-    /// The thread's clock when it was first looked at.
-    since: Option<Duration>,
+    looks_left: u64,
 }
 
 // === impl Budget ===
 
 impl Budget {
     pub(super) fn new(limit: Duration) -> Budget {
-        Budget { limit, since: None }
+        Budget {
+            limit,
+            looks_left: 0,
+        }
     }
 
     /// A call begins, and has that many ticks until [`Budget::look`] is asked.
     pub(super) fn begin(&mut self) -> u64 {
-        self.since = None;
+        self.looks_left = ticks(self.limit);
         ticks(self.limit / 2)
     }
 
     /// The ticks are over: what now?
     pub(super) fn look(&mut self) -> Result<UpdateDeadline, Exceeded> {
-        let now = thread_time();
-        let since = *self.since.get_or_insert(now);
-        match self.limit.checked_sub(now.saturating_sub(since)) {
-            Some(left) if left >= TICK / 2 => Ok(UpdateDeadline::Continue(ticks(left))),
-            _ => Err(Exceeded::Time(self.limit)),
+        self.looks_left = self.looks_left.saturating_sub(1);
+        match self.looks_left {
+            0 => Err(Exceeded::Time(self.limit)),
+            _ => Ok(UpdateDeadline::Continue(1)),
         }
     }
 }
 
-fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
-    Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_interrupted_when_it_was_seen_running_for_its_time() {
+        let mut budget = Budget::new(Duration::from_millis(10));
+        // Another call begins: it has all of its time again.
+        for _ in 0..2 {
+            assert_eq!(budget.begin(), ticks(Duration::from_millis(5)));
+            for _ in 1..ticks(Duration::from_millis(10)) {
+                assert!(matches!(budget.look(), Ok(UpdateDeadline::Continue(1))));
+            }
+            assert!(matches!(budget.look(), Err(Exceeded::Time(_))));
+        }
+    }
 }

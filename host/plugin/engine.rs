@@ -20,7 +20,7 @@ pub struct Engine {
 /// The most memory that a manifest can give an instance.
 pub(super) const MAX_MEMORY: usize = 1 << 30;
 /// How often the epoch advances.
-pub(super) const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(1);
 /// The longest deadline that a manifest can give a call.
 pub(super) const MAX_CALL_TIME: Duration = Duration::from_secs(10);
 /// Ticks without a sign of a call after which the ticker sleeps. A call gives one when it begins
@@ -192,8 +192,7 @@ mod tests {
         // A thread of its own: a call that is never interrupted would never give it back.
         std::thread::spawn(move || {
             let mut engine = Engine::new(1).expect("an engine");
-            // Enough for each of the call's deadlines, half of its time and then all of it; not for
-            // both of them, one after the other.
+            // Enough for all of the call's time, but not for the half before it as well.
             let idle = ticks(TIME) + 10;
             engine.ticker = Ticker::start(engine.wasmtime.clone(), idle).expect("a thread");
             let module = Module::new(&engine.wasmtime, LOOPS).expect("a module");

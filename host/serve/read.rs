@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::{self, Failure};
 use crate::http::{
-    Authority, Form, Framing, Host, Malformed, RequestHead, Scheme, Target, Version,
+    Authority, Form, Framing, Host, Malformed, ReadError, RequestHead, Scheme, Target, Version,
     request_framing,
 };
 use crate::log::Record;
@@ -26,11 +26,14 @@ pub(super) struct Unread {
 /// Reads a request, up to its body.
 pub(super) async fn request(app: &App, client: &mut Client) -> Result<(Request, Framing), Unread> {
     let settings = &app.settings;
+    let limit = settings.request_timeout;
     let section = client
         .reader
-        .section(settings.request_header_max_size, settings.request_timeout);
+        .section(settings.request_header_max_size, limit);
+    // The limit is for all of it: a piece now and then keeps no connection open.
+    let section = tokio::time::timeout(limit, section).await;
     let section = section
-        .await
+        .unwrap_or(Err(ReadError::Timeout))
         .map_err(|error| Unread::nothing(error.into()))?;
     let received = SystemTime::now();
     let head =
@@ -47,6 +50,11 @@ fn understand(
     head: &RequestHead,
 ) -> Result<(Target, Framing), Failure> {
     let body = request_framing(head)?;
+    // Before Host, which says the same: what is wrong with a target is said of the target.
+    let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
+        target: printable(&head.target),
+        error,
+    })?;
     host_field(head)?;
     if let Some(expectation) = head.fields.joined("expect")
         && head.version == Version::Http11
@@ -54,19 +62,16 @@ fn understand(
     {
         return Err(Failure::Expectation(printable(&expectation)));
     }
-    let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
-        target: printable(&head.target),
-        error,
-    })?;
     let target = match form {
-        Form::Proxy(target) => manager_target(app, client, target),
+        Form::Proxy(target) => manage::target(&app.settings, client.local, target),
         Form::Own(path) => own_target(client.local, &path)?,
     };
-    // A tunnel has no body: what follows is for the server (RFC 9110 §9.3.6).
-    match head.method == Method::CONNECT {
-        true => Ok((target, Framing::None)),
-        false => Ok((target, body)),
+    // What follows CONNECT is for the server (RFC 9110 §9.3.6). One that declares a body could be
+    // read in two ways.
+    if head.method == Method::CONNECT && !matches!(body, Framing::None | Framing::Length(0)) {
+        return Err(Malformed::Framing("CONNECT has no body").into());
     }
+    Ok((target, body))
 }
 
 /// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes. Old
@@ -83,45 +88,18 @@ fn host_field(head: &RequestHead) -> Result<(), Malformed> {
     }
 }
 
-/// `http://` to the proxy itself, for the manager, is as `cache_object://`.
-fn manager_target(app: &App, client: &Client, target: Target) -> Target {
-    let page = target.path.strip_prefix(manage::PREFIX.as_bytes());
-    match page {
-        Some(page) if is_ourselves(app, client, &target) => Target {
-            scheme: Scheme::CacheObject,
-            path: page_path(page),
-            ..target
-        },
-        _ => target,
-    }
-}
-
 /// Origin-form: of the proxy itself, which has the manager's pages and no others.
 fn own_target(local: SocketAddr, path: &Bytes) -> Result<Target, Failure> {
-    let Some(page) = path.strip_prefix(manage::PREFIX.as_bytes()) else {
+    let Some(path) = manage::page(path) else {
         return Err(Failure::NoSuchPage(printable(path)));
     };
     Ok(Target {
         scheme: Scheme::CacheObject,
         host: Host::Address(local.ip()),
         port: local.port(),
-        path: page_path(page),
+        path,
         user_information: None,
     })
-}
-
-fn page_path(page: &[u8]) -> Bytes {
-    [b"/", page].concat().into()
-}
-
-/// Whether the target is the proxy itself: its name, or the address that the client is connected
-/// to. Others of its addresses are recognised when they are connected to.
-pub(super) fn is_ourselves(app: &App, client: &Client, target: &Target) -> bool {
-    let host = match &target.host {
-        Host::Address(address) => *address == client.local.ip(),
-        Host::Name(name) => name.eq_ignore_ascii_case(&app.settings.visible_hostname),
-    };
-    host && target.port == client.local.port()
 }
 
 /// Whether the client wants to send another request on its connection.

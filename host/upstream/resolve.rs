@@ -2,19 +2,21 @@
 
 use crate::config::Settings;
 use anyhow::Context as _;
+use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as Dns, NetError};
-use hickory_resolver::{Hosts, TokioResolver};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub(super) struct Resolver {
     dns: TokioResolver,
+    /// Not the library's: it asks servers for the family that the file does not have.
+    hosts: HashMap<String, Vec<IpAddr>>,
     timeout: Duration,
 }
 
@@ -56,12 +58,12 @@ impl Resolver {
         options.cache_size = 10_000;
         options.positive_max_ttl = Some(settings.positive_dns_ttl);
         options.negative_max_ttl = Some(settings.negative_dns_ttl);
-        let mut dns = builder
+        let dns = builder
             .build()
             .context("the DNS resolver cannot be set up")?;
-        dns.set_hosts(Arc::new(hosts(settings)?));
         Ok(Resolver {
             dns,
+            hosts: hosts(settings),
             timeout: settings.dns_timeout,
         })
     }
@@ -72,6 +74,9 @@ impl Resolver {
         // RFC 6761 §6.3: whatever anybody's name servers say.
         if name == "localhost" || name.ends_with(".localhost") {
             return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
+        }
+        if let Some(addresses) = self.hosts.get(name) {
+            return Ok(addresses.clone());
         }
         let lookup = self.dns.lookup_ip(format!("{name}."));
         let found = tokio::time::timeout(self.timeout, lookup).await;
@@ -86,16 +91,33 @@ impl Resolver {
     }
 }
 
-fn hosts(settings: &Settings) -> anyhow::Result<Hosts> {
-    let mut hosts = Hosts::default();
+/// hosts(5)
+fn hosts(settings: &Settings) -> HashMap<String, Vec<IpAddr>> {
     let path = &settings.hosts_file;
-    match std::fs::File::open(path) {
-        Ok(file) => hosts
-            .read_hosts_conf(file)
-            .with_context(|| format!("{} cannot be understood", path.display()))?,
-        Err(error) => tracing::warn!("no hosts file {}: {error}", path.display()),
+    let text = std::fs::read(path).unwrap_or_else(|error| {
+        tracing::warn!("no hosts file {}: {error}", path.display());
+        Vec::new()
+    });
+    let mut hosts: HashMap<String, Vec<IpAddr>> = HashMap::new();
+    for line in String::from_utf8_lossy(&text).lines() {
+        let mut words = line
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace();
+        // An address with a zone is no IpAddr.
+        let Some(Ok(address)) = words.next().map(str::parse::<IpAddr>) else {
+            continue;
+        };
+        for name in words {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            hosts.entry(name).or_default().push(address.to_canonical());
+        }
     }
-    Ok(hosts)
+    for addresses in hosts.values_mut() {
+        addresses.sort_by_key(IpAddr::is_ipv4);
+    }
+    hosts
 }
 
 fn understood(error: &NetError) -> DnsError {

@@ -2,7 +2,7 @@
 
 use super::server;
 use crate::config::Settings;
-use crate::error::Failure;
+use crate::error::{Failure, TlsFault};
 use crate::http::{Host, Target};
 use anyhow::Context as _;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -16,7 +16,13 @@ use tokio_rustls::client::TlsStream;
 pub(super) struct Tls {
     /// From `tls_outgoing_cafile`; else the system's are read when they are first needed.
     roots: Option<RootCertStore>,
-    connector: OnceLock<TlsConnector>,
+    trust: OnceLock<Trust>,
+}
+
+struct Trust {
+    connector: TlsConnector,
+    /// Whether there is no authority at all.
+    nobody: bool,
 }
 
 impl Tls {
@@ -36,17 +42,21 @@ impl Tls {
             .context("tls_outgoing_cafile cannot be used")?;
         Ok(Tls {
             roots,
-            connector: OnceLock::new(),
+            trust: OnceLock::new(),
         })
     }
 
-    fn connector(&self) -> &TlsConnector {
-        self.connector.get_or_init(|| {
+    fn trust(&self) -> &Trust {
+        self.trust.get_or_init(|| {
             let roots = self.roots.clone().unwrap_or_else(system_roots);
+            let nobody = roots.is_empty();
             let config = ClientConfig::builder().with_root_certificates(roots);
             let mut config = config.with_no_client_auth();
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            TlsConnector::from(Arc::new(config))
+            Trust {
+                connector: TlsConnector::from(Arc::new(config)),
+                nobody,
+            }
         })
     }
 
@@ -56,21 +66,41 @@ impl Tls {
         target: &Target,
         limit: Duration,
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        let failed = |reason: String| Failure::Tls {
+        let failed = |fault, reason: String| Failure::Tls {
             server: server(target),
             reason,
+            fault,
         };
         let name = match &target.host {
             Host::Address(address) => ServerName::IpAddress((*address).into()),
-            Host::Name(name) => ServerName::try_from(name.to_string())
-                .map_err(|_| failed("its name cannot be in a certificate".into()))?,
+            Host::Name(name) => ServerName::try_from(name.to_string()).map_err(|_| {
+                failed(
+                    TlsFault::NoTls,
+                    "its name cannot be in a certificate".into(),
+                )
+            })?,
         };
-        let handshake = self.connector().connect(name, stream);
+        let trust = self.trust();
+        let handshake = trust.connector.connect(name, stream);
         match tokio::time::timeout(limit, handshake).await {
             Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(failed(error.to_string())),
-            Err(_) => Err(failed(format!("no answer within {limit:?}"))),
+            Ok(Err(error)) => Err(failed(fault(&error, trust.nobody), error.to_string())),
+            Err(_) => Err(failed(
+                TlsFault::Connection,
+                format!("no answer within {limit:?}"),
+            )),
         }
+    }
+}
+
+/// Where a handshake that failed has to be mended.
+fn fault(error: &std::io::Error, nobody_is_trusted: bool) -> TlsFault {
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(_)) if nobody_is_trusted => TlsFault::NoAuthorities,
+        Some(rustls::Error::InvalidCertificate(_)) => TlsFault::Certificate,
+        Some(_) => TlsFault::NoTls,
+        None => TlsFault::Connection,
     }
 }
 
@@ -92,5 +122,23 @@ fn system_roots() -> RootCertStore {
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::{AlertDescription, CertificateError, Error};
+    use std::io;
+
+    #[test]
+    fn a_handshake_that_fails_is_to_be_mended_where_its_fault_is() {
+        let certificate = || io::Error::other(Error::from(CertificateError::UnknownIssuer));
+        assert_eq!(fault(&certificate(), false), TlsFault::Certificate);
+        assert_eq!(fault(&certificate(), true), TlsFault::NoAuthorities);
+        let alert = Error::AlertReceived(AlertDescription::ProtocolVersion);
+        assert_eq!(fault(&io::Error::other(alert), true), TlsFault::NoTls);
+        let broken = io::ErrorKind::ConnectionReset.into();
+        assert_eq!(fault(&broken, true), TlsFault::Connection);
     }
 }

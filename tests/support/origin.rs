@@ -103,9 +103,14 @@ impl Origin {
             .expect("a request at the origin")
     }
 
-    /// How many it has seen that were not asked for yet.
+    /// All that it has seen and that were not asked for yet.
+    pub(crate) fn all(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().try_iter().collect()
+    }
+
+    /// How many these are.
     pub(crate) fn count(&self) -> usize {
-        self.seen.lock().unwrap().try_iter().count()
+        self.all().len()
     }
 }
 

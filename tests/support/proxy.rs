@@ -1,12 +1,13 @@
 //! The proxy: the real binary.
 
 use super::{Connection, OPEN_POLICY, PATIENCE, Response};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -102,10 +103,13 @@ impl Proxy {
 
     /// The next line of the access log.
     pub(crate) fn logged(&self) -> String {
+        self.try_logged().expect("a line in the access log")
+    }
+
+    /// The same, where one comes.
+    pub(crate) fn try_logged(&self) -> Option<String> {
         let stdout = self.stdout.lock().unwrap();
-        stdout
-            .recv_timeout(PATIENCE)
-            .expect("a line in the access log")
+        stdout.recv_timeout(PATIENCE).ok()
     }
 
     /// Waits for a line on stderr that holds this; gives it.
@@ -122,8 +126,29 @@ impl Proxy {
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
+    /// Begins a reload that reads its settings from what is returned, until that is dropped.
+    pub(crate) fn begin_reload(&self) -> File {
+        let pipe = self.folder.path().join("pipe");
+        fifo(&pipe);
+        std::fs::rename(pipe, self.settings()).expect("one folder");
+        self.signal(rustix::process::Signal::HUP);
+        // It opens when the other side does.
+        let pipe = File::options().write(true).open(self.settings());
+        pipe.expect("the proxy reads it")
+    }
+
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        let stderr = self.stderr.get_mut().unwrap();
+        // Its stderr ends with it.
+        loop {
+            match stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end"),
+            }
+        }
         self.child.wait().expect("it can be waited for")
     }
 
@@ -165,6 +190,12 @@ pub(crate) fn request(method: &str, url: &str, fields: &[&str], body: &[u8]) -> 
     }
     request.push_str("\r\n");
     [request.as_bytes(), body].concat()
+}
+
+/// Makes a named pipe.
+pub(crate) fn fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.expect("mkfifo runs").success());
 }
 
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
