@@ -139,6 +139,9 @@ impl Generation {
                 limits.memory >> 10,
                 limits.calls,
             );
+            for hook in plugin.aside() {
+                let _ = writeln!(text, "  aside   {hook}: it keeps failing");
+            }
             for (rule, location) in plugin.config().lines() {
                 let _ = writeln!(text, "  {rule}    # {location}");
             }

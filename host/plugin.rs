@@ -1,6 +1,7 @@
 //! Plugins: WebAssembly components behind the hooks of `wit/`. Only here is wasmtime named.
 
 mod answer;
+mod backoff;
 mod bindings;
 mod budget;
 mod compiled;
@@ -20,6 +21,7 @@ pub use manifest::{FailurePolicy, Manifest};
 use crate::config::{Mistake, Section};
 use crate::http::Fields;
 use crate::transaction::Request;
+use backoff::{Backoff, Change};
 use bindings::{access, cache_rules, lifecycle};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
@@ -39,13 +41,15 @@ pub enum Hook {
     CacheRules,
 }
 
-/// A plugin that is compiled, configured and ready. Immutable but for its instances.
+/// A plugin that is compiled, configured and ready. Immutable but for its instances and its failures.
 pub struct Plugin {
     manifest: Manifest,
     compiled: Compiled,
     config: Section,
     template: Template,
     slots: Slots,
+    /// By hook: where one fails, the others may do their work.
+    backoffs: [Backoff; Hook::ALL.len()],
 }
 
 /// A plugin failed in a hook: trapped, took too long, wanted too much.
@@ -103,6 +107,7 @@ impl Plugin {
             config,
             template,
             slots,
+            backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         })
     }
@@ -151,6 +156,12 @@ impl Plugin {
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         self.compiled.hooks()
+    }
+
+    /// The hooks that are put aside at this time, because they keep failing.
+    pub fn aside(&self) -> impl Iterator<Item = Hook> {
+        let hooks = Hook::ALL.into_iter().zip(&self.backoffs);
+        hooks.filter_map(|(hook, backoff)| backoff.is_aside().then_some(hook))
     }
 
     /// Its generation is over: what is still pinned to that gets an instance for each call, and
@@ -285,7 +296,7 @@ impl Plugin {
         }
     }
 
-    /// Calls a hook.
+    /// Calls a hook, unless it is put aside.
     fn call<R>(
         &self,
         hook: Hook,
@@ -296,12 +307,22 @@ impl Plugin {
             hook,
             reason,
         };
-        self.template.call(&self.slots, call).map_err(|error| {
+        let backoff = &self.backoffs[hook as usize];
+        let turn = backoff.turn().map_err(|aside| failed(aside.to_string()))?;
+        let answer = self.template.call(&self.slots, call).map_err(|error| {
             let failed = failed(explain(&error));
             tracing::warn!("{failed}");
             tracing::debug!(plugin = self.name(), "{error:?}");
             failed
-        })
+        });
+        match backoff.end(turn, answer.is_ok()) {
+            None => {}
+            Some(Change::PutAside(aside)) => tracing::error!("{}", failed(aside.to_string())),
+            Some(Change::Back) => {
+                tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
+            }
+        }
+        answer
     }
 }
 

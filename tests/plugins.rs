@@ -1,6 +1,7 @@
 //! Plugins that misbehave, and what it costs: their own request an error page, others nothing.
 
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
+use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -304,7 +305,7 @@ fn what_is_handed_to_the_host_at_once_is_bounded() {
 /// While one client keeps sending requests that loop, another is served at its usual pace.
 #[test]
 fn others_are_served_while_a_plugin_loops() {
-    let (folder, origin) = (folder(""), Origin::plain());
+    let (folder, origin) = (folder("[limits]\nfailures = 0"), Origin::plain());
     let proxy = Proxy::with_plugins("workers = 4", folder.path());
     let (looping, good) = (origin.url("/access/loop"), origin.url("/good"));
     std::thread::scope(|scope| {
@@ -328,6 +329,50 @@ fn an_instance_is_renewed_after_its_number_of_calls() {
     for _ in 0..9 {
         assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
     }
+}
+
+#[test]
+fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
+    let (folder, origin) = (folder("[limits]\nfailures = 3"), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    let trap = || proxy.get(&origin.url("/request/trap"), &[]);
+    for _ in 0..3 {
+        assert_names_plugin(&trap(), "request-headers", "it trapped");
+    }
+    proxy.says("`request-headers`: it failed 3 times in a row and is put aside for 1s");
+    // On a slow machine the pause may be over by now, and what fails next is its one probe.
+    let aside = |response: &Response| response.text().contains("times in a row and is put aside");
+    let refused = (0..20).map(|_| trap()).find(aside);
+    assert_names_plugin(&refused.expect("put aside"), "request-headers", "");
+    // What fails is that hook: the other one of the plugin's goes on deciding.
+    let denied = proxy.get(&origin.url("/access/message"), &[]);
+    assert_eq!(denied.status, 451, "{}", denied.text());
+    let start = Instant::now();
+    while proxy.get(&origin.url("/good"), &[]).status != 200 {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    proxy.says("plugin `hostile` is back in its hook `request-headers`");
+}
+
+#[test]
+fn a_swapped_plugin_is_not_blamed_for_the_failures_of_the_old_one() {
+    let manifest = |limits: &str| format!("failures = 1\n{limits}");
+    let (folder, origin) = (
+        folder(&format!("[limits]\n{}", manifest(""))),
+        Origin::plain(),
+    );
+    let proxy = Proxy::with_plugins("", folder.path());
+    let url = origin.url("/access/trap");
+    assert_names_plugin(&proxy.get(&url, &[]), "access", "it trapped");
+    proxy.says("is put aside for 1s");
+    let changed = format!(
+        "name = \"hostile\"\ncomponent = \"hostile.wasm\"\n[limits]\n{}",
+        manifest("calls = 7")
+    );
+    fs::write(folder.path().join("hostile/plugin.toml"), changed).unwrap();
+    proxy.signal(Signal::HUP);
+    proxy.says("generation 2 serves");
+    assert_names_plugin(&proxy.get(&url, &[]), "access", "it trapped");
 }
 
 /// `wproxy check` with that folder; what it says against it.

@@ -14,6 +14,9 @@ pub struct Limits {
     pub memory: usize,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
+    /// Failures of a hook in a row after which it is not called for a while: a second, then twice
+    /// as long after each failure more, a minute in the end. Default 5; 0: it is always called.
+    pub failures: u32,
 }
 
 impl Default for Limits {
@@ -22,6 +25,7 @@ impl Default for Limits {
             time: Duration::from_millis(10),
             memory: 64 << 20,
             calls: 1_000_000,
+            failures: 5,
         }
     }
 }

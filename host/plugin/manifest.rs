@@ -81,6 +81,7 @@ struct WrittenLimits {
     time: Option<Spanned<Span>>,
     memory: Option<Spanned<Size>>,
     calls: Option<Spanned<u64>>,
+    failures: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -182,6 +183,7 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         time,
         memory,
         calls,
+        failures: written.failures.unwrap_or(default.failures),
     })
 }
 
@@ -216,10 +218,10 @@ mod tests {
         assert_eq!(least.config.json(), "{}");
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
-             calls = 5\n[grants]\nclock = true\n[failure]\ncache-rules = 'open'\n[config]\nx = 1\n",
+             calls = 5\nfailures = 0\n[grants]\nclock = true\n[failure]\ncache-rules = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
-        assert_eq!(most.limits.memory, 1 << 20);
+        assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
         assert!(most.grants.clock && !most.grants.random);
         assert_eq!(most.failure.of(Hook::CacheRules), FailurePolicy::Open);
         assert_eq!(most.config.json(), r#"{"x":1}"#);
