@@ -383,11 +383,16 @@ pub struct Response<'a> {
 }
 
 /// Requests that a cache may answer. If-Match and If-Unmodified-Since are for the origin alone to
-/// judge (RFC 9110 §13.1).
+/// judge (RFC 9110 §13.1). A body is no part of the key, but could decide about the response: who
+/// sends one must not choose what others get.
 fn is_cacheable(request: &Request) -> bool {
+    let fields = &request.fields;
+    let length = fields.get("content-length");
+    let has_body = fields.has("transfer-encoding") || length.is_some_and(|length| length != "0");
     matches!(request.method, Method::GET | Method::HEAD)
-        && !request.fields.has("if-match")
-        && !request.fields.has("if-unmodified-since")
+        && !has_body
+        && !fields.has("if-match")
+        && !fields.has("if-unmodified-since")
 }
 
 /// Statuses whose requirements for caching are met here.

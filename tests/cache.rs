@@ -68,6 +68,21 @@ fn fields_that_private_or_no_cache_name_are_for_the_first_client_alone() {
     assert_eq!(origin.count(), 1);
 }
 
+/// Its body may have decided about the response, and other clients know nothing of it.
+#[test]
+fn a_get_with_a_body_neither_fills_the_cache_nor_is_answered_from_it() {
+    let origin = in_turn(&[
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\none",
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\ntwo",
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nthree",
+    ]);
+    let (proxy, url) = (Proxy::start(""), origin.url("/"));
+    let with_body = || proxy.request("GET", &url, &[], b"body").text();
+    let without = || get(&proxy, &origin).text();
+    let texts = [with_body(), without(), without(), with_body()];
+    assert_eq!(texts, ["one", "two", "two", "three"]);
+}
+
 /// RFC 9111 §4.2.4, RFC 5861 §4: what happens to a stale response where the origin fails.
 #[test]
 fn a_stale_response_stands_in_where_nobody_forbids_it() {

@@ -91,6 +91,9 @@ fn what_cannot_be_connected_to_is_said_so() {
         "{}",
         response.text()
     );
+    let line = proxy.logged();
+    assert!(line.contains(" TCP_MISS/503 "), "{line}");
+    assert!(!line.contains("/503 0 CONNECT"), "{line}");
     // Port 25 is what the tests' policy denies.
     let response = proxy.request("CONNECT", "127.0.0.1:25", &[], b"");
     assert_eq!(response.status, 403);

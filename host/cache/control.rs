@@ -16,8 +16,6 @@ pub struct ResponseControl {
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
     pub must_understand: bool,
-    /// RFC 5861 §3: for so long it may be served stale while it is asked about.
-    pub stale_while_revalidate: Option<u64>,
     /// RFC 5861 §4: for so long it may be served stale where the origin fails.
     pub stale_if_error: Option<u64>,
     /// Fields that `no-cache="..."` and `private="..."` name, in lower case: a cache that does not
@@ -60,9 +58,6 @@ impl ResponseControl {
             ("must-revalidate", _) => control.must_revalidate = true,
             ("proxy-revalidate", _) => control.proxy_revalidate = true,
             ("must-understand", _) => control.must_understand = true,
-            ("stale-while-revalidate", _) => {
-                set(&mut control.stale_while_revalidate, seconds(value));
-            }
             ("stale-if-error", _) => set(&mut control.stale_if_error, seconds(value)),
             _ => {}
         });

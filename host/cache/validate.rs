@@ -45,12 +45,15 @@ pub fn has_validator(stored: &Fields) -> bool {
     stored.has("etag") || stored.has("last-modified")
 }
 
-/// Whether nothing in a response's validators says that it is another one than the stored.
+/// Whether nothing in a response's validators says that it is another one than the stored. Where
+/// both have an ETag, that decides (RFC 9111 §4.3.4), and whether it is weak does not matter: a
+/// server may send it so with 304 alone.
 pub fn same_validators(stored: &Fields, response: &Fields) -> bool {
-    ["etag", "last-modified"].into_iter().all(|name| {
-        let (stored, new) = (stored.get(name), response.get(name));
-        stored.is_none() || new.is_none() || stored == new
-    })
+    let both = |name| stored.get(name).zip(response.get(name));
+    match both("etag") {
+        Some((stored, new)) => opaque(stored) == opaque(new),
+        None => both("last-modified").is_none_or(|(stored, new)| stored == new),
+    }
 }
 
 /// The fields of a stored response after a 304 (RFC 9111 §3.2): new ones take the old ones' place,
@@ -184,6 +187,29 @@ mod tests {
             ("If-None-Match", "\"v1\""),
         ];
         assert_eq!(request, fields(&expected));
+    }
+
+    #[test]
+    fn validators_say_which_response_is_meant() {
+        let stored = fields(&[("ETag", "\"v1\""), ("Last-Modified", OLD)]);
+        #[rustfmt::skip]
+        let cases = [
+            (vec![], true),
+            (vec![("ETag", "\"v1\"")], true),
+            (vec![("ETag", "W/\"v1\"")], true),
+            (vec![("ETag", "\"v2\"")], false),
+            (vec![("ETag", "\"v2\""), ("Last-Modified", OLD)], false),
+            (vec![("ETag", "\"v1\""), ("Last-Modified", LATE)], true),
+            (vec![("Last-Modified", OLD)], true),
+            (vec![("Last-Modified", LATE)], false),
+        ];
+        for (response, same) in cases {
+            assert_eq!(
+                same_validators(&stored, &fields(&response)),
+                same,
+                "{response:?}"
+            );
+        }
     }
 
     #[test]
