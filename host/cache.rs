@@ -183,8 +183,11 @@ impl Cache {
             return None;
         }
         let vary = key::vary_names(fields)?;
+        if !generation.overrules_storage() && !shared_cache_may_store(request, &control, None) {
+            return None;
+        }
         let refresh = generation.rule_for(request, status.as_u16(), fields)?;
-        if !shared_cache_may_store(request, &control, &refresh) {
+        if !shared_cache_may_store(request, &control, Some(&refresh)) {
             return None;
         }
         let times = Times::of(fields, &control, request_time, response_time);
@@ -263,7 +266,7 @@ impl Cache {
         let refresh = generation.rule_for(request, stored.status.as_u16(), &mut fields);
         let keep = refresh
             .as_ref()
-            .is_some_and(|refresh| shared_cache_may_store(request, &control, refresh));
+            .is_some_and(|refresh| shared_cache_may_store(request, &control, Some(refresh)));
         let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
         let age = times.age(response.response_time);
         let ttl = signed(times.lifetime(&refresh)) - signed(age);
@@ -409,12 +412,19 @@ fn needs_expiry(status: StatusCode) -> bool {
     matches!(status.as_u16(), 204 | 302 | 307 | 404 | 405 | 414 | 501)
 }
 
-/// Whether nothing that the response says keeps it out of a shared cache (§3).
-fn shared_cache_may_store(request: &Request, control: &ResponseControl, refresh: &Refresh) -> bool {
+/// Whether nothing that the response says keeps it out of a shared cache (§3), where nothing or
+/// that `refresh` overrules it.
+fn shared_cache_may_store(
+    request: &Request,
+    control: &ResponseControl,
+    refresh: Option<&Refresh>,
+) -> bool {
+    let ignored = |option: fn(&Refresh) -> bool| refresh.is_some_and(option);
     // §5.2.2.3: whoever understands the status need not mind the no-store that is for those who
     // do not.
-    let no_store = control.no_store && !control.must_understand && !refresh.ignore_no_store;
-    let private = control.private && !refresh.ignore_private;
+    let no_store =
+        control.no_store && !control.must_understand && !ignored(|refresh| refresh.ignore_no_store);
+    let private = control.private && !ignored(|refresh| refresh.ignore_private);
     // §3.5: what was answered to somebody's credentials.
     let credentials =
         request.fields.has("authorization") || request.target.user_information.is_some();

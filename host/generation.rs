@@ -29,6 +29,9 @@ pub enum Plugins {
 pub struct Generation {
     id: u64,
     plugins: Vec<Arc<Plugin>>,
+    /// By hook: the plugins that serve it and have something to do there.
+    asked: [Box<[Arc<Plugin>]>; Hook::ALL.len()],
+    overrules_storage: bool,
 }
 
 /// A plugin as it stands on disk or in the binary: not compiled yet.
@@ -94,10 +97,22 @@ impl Generation {
                 }
             }
         });
-        Ok(Generation {
+        Ok(Generation::of(id, plugins.collect::<Result<_, _>>()?))
+    }
+
+    fn of(id: u64, plugins: Vec<Arc<Plugin>>) -> Generation {
+        let asked = Hook::ALL.map(|hook| {
+            let serves =
+                |plugin: &&Arc<Plugin>| plugin.hooks().contains(&hook) && !plugin.spares(hook);
+            plugins.iter().filter(serves).cloned().collect::<Box<[_]>>()
+        });
+        let cache_rules = &asked[Hook::CacheRules as usize];
+        Generation {
             id,
-            plugins: plugins.collect::<Result<_, _>>()?,
-        })
+            overrules_storage: !cache_rules.iter().all(|plugin| plugin.spares_unstorable()),
+            asked,
+            plugins,
+        }
     }
 
     /// Counted from 1, the one that the proxy started with.
@@ -125,7 +140,6 @@ impl Generation {
         use std::fmt::Write as _;
         let mut text = format!("generation {}\n", self.id);
         for plugin in &self.plugins {
-            let hooks: Vec<String> = plugin.hooks().iter().map(ToString::to_string).collect();
             let limits = &plugin.manifest().limits;
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -133,7 +147,7 @@ impl Generation {
                 "\nplugin {}\n  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
                 plugin.name(),
                 plugin.compiled().digest(),
-                hooks.join(", "),
+                hooks(plugin),
                 plugin.compiled().rights().join(", "),
                 limits.time,
                 limits.memory >> 10,
@@ -149,15 +163,14 @@ impl Generation {
         text
     }
 
-    fn serving(&self, hook: Hook) -> impl Iterator<Item = &Arc<Plugin>> {
-        let plugins = self.plugins.iter();
-        plugins.filter(move |plugin| plugin.hooks().contains(&hook))
+    fn asked(&self, hook: Hook) -> &[Arc<Plugin>] {
+        &self.asked[hook as usize]
     }
 
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
-        for plugin in self.serving(Hook::Access) {
+        for plugin in self.asked(Hook::Access) {
             let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
                 continue;
             };
@@ -198,7 +211,7 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        for plugin in self.serving(Hook::RequestHeaders) {
+        for plugin in self.asked(Hook::RequestHeaders) {
             tolerate(
                 plugin,
                 Hook::RequestHeaders,
@@ -216,11 +229,17 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        for plugin in self.serving(Hook::ResponseHeaders) {
+        for plugin in self.asked(Hook::ResponseHeaders) {
             let done = plugin.on_response(request, status, fields, limit);
             tolerate(plugin, Hook::ResponseHeaders, done)?;
         }
         Ok(())
+    }
+
+    /// Whether a plugin may want something stored that RFC 9111 forbids a shared cache to store.
+    /// Where none does, [`rule_for`](Generation::rule_for) need not be asked about such a response.
+    pub fn overrules_storage(&self) -> bool {
+        self.overrules_storage
     }
 
     /// How long is this response fresh, where it does not say so itself? None: it must not be
@@ -231,7 +250,7 @@ impl Generation {
         status: u16,
         fields: &mut Fields,
     ) -> Option<Refresh> {
-        for plugin in self.serving(Hook::CacheRules) {
+        for plugin in self.asked(Hook::CacheRules) {
             let answer = plugin.rule_for(request, status, fields);
             match tolerate(plugin, Hook::CacheRules, answer) {
                 Ok(None | Some(Freshness::Pass)) => {}
@@ -240,6 +259,30 @@ impl Generation {
             }
         }
         Some(Refresh::stale_at_once())
+    }
+}
+
+/// A plugin's hooks for people, with what its configuration leaves them nothing to do about.
+fn hooks(plugin: &Plugin) -> String {
+    let (spared, asked): (Vec<Hook>, Vec<Hook>) = plugin
+        .hooks()
+        .iter()
+        .partition(|hook| plugin.spares(**hook));
+    let names = |hooks: &[Hook]| hooks.iter().map(Hook::to_string).collect::<Vec<_>>();
+    let mut pointless = names(&spared);
+    if asked.contains(&Hook::CacheRules) && plugin.spares_unstorable() {
+        pointless.push(format!("{} for what must not be stored", Hook::CacheRules));
+    }
+    let asked = match asked.is_empty() {
+        true => "none".to_owned(),
+        false => names(&asked).join(", "),
+    };
+    match pointless.is_empty() {
+        true => asked,
+        false => format!(
+            "{asked} ({}: nothing to do with this configuration)",
+            pointless.join(", ")
+        ),
     }
 }
 

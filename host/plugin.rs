@@ -22,6 +22,7 @@ use crate::config::{Mistake, Section};
 use crate::http::Fields;
 use crate::transaction::Request;
 use backoff::{Backoff, Change};
+use bindings::lifecycle::Spared;
 use bindings::{access, cache_rules, lifecycle};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
@@ -156,6 +157,22 @@ impl Plugin {
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         self.compiled.hooks()
+    }
+
+    /// Whether its configuration leaves that hook nothing to do.
+    pub fn spares(&self, hook: Hook) -> bool {
+        let spared = self.template.spared();
+        match hook {
+            Hook::Access => false,
+            Hook::RequestHeaders => spared.contains(Spared::REQUEST_HEADERS),
+            Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
+            Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
+        }
+    }
+
+    /// Whether its `cache-rules` never overrules what RFC 9111 forbids to store.
+    pub fn spares_unstorable(&self) -> bool {
+        self.template.spared().contains(Spared::UNSTORABLE)
     }
 
     /// The hooks that are put aside at this time, because they keep failing.

@@ -221,7 +221,9 @@ fn check_prints_what_would_run() {
         "settings  the documented defaults",
         "listens   [::]:8080",
         "plugin access-policy\n  digest  sha256:",
-        "hooks   request-headers, response-headers",
+        "hooks   access\n",
+        "hooks   request-headers (response-headers: nothing to do with this configuration)",
+        "hooks   cache-rules (cache-rules for what must not be stored: nothing to do with this ",
         "rights  wproxy:plugin/http@0.1.0",
     ] {
         assert!(stdout.contains(part), "no {part:?} in:\n{stdout}");

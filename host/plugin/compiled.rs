@@ -113,7 +113,7 @@ fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
     imports.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The hooks among its exports. An interface of ours that is none of them is an error: whoever
+/// The hooks among its exports, in the order of their declaration here. An interface of ours that is none of them is an error: whoever
 /// wrote it relies on its being called, and a scrubber that is not called scrubs nothing.
 fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> {
     let component = component.component_type();
@@ -127,7 +127,9 @@ fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> 
             .find(|hook| name_only == Some(&hook.to_string()));
         hook.ok_or_else(|| format!("{OURS}{name}"))
     };
-    hooks.map(known).collect()
+    let mut hooks = hooks.map(known).collect::<Result<Vec<_>, _>>()?;
+    hooks.sort_by_key(|hook| *hook as usize);
+    Ok(hooks.into())
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {

@@ -1,6 +1,7 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
-use super::bindings::{access, cache_rules, lifecycle, request_headers, response_headers};
+use super::bindings::lifecycle::{self, Spared};
+use super::bindings::{access, cache_rules, request_headers, response_headers};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
@@ -13,7 +14,7 @@ use crate::http::Fields;
 use crate::transaction::Request;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Resource};
@@ -32,6 +33,8 @@ pub(super) struct Template {
     limits: Limits,
     grants: Grants,
     config: String,
+    /// What the first instance answered: the host goes by it, whichever instance it calls.
+    spared: OnceLock<Spared>,
     lifecycle: lifecycle::GuestIndices,
     access: Option<access::GuestIndices>,
     request_headers: Option<request_headers::GuestIndices>,
@@ -77,6 +80,7 @@ impl Template {
         Ok(Template {
             engine: engine.clone(),
             plugin: manifest.name.as_str().into(),
+            spared: OnceLock::new(),
             lifecycle: lifecycle::GuestIndices::new(&component)?,
             access: served!(Access, access),
             request_headers: served!(RequestHeaders, request_headers),
@@ -112,11 +116,19 @@ impl Template {
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
-        if let Err(complaint) = lifecycle.call_configure(&mut store, &self.config)? {
-            return Ok(Err(lifecycle::ConfigError {
-                at: printable(&complaint.at),
-                message: printable(&complaint.message),
-            }));
+        match lifecycle.call_configure(&mut store, &self.config)? {
+            Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
+            // One that wants to be called where the others do not would not be.
+            Ok(_) => {
+                let what = "an instance of it spares other calls than those before it";
+                return Err(wasmtime::Error::msg(what));
+            }
+            Err(complaint) => {
+                return Ok(Err(lifecycle::ConfigError {
+                    at: printable(&complaint.at),
+                    message: printable(&complaint.message),
+                }));
+            }
         }
         macro_rules! load {
             ($hook:ident) => {
@@ -173,6 +185,11 @@ impl Template {
 
     pub(super) fn plugin(&self) -> Arc<str> {
         self.plugin.clone()
+    }
+
+    /// The calls that the configuration makes pointless; none before there is an instance.
+    pub(super) fn spared(&self) -> Spared {
+        self.spared.get().copied().unwrap_or_default()
     }
 }
 

@@ -3,7 +3,7 @@
 mod rules;
 
 use rules::{Config, Rules};
-use wproxy_sdk::{CacheRules, ConfigError, Decision, Fields, Plugin, Refresh, Request};
+use wproxy_sdk::{CacheRules, ConfigError, Decision, Fields, Plugin, Refresh, Request, Spared};
 
 struct RefreshPatterns {
     rules: Rules,
@@ -17,6 +17,13 @@ impl Plugin for RefreshPatterns {
     fn configure(config: Config) -> Result<Self, ConfigError> {
         let rules = Rules::new(&config)?;
         Ok(RefreshPatterns { rules })
+    }
+
+    fn spared(&self) -> Spared {
+        match self.rules.overrule_storage() {
+            true => Spared::empty(),
+            false => Spared::UNSTORABLE,
+        }
     }
 }
 

@@ -61,6 +61,13 @@ impl Rules {
             None => (None, DEFAULT),
         }
     }
+
+    /// Whether a line can let something be stored that RFC 9111 forbids to store.
+    pub(crate) fn overrule_storage(&self) -> bool {
+        let overruling = Overrides::IGNORE_NO_STORE | Overrides::IGNORE_PRIVATE;
+        let mut lines = self.lines.iter();
+        lines.any(|(_, freshness)| freshness.overrides.intersects(overruling))
+    }
 }
 
 fn parse(line: &str) -> Result<(Pattern, Freshness), String> {
@@ -162,6 +169,23 @@ mod tests {
         };
         assert_eq!(rules.choose("http://example.com/a.RPM"), (Some(1), plain));
         assert_eq!(rules.choose("https://example.com/a.deb"), (None, DEFAULT));
+    }
+
+    #[test]
+    fn only_two_options_overrule_what_must_not_be_stored() {
+        for (options, overrule) in [
+            ("", false),
+            (
+                "override-expire override-lastmod reload-into-ims ignore-reload",
+                false,
+            ),
+            ("ignore-no-store", true),
+            ("override-expire ignore-private", true),
+        ] {
+            let line = format!("b 0 20% 1 {options}");
+            let rules = rules(&["a 0 20% 1", &line]).expect("valid");
+            assert_eq!(rules.overrule_storage(), overrule, "{options}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod known;
 mod rules;
 
 use rules::{Config, Rules};
-use wproxy_sdk::{ConfigError, Fields, Headers, Plugin, Request};
+use wproxy_sdk::{ConfigError, Fields, Headers, Plugin, Request, Spared};
 
 struct HeaderScrub {
     rules: Rules,
@@ -19,6 +19,13 @@ impl Plugin for HeaderScrub {
     fn configure(config: Config) -> Result<Self, ConfigError> {
         let rules = Rules::new(&config)?;
         Ok(HeaderScrub { rules })
+    }
+
+    fn spared(&self) -> Spared {
+        let mut spared = Spared::empty();
+        spared.set(Spared::REQUEST_HEADERS, !self.rules.can_edit_request());
+        spared.set(Spared::RESPONSE_HEADERS, !self.rules.can_edit_reply());
+        spared
     }
 }
 

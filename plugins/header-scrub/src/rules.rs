@@ -65,6 +65,16 @@ impl Rules {
         })
     }
 
+    /// Whether there is a line that could edit what goes to the origin.
+    pub(crate) fn can_edit_request(&self) -> bool {
+        self.request.can_edit()
+    }
+
+    /// Whether there is a line that could edit what goes to the client.
+    pub(crate) fn can_edit_reply(&self) -> bool {
+        self.reply.can_edit()
+    }
+
     /// Edits what goes to the origin.
     pub(crate) fn edit_request(&self, request: &dyn Request, fields: &dyn Fields) {
         self.request.edit(&self.acls, request, fields);
@@ -136,6 +146,11 @@ impl Direction {
                 .insert(name.to_ascii_lowercase(), value.to_owned());
         }
         Ok(())
+    }
+
+    /// A replacement alone edits nothing: it stands in place of what is denied.
+    fn can_edit(&self) -> bool {
+        !self.named.is_empty() || self.other.is_some() || self.all.is_some()
     }
 
     fn edit(&self, acls: &Acls, request: &dyn Request, fields: &dyn Fields) {

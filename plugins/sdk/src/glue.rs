@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use std::sync::OnceLock;
 
 pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Verdict};
+pub use bindings::base::exports::wproxy::plugin::lifecycle::Spared;
 use bindings::base::wproxy::plugin::http as wit;
 pub use bindings::base::wproxy::plugin::log::Level;
 pub use bindings::cache_rules::exports::wproxy::plugin::cache_rules::{
@@ -100,6 +101,12 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// # Errors
     /// The configuration is wrong: the host shows the line and keeps what it ran before.
     fn configure(config: Self::Config) -> Result<Self, ConfigError>;
+
+    /// Calls that its configuration makes pointless, so that the host can leave them out: of hooks
+    /// that would change nothing or answer `pass`. None, unless the plugin says so.
+    fn spared(&self) -> Spared {
+        Spared::empty()
+    }
 }
 
 /// Serves the hook `access`: `export!(Type: access)`.
@@ -264,13 +271,15 @@ pub mod instance {
     pub type FieldsRef<'a> = &'a wit::Fields;
 
     pub type Configured =
-        Result<(), bindings::base::exports::wproxy::plugin::lifecycle::ConfigError>;
+        Result<Spared, bindings::base::exports::wproxy::plugin::lifecycle::ConfigError>;
 
     pub fn configure<P: Plugin>(instance: &OnceLock<P>, config: &str) -> Configured {
         let plugin = config::parse(config).and_then(P::configure);
         let configured = plugin.and_then(|plugin| {
+            let spared = plugin.spared();
             let again = |_| ConfigError::new("", "this instance is configured already");
-            instance.set(plugin).map_err(again)
+            instance.set(plugin).map_err(again)?;
+            Ok(spared)
         });
         configured.map_err(|ConfigError { at, message }| {
             bindings::base::exports::wproxy::plugin::lifecycle::ConfigError { at, message }

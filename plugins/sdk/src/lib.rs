@@ -49,7 +49,7 @@ pub mod testing;
 pub use config::{ConfigError, NoConfig};
 pub use glue::{
     Access, CacheRules, Decision, Denial, Headers, Level, Matched, Overrides, Plugin, Refresh,
-    Verdict, log,
+    Spared, Verdict, log,
 };
 #[doc(hidden)]
 pub use glue::{bindings, instance};

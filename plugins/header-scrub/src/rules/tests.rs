@@ -57,6 +57,33 @@ fn replies_have_rules_of_their_own() {
 }
 
 #[test]
+fn without_lines_there_is_nothing_to_edit() {
+    let can_edit = |config: &Config| {
+        let rules = Rules::new(config).expect("valid");
+        (rules.can_edit_request(), rules.can_edit_reply())
+    };
+    let replacements = Config {
+        acl: lines(&["localnet src 10.0.0.0/8"]),
+        request_header_replace: lines(&["From nobody"]),
+        reply_header_replace: lines(&["Server nothing"]),
+        ..Config::default()
+    };
+    assert_eq!(can_edit(&replacements), (false, false));
+    for line in ["Via deny all", "Other deny all", "All allow all"] {
+        let mut config = Config {
+            request_header_access: lines(&[line]),
+            ..Config::default()
+        };
+        assert_eq!(can_edit(&config), (true, false), "{line}");
+        std::mem::swap(
+            &mut config.request_header_access,
+            &mut config.reply_header_access,
+        );
+        assert_eq!(can_edit(&config), (false, true), "{line}");
+    }
+}
+
+#[test]
 fn which_lines_stand_for_a_field() {
     let fields = [
         ("Accept", "*/*"),

@@ -31,6 +31,11 @@ pub(crate) fn look_around() -> String {
     )
 }
 
+/// A random octet.
+pub(crate) fn random() -> u8 {
+    random::get_random_u64().to_le_bytes()[0]
+}
+
 pub(crate) fn exit() -> &'static str {
     exit::exit(Err(()));
     "it goes on"

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::{
     Access, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Level, Matched, Plugin,
-    Request, Verdict,
+    Request, Spared, Verdict,
 };
 
-struct Hostile;
+struct Hostile {
+    spared: Spared,
+}
 
 wproxy_sdk::export!(Hostile: access, headers, cache_rules);
 
@@ -18,6 +20,10 @@ wproxy_sdk::export!(Hostile: access, headers, cache_rules);
 struct Config {
     /// Octets of what it has to say against its configuration.
     complaint: usize,
+    /// The calls that it says are pointless, by their names in the WIT.
+    spares: Vec<String>,
+    /// Whether every instance spares what it likes. Wants random numbers to be granted.
+    fickle: bool,
 }
 
 impl Plugin for Hostile {
@@ -25,13 +31,30 @@ impl Plugin for Hostile {
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
         match config.complaint {
-            0 => Ok(Hostile),
+            0 => Ok(Hostile {
+                spared: match config.fickle {
+                    true => Spared::from_bits_truncate(empty::random()),
+                    false => config
+                        .spares
+                        .iter()
+                        .filter_map(|name| spared(name))
+                        .collect(),
+                },
+            }),
             octets => {
                 let at = format!("/complaint{}", "/".repeat(octets));
                 Err(ConfigError::new(at, "no\n".repeat(octets / 3)))
             }
         }
     }
+
+    fn spared(&self) -> Spared {
+        self.spared
+    }
+}
+
+fn spared(name: &str) -> Option<Spared> {
+    Spared::from_name(&name.replace('-', "_").to_uppercase())
 }
 
 /// What needs no hook of its own. The path's last part says what.
