@@ -7,7 +7,7 @@ use crate::config::{Mistake, Section};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Manifest, Plugin, Refresh, Rule,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Refresh, Rule,
     Verdict,
 };
 use crate::transaction::Request;
@@ -47,6 +47,17 @@ pub enum Admission {
     Allowed(Rule),
     /// Ask again when the destination's addresses are known.
     NeedsAddresses,
+}
+
+/// What a response is cached under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheKey {
+    /// The request's normalised URI.
+    Uri,
+    /// What a plugin says that it is: other URIs can have the same.
+    Named(Arc<str>),
+    /// Nothing: the cache neither answers the request nor stores the response.
+    Never,
 }
 
 // === impl Generation ===
@@ -260,6 +271,21 @@ impl Generation {
         }
         Some(Refresh::stale_at_once())
     }
+
+    /// Under which key is the response to that request cached? For requests that the cache could
+    /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
+    /// nothing but the cache.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the cache does not ask yet"))]
+    pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
+        for plugin in self.asked(Hook::CacheKey) {
+            match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {
+                Ok(None | Some(Key::Pass)) => {}
+                Ok(Some(Key::Named(key))) => return CacheKey::Named(key),
+                Ok(Some(Key::Never)) | Err(_) => return CacheKey::Never,
+            }
+        }
+        CacheKey::Uri
+    }
 }
 
 /// A plugin's hooks for people, with what its configuration leaves them nothing to do about.
@@ -338,3 +364,6 @@ fn no_stray_overrides(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

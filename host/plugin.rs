@@ -13,7 +13,7 @@ mod state;
 pub mod toolchain;
 mod wasi;
 
-pub use answer::{Freshness, Refresh, Rule, Verdict};
+pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
 pub use manifest::{FailurePolicy, Manifest};
@@ -23,7 +23,7 @@ use crate::http::Fields;
 use crate::transaction::Request;
 use backoff::{Backoff, Change};
 use bindings::lifecycle::Spared;
-use bindings::{access, cache_rules, lifecycle};
+use bindings::{access, cache_key, cache_rules, lifecycle};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
 use std::fmt;
@@ -40,6 +40,8 @@ pub enum Hook {
     ResponseHeaders,
     /// `cache-rules`
     CacheRules,
+    /// `cache-key`
+    CacheKey,
 }
 
 /// A plugin that is compiled, configured and ready. Immutable but for its instances and its failures.
@@ -67,6 +69,8 @@ pub struct Failed {
 
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
+/// Octets of a cache key.
+const MAX_KEY: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
 type Configured<T> = Result<T, lifecycle::ConfigError>;
@@ -167,6 +171,7 @@ impl Plugin {
             Hook::RequestHeaders => spared.contains(Spared::REQUEST_HEADERS),
             Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
             Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
+            Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
         }
     }
 
@@ -296,6 +301,22 @@ impl Plugin {
         })
     }
 
+    /// Under which key is the response cached?
+    pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
+        let key = self.call(Hook::CacheKey, |instance| {
+            let key = instance.key_for(request)?;
+            if let cache_key::Key::Named(name) = &key {
+                check_key(name)?;
+            }
+            Ok(key)
+        });
+        Ok(match key? {
+            cache_key::Key::Pass => Key::Pass,
+            cache_key::Key::Named(key) => Key::Named(key.into()),
+            cache_key::Key::Never => Key::Never,
+        })
+    }
+
     /// A rule as the plugin names it, in the configuration's words where it points there.
     fn rule(&self, named: &str) -> Rule {
         let plugin = self.template.plugin();
@@ -343,6 +364,17 @@ impl Plugin {
     }
 }
 
+/// Whether that can be a key: keys are compared, logged and listed.
+fn check_key(key: &str) -> wasmtime::Result<()> {
+    let what = match key {
+        "" => "its key is empty".to_owned(),
+        _ if key.len() > MAX_KEY => format!("its key is longer than {} KB", MAX_KEY >> 10),
+        _ if key.contains(char::is_control) => "its key has control characters".to_owned(),
+        _ => return Ok(()),
+    };
+    Err(wasmtime::Error::msg(what))
+}
+
 /// A plugin's words on one line: they go into fields, logs and pages.
 fn printable(text: &str) -> String {
     let end = text.floor_char_boundary(1000);
@@ -383,11 +415,12 @@ impl PartialEq for Plugin {
 
 impl Hook {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Hook; 4] = [
+    pub const ALL: [Hook; 5] = [
         Hook::Access,
         Hook::RequestHeaders,
         Hook::ResponseHeaders,
         Hook::CacheRules,
+        Hook::CacheKey,
     ];
 }
 
@@ -398,6 +431,7 @@ impl fmt::Display for Hook {
             Hook::RequestHeaders => "request-headers",
             Hook::ResponseHeaders => "response-headers",
             Hook::CacheRules => "cache-rules",
+            Hook::CacheKey => "cache-key",
         })
     }
 }

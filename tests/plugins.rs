@@ -482,20 +482,23 @@ fn check_shows_what_is_spared() {
         hooks.expect("a line of hooks").to_owned()
     };
     for (spares, hooks) in [
-        ("", "access, request-headers, response-headers, cache-rules"),
+        (
+            "",
+            "access, request-headers, response-headers, cache-rules, cache-key",
+        ),
         (
             "\"response-headers\", \"request-headers\"",
-            "access, cache-rules (request-headers, response-headers: nothing to do with this \
-             configuration)",
+            "access, cache-rules, cache-key (request-headers, response-headers: nothing to do with \
+             this configuration)",
         ),
         (
             "\"unstorable\"",
-            "access, request-headers, response-headers, cache-rules (cache-rules for what must \
-             not be stored: nothing to do with this configuration)",
+            "access, request-headers, response-headers, cache-rules, cache-key (cache-rules for \
+             what must not be stored: nothing to do with this configuration)",
         ),
         (
-            "\"unstorable\", \"cache-rules\"",
-            "access, request-headers, response-headers (cache-rules: nothing to do with this \
+            "\"unstorable\", \"cache-rules\", \"cache-key\"",
+            "access, request-headers, response-headers (cache-rules, cache-key: nothing to do with this \
              configuration)",
         ),
     ] {

@@ -62,6 +62,17 @@ pub struct Refresh {
     pub ignore_private: bool,
 }
 
+/// What a plugin says of the key that a response is cached under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// Nothing: the next one decides.
+    Pass,
+    /// That.
+    Named(Arc<str>),
+    /// The cache has nothing to do with it.
+    Never,
+}
+
 /// What decided, in the configuration's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {

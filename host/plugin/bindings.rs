@@ -8,7 +8,7 @@ use std::sync::Arc;
 use wasmtime::component::Resource;
 
 pub(super) use generated::exports::wproxy::plugin::{
-    access, cache_rules, lifecycle, request_headers, response_headers,
+    access, cache_key, cache_rules, lifecycle, request_headers, response_headers,
 };
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, log};
@@ -27,6 +27,7 @@ mod generated {
                 export wproxy:plugin/request-headers@0.1.0;
                 export wproxy:plugin/response-headers@0.1.0;
                 export wproxy:plugin/cache-rules@0.1.0;
+                export wproxy:plugin/cache-key@0.1.0;
             }
         ",
         with: {

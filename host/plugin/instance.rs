@@ -1,7 +1,7 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
 use super::bindings::lifecycle::{self, Spared};
-use super::bindings::{access, cache_rules, request_headers, response_headers};
+use super::bindings::{access, cache_key, cache_rules, request_headers, response_headers};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
@@ -40,6 +40,7 @@ pub(super) struct Template {
     request_headers: Option<request_headers::GuestIndices>,
     response_headers: Option<response_headers::GuestIndices>,
     cache_rules: Option<cache_rules::GuestIndices>,
+    cache_key: Option<cache_key::GuestIndices>,
 }
 
 /// One instance: serves one call at a time.
@@ -50,6 +51,7 @@ pub(super) struct Instance {
     request_headers: Option<request_headers::Guest>,
     response_headers: Option<response_headers::Guest>,
     cache_rules: Option<cache_rules::Guest>,
+    cache_key: Option<cache_key::Guest>,
 }
 
 /// One place for an instance for each worker thread.
@@ -86,6 +88,7 @@ impl Template {
             request_headers: served!(RequestHeaders, request_headers),
             response_headers: served!(ResponseHeaders, response_headers),
             cache_rules: served!(CacheRules, cache_rules),
+            cache_key: served!(CacheKey, cache_key),
             component,
             limits: manifest.limits.clone(),
             grants: manifest.grants,
@@ -145,6 +148,7 @@ impl Template {
             request_headers: load!(request_headers),
             response_headers: load!(response_headers),
             cache_rules: load!(cache_rules),
+            cache_key: load!(cache_key),
             store,
         }))
     }
@@ -201,10 +205,16 @@ impl Instance {
         request: &Arc<Request>,
     ) -> wasmtime::Result<access::Verdict> {
         let hook = self.access.as_ref().ok_or_else(not_served)?;
-        self.store.data_mut().request = Some(request.clone());
-        let verdict = hook.call_authorize(&mut self.store, request_handle());
-        self.store.data_mut().request = None;
-        verdict
+        lend(&mut self.store, request, |store| {
+            hook.call_authorize(store, request_handle())
+        })
+    }
+
+    pub(super) fn key_for(&mut self, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
+        let hook = self.cache_key.as_ref().ok_or_else(not_served)?;
+        lend(&mut self.store, request, |store| {
+            hook.call_key_for(store, request_handle())
+        })
     }
 
     pub(super) fn on_request(
@@ -247,6 +257,18 @@ fn not_served() -> wasmtime::Error {
     wasmtime::Error::msg("the plugin does not serve this hook")
 }
 
+/// Puts a request where the call's handle finds it.
+fn lend<R>(
+    store: &mut Store<State>,
+    request: &Arc<Request>,
+    call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
+) -> wasmtime::Result<R> {
+    store.data_mut().request = Some(request.clone());
+    let result = call(store);
+    store.data_mut().request = None;
+    result
+}
+
 fn request_handle() -> Resource<RequestHandle> {
     Resource::new_borrow(0)
 }
@@ -274,13 +296,9 @@ impl Lent<'_> {
         call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
         let fields = std::mem::take(self.fields);
-        let state = store.data_mut();
-        state.request = Some(request.clone());
-        state.fields = Some(Draft::new(fields, self.limit, self.keep));
-        let result = call(store);
-        let state = store.data_mut();
-        state.request = None;
-        if let Some(draft) = state.fields.take() {
+        store.data_mut().fields = Some(Draft::new(fields, self.limit, self.keep));
+        let result = lend(store, request, call);
+        if let Some(draft) = store.data_mut().fields.take() {
             *self.fields = draft.finish(result.is_ok());
         }
         result

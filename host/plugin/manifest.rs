@@ -45,13 +45,14 @@ pub struct FailurePolicies {
     request_headers: FailurePolicy,
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
+    cache_key: FailurePolicy,
 }
 
 /// What happens to a request where a hook fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailurePolicy {
-    /// The request is answered with an error page; a response is not stored.
+    /// The request is answered with an error page; a response is not stored; the cache is not asked.
     #[default]
     Closed,
     /// As if the plugin had answered `pass`, or changed nothing.
@@ -91,6 +92,7 @@ struct WrittenFailure {
     request_headers: FailurePolicy,
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
+    cache_key: FailurePolicy,
 }
 
 // === impl Manifest ===
@@ -121,6 +123,7 @@ impl Manifest {
                 request_headers: written.failure.request_headers,
                 response_headers: written.failure.response_headers,
                 cache_rules: written.failure.cache_rules,
+                cache_key: written.failure.cache_key,
             },
             config,
             source: source.clone(),
@@ -197,6 +200,7 @@ impl FailurePolicies {
             Hook::RequestHeaders => self.request_headers,
             Hook::ResponseHeaders => self.response_headers,
             Hook::CacheRules => self.cache_rules,
+            Hook::CacheKey => self.cache_key,
         }
     }
 }
@@ -218,12 +222,19 @@ mod tests {
         assert_eq!(least.config.json(), "{}");
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
-             calls = 5\nfailures = 0\n[grants]\nclock = true\n[failure]\ncache-rules = 'open'\n[config]\nx = 1\n",
+             calls = 5\nfailures = 0\n[grants]\nclock = true\n[failure]\ncache-rules = 'open'\n\
+             cache-key = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
         assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
         assert!(most.grants.clock && !most.grants.random);
-        assert_eq!(most.failure.of(Hook::CacheRules), FailurePolicy::Open);
+        for (hook, policy) in [
+            (Hook::CacheRules, FailurePolicy::Open),
+            (Hook::CacheKey, FailurePolicy::Open),
+            (Hook::Access, FailurePolicy::Closed),
+        ] {
+            assert_eq!(most.failure.of(hook), policy, "{hook}");
+        }
         assert_eq!(most.config.json(), r#"{"x":1}"#);
     }
 

@@ -9,6 +9,7 @@ pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Ver
 pub use bindings::base::exports::wproxy::plugin::lifecycle::Spared;
 use bindings::base::wproxy::plugin::http as wit;
 pub use bindings::base::wproxy::plugin::log::Level;
+pub use bindings::cache_key::exports::wproxy::plugin::cache_key::Key;
 pub use bindings::cache_rules::exports::wproxy::plugin::cache_rules::{
     Decision, Overrides, Refresh,
 };
@@ -89,6 +90,23 @@ pub mod bindings {
             default_bindings_module: "wproxy_sdk::bindings::cache_rules",
         });
     }
+
+    pub mod cache_key {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world cache-key { export wproxy:plugin/cache-key@0.1.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/cache-key@0.1.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_cache_key",
+            default_bindings_module: "wproxy_sdk::bindings::cache_key",
+        });
+    }
 }
 
 /// A plugin: made from its configuration, once for each instance.
@@ -129,6 +147,12 @@ pub trait CacheRules: Plugin {
     fn rule_for(&self, request: &dyn Request, status: u16, fields: &dyn Fields) -> Decision;
 }
 
+/// Serves the hook `cache-key`: `export!(Type: cache_key)`.
+pub trait CacheKey: Plugin {
+    /// Under which key is the response cached?
+    fn key_for(&self, request: &dyn Request) -> Key;
+}
+
 impl Denial {
     /// 403 by that rule, in the host's own words.
     pub fn by(rule: impl Into<String>) -> Self {
@@ -153,7 +177,7 @@ pub fn log(level: Level, message: &str) {
 }
 
 /// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate:
-/// `wproxy_sdk::export!(Policy: access, headers, cache_rules);`
+/// `wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key);`
 ///
 /// Outside wasm, where the logic is tested, nothing is exported.
 #[macro_export]
@@ -260,6 +284,22 @@ macro_rules! __export_hook {
             $crate::instance::FieldsRef<'_>,
         ) -> $crate::Decision = <Exports as cache_rules::Guest>::rule_for;
     };
+    (cache_key, $instance:ident) => {
+        use $crate::bindings::cache_key::exports::wproxy::plugin::cache_key;
+        impl cache_key::Guest for Exports {
+            fn key_for(request: $crate::instance::RequestRef<'_>) -> $crate::Key {
+                $crate::instance::key_for(&$instance, request)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::cache_key::export_cache_key!(
+            Exports with_types_in $crate::bindings::cache_key
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>) -> $crate::Key =
+            <Exports as cache_key::Guest>::key_for;
+    };
 }
 
 /// What the export macro expands to calls of.
@@ -314,6 +354,10 @@ pub mod instance {
         fields: FieldsRef<'_>,
     ) -> Decision {
         ready(instance).rule_for(&Incoming::new(request), status, fields)
+    }
+
+    pub fn key_for<P: CacheKey>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Key {
+        ready(instance).key_for(&Incoming::new(request))
     }
 
     fn ready<P>(instance: &OnceLock<P>) -> &P {

@@ -48,8 +48,8 @@ pub mod testing;
 
 pub use config::{ConfigError, NoConfig};
 pub use glue::{
-    Access, CacheRules, Decision, Denial, Headers, Level, Matched, Overrides, Plugin, Refresh,
-    Spared, Verdict, log,
+    Access, CacheKey, CacheRules, Decision, Denial, Headers, Key, Level, Matched, Overrides,
+    Plugin, Refresh, Spared, Verdict, log,
 };
 #[doc(hidden)]
 pub use glue::{bindings, instance};

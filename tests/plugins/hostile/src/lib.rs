@@ -5,15 +5,16 @@ mod empty;
 use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::{
-    Access, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Level, Matched, Plugin,
-    Request, Spared, Verdict,
+    Access, CacheKey, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Key, Level,
+    Matched, Plugin, Request, Spared, Verdict,
 };
 
 struct Hostile {
     spared: Spared,
+    mirrors: Vec<String>,
 }
 
-wproxy_sdk::export!(Hostile: access, headers, cache_rules);
+wproxy_sdk::export!(Hostile: access, headers, cache_rules, cache_key);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -24,6 +25,8 @@ struct Config {
     spares: Vec<String>,
     /// Whether every instance spares what it likes. Wants random numbers to be granted.
     fickle: bool,
+    /// Hosts that all have the same under one path.
+    mirrors: Vec<String>,
 }
 
 impl Plugin for Hostile {
@@ -40,6 +43,7 @@ impl Plugin for Hostile {
                         .filter_map(|name| spared(name))
                         .collect(),
                 },
+                mirrors: config.mirrors,
             }),
             octets => {
                 let at = format!("/complaint{}", "/".repeat(octets));
@@ -173,5 +177,22 @@ impl CacheRules for Hostile {
         assert!(!changed, "these are lent to be read");
         misbehave(request, "/cache");
         Decision::Pass
+    }
+}
+
+impl CacheKey for Hostile {
+    fn key_for(&self, request: &dyn Request) -> Key {
+        misbehave(request, "/key");
+        match request.path() {
+            "/key/never" => Key::Never,
+            "/key/empty" => Key::Named(String::new()),
+            "/key/longest" => Key::Named("x".repeat(8 << 10)),
+            "/key/longer" => Key::Named("x".repeat((8 << 10) + 1)),
+            "/key/control" => Key::Named("a\r\nb".into()),
+            path if self.mirrors.iter().any(|mirror| mirror == request.host()) => {
+                Key::Named(format!("mirrors{path}"))
+            }
+            _ => Key::Pass,
+        }
     }
 }

@@ -1,0 +1,107 @@
+use super::*;
+use crate::http::{Form, RequestHead, Target, Version};
+use crate::plugin::toolchain;
+use bytes::Bytes;
+use http::Method;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+use tempfile::TempDir;
+
+/// A plugin of that name in a folder: the component of `tests/plugins/hostile`.
+fn add(folder: &TempDir, name: &str, manifest: &str) {
+    static COMPONENT: OnceLock<Vec<u8>> = OnceLock::new();
+    let component = COMPONENT.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = root.join("target/plugins");
+        toolchain::build_rust(&root.join("tests/plugins/hostile"), Some(&target))
+            .expect("it builds")
+    });
+    let plugin = folder.path().join(name);
+    std::fs::create_dir(&plugin).expect("a folder");
+    std::fs::write(plugin.join("a.wasm"), component).expect("a file");
+    let manifest = format!("name = \"{name}\"\ncomponent = \"a.wasm\"\n{manifest}");
+    std::fs::write(plugin.join("plugin.toml"), manifest).expect("a file");
+}
+
+/// A generation of hostile plugins with these manifests, asked in this order.
+fn generation(manifests: &[&str]) -> Generation {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (index, manifest) in manifests.iter().enumerate() {
+        add(&folder, &format!("p{index}"), manifest);
+    }
+    let engine = Engine::new(1).expect("an engine");
+    let plugins = Plugins::Folder(folder.path().into());
+    Generation::build(1, &engine, &plugins, &BTreeMap::new(), 1, None).expect("good plugins")
+}
+
+fn get(uri: &str) -> Arc<Request> {
+    let Ok(Form::Proxy(target)) =
+        Target::parse(&Method::GET, &Bytes::copy_from_slice(uri.as_bytes()))
+    else {
+        panic!("{uri}");
+    };
+    let head = RequestHead {
+        method: Method::GET,
+        target: Bytes::new(),
+        version: Version::Http11,
+        fields: Fields::default(),
+    };
+    let client = ([127, 0, 0, 1], 1).into();
+    Arc::new(Request::new(head, target, client, SystemTime::UNIX_EPOCH))
+}
+
+#[test]
+fn the_first_plugin_that_has_an_answer_names_the_key() {
+    const MIRRORS: &str = "[config]\nmirrors = [\"a.test\", \"b.test\"]";
+    let named = |key: &str| CacheKey::Named(key.into());
+    let generation = generation(&["", MIRRORS]);
+    for (uri, key) in [
+        ("http://a.test/x?y", named("mirrors/x?y")),
+        ("http://b.test:81/x?y", named("mirrors/x?y")),
+        ("http://c.test/x?y", CacheKey::Uri),
+        ("http://a.test/key/never", CacheKey::Never),
+        ("http://a.test/key/longest", named(&"x".repeat(8192))),
+    ] {
+        assert_eq!(generation.key_for(&get(uri)), key, "{uri}");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_a_failure_that_costs_the_cache_alone() {
+    let open = generation(&["failure.cache-key = \"open\"\nlimits.failures = 0"]);
+    let closed = generation(&["limits.failures = 0"]);
+    for (path, reason) in [
+        ("empty", "its key is empty"),
+        ("longer", "its key is longer than 8 KB"),
+        ("control", "its key has control characters"),
+        (
+            "trap",
+            "it trapped (wasm trap: wasm `unreachable` instruction executed)",
+        ),
+    ] {
+        let request = get(&format!("http://a.test/key/{path}"));
+        let failed = closed.plugins()[0].key_for(&request).expect_err(path);
+        assert_eq!((failed.hook, &*failed.reason), (Hook::CacheKey, reason));
+        assert_eq!(closed.key_for(&request), CacheKey::Never, "{path}");
+        assert_eq!(open.key_for(&request), CacheKey::Uri, "{path}");
+    }
+}
+
+#[test]
+fn a_plugin_is_asked_only_where_it_has_something_to_do() {
+    let spares = |what: &str| {
+        let generation = generation(&[&format!("[config]\nspares = [{what}]")]);
+        let asked = Hook::ALL.map(|hook| !generation.asked(hook).is_empty());
+        (asked, generation.overrules_storage())
+    };
+    assert_eq!(spares(""), ([true; 5], true));
+    assert_eq!(spares("\"unstorable\""), ([true; 5], false));
+    assert_eq!(
+        spares("\"request-headers\", \"response-headers\", \"cache-rules\", \"cache-key\""),
+        ([true, false, false, false, false], false)
+    );
+    // One of them may overrule what the other never does.
+    let both = generation(&["", "[config]\nspares = [\"unstorable\"]"]);
+    assert!(both.overrules_storage());
+}
