@@ -2,7 +2,7 @@
 
 mod rules;
 
-use rules::{Config, Rules};
+use rules::{Config, Reason, Rules};
 use wproxy_sdk::{Access, ConfigError, Denial, Matched, Plugin, Request, Verdict};
 
 struct AccessPolicy {
@@ -22,17 +22,19 @@ impl Plugin for AccessPolicy {
 
 impl Access for AccessPolicy {
     fn authorize(&self, request: &dyn Request) -> Verdict {
-        let Ok(decided) = self.rules.decide(request) else {
+        let Ok((allow, reason)) = self.rules.decide(request) else {
             return Verdict::Resolve;
         };
-        let rule = match decided.line {
-            Some(line) => format!("/http_access/{line}"),
-            None => "no http_access line applies: the opposite of the last one".to_owned(),
+        let rule = match reason {
+            Reason::Line(line) => format!("/http_access/{line}"),
+            Reason::OppositeOfLast => {
+                "no http_access line applies: the opposite of the last one".to_owned()
+            }
+            Reason::PurgeNotNamed => "no acl names the method PURGE".to_owned(),
         };
-        if decided.allow {
-            Verdict::Allow(Matched::by(rule))
-        } else {
-            Verdict::Deny(Denial::by(rule))
+        match allow {
+            true => Verdict::Allow(Matched::by(rule)),
+            false => Verdict::Deny(Denial::by(rule)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! squid's `acl` and `http_access`, as data and a decision.
 
 use serde::Deserialize;
-use wproxy_sdk::acl::{AccessList, Acls, Decided, NeedsAddresses};
+use wproxy_sdk::acl::{AccessList, Acls, NeedsAddresses};
 use wproxy_sdk::{ConfigError, Request};
 
 /// The `[config]` table: lines of squid.conf, each directive's name left out.
@@ -21,7 +21,23 @@ pub(crate) struct Config {
 pub(crate) struct Rules {
     acls: Acls,
     http_access: AccessList,
+    purge_is_named: bool,
 }
+
+/// What decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The `http_access` line with that index.
+    Line(usize),
+    /// No line applies.
+    OppositeOfLast,
+    /// A configuration that does not speak of PURGE does not mean it when it allows everything:
+    /// as in squid, an acl of type `method` has to name it.
+    PurgeNotNamed,
+}
+
+/// squid's method that takes something out of the cache.
+const PURGE: &str = "PURGE";
 
 impl Rules {
     /// # Errors
@@ -29,15 +45,24 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let acls = Acls::parse("/acl", &config.acl)?;
         let http_access = AccessList::parse("/http_access", &config.http_access, &acls)?;
-        Ok(Rules { acls, http_access })
+        Ok(Rules {
+            purge_is_named: acls.name_method(PURGE),
+            acls,
+            http_access,
+        })
     }
 
-    /// May this request pass, and by which line?
+    /// May this request pass, and why?
     ///
     /// # Errors
     /// The destination's addresses would decide and are not known yet.
-    pub(crate) fn decide(&self, request: &dyn Request) -> Result<Decided, NeedsAddresses> {
-        self.http_access.decide(&self.acls, request)
+    pub(crate) fn decide(&self, request: &dyn Request) -> Result<(bool, Reason), NeedsAddresses> {
+        let decided = self.http_access.decide(&self.acls, request)?;
+        if decided.allow && !self.purge_is_named && request.method() == PURGE {
+            return Ok((false, Reason::PurgeNotNamed));
+        }
+        let reason = decided.line.map_or(Reason::OppositeOfLast, Reason::Line);
+        Ok((decided.allow, reason))
     }
 }
 
@@ -97,13 +122,55 @@ mod tests {
             (manager().from("10.0.2.10"), false, 1),
         ];
         for (request, allow, line) in cases {
-            let decided = documented().decide(&request).expect("no dst in use");
-            assert_eq!(
-                (decided.allow, decided.line),
-                (allow, Some(line)),
-                "{request:?}"
-            );
+            let decided = documented().decide(&request);
+            assert_eq!(decided, Ok((allow, Reason::Line(line))), "{request:?}");
         }
+    }
+
+    #[test]
+    fn purge_is_for_configurations_that_name_it() {
+        let rules = |acls: &[&str], access: &[&str]| {
+            let strings = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect();
+            let config = Config {
+                acl: strings(acls),
+                http_access: strings(access),
+            };
+            Rules::new(&config).expect("valid")
+        };
+        let purge = |by: &str| Sample::new("PURGE", "http://example.com/").from(by);
+        let denied = Ok((false, Reason::PurgeNotNamed));
+        assert_eq!(documented().decide(&purge("127.0.0.1")), denied);
+        assert_eq!(
+            rules(&[], &["allow all"]).decide(&purge("10.0.0.1")),
+            denied
+        );
+        assert_eq!(
+            rules(&["GET method GET"], &["deny GET"]).decide(&purge("10.0.0.1")),
+            denied
+        );
+        // What a line denies, that line denies.
+        assert_eq!(
+            documented().decide(&purge("192.168.50.10")),
+            Ok((false, Reason::Line(6)))
+        );
+        let named = rules(
+            &["localhost src 127.0.0.1", "purge method GET purge"],
+            &["allow purge localhost", "deny purge", "allow all"],
+        );
+        assert_eq!(
+            named.decide(&purge("127.0.0.1")),
+            Ok((true, Reason::Line(0)))
+        );
+        assert_eq!(
+            named.decide(&purge("10.0.0.1")),
+            Ok((false, Reason::Line(1)))
+        );
+        // Methods are told apart by their case (RFC 9110 §9.1): this one is somebody else's.
+        let other = Sample::new("purge", "http://example.com/").from("10.0.0.1");
+        assert_eq!(
+            rules(&[], &["allow all"]).decide(&other),
+            Ok((true, Reason::Line(0)))
+        );
     }
 
     #[test]

@@ -102,6 +102,14 @@ impl Acls {
         Ok(acls)
     }
 
+    /// Whether an acl of type `method` names that method, in upper case.
+    pub fn name_method(&self, method: &str) -> bool {
+        self.acls.iter().any(|acl| match &acl.test {
+            Test::Method(methods) => methods.iter().any(|named| named == method),
+            _ => false,
+        })
+    }
+
     fn line(&mut self, line: &str) -> Result<(), String> {
         let mut words = line.split_whitespace();
         let (Some(name), Some(kind)) = (words.next(), words.next()) else {
