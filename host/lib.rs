@@ -21,6 +21,8 @@
 //! log        a line, when the transaction is dropped
 //! ```
 //!
+//! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
+//!
 //! Whatever fails on the way becomes a response in `error`.
 //!
 //! # Invariants
@@ -44,6 +46,7 @@ mod cache;
 pub mod cli;
 mod client;
 mod config;
+mod control;
 mod error;
 mod forward;
 mod generation;
