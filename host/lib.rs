@@ -9,6 +9,7 @@
 //!    |
 //!    +-- CONNECT --> tunnel    connect (upstream), 200, octets both ways: no wasm
 //!    +-- manager --> manage    the proxy's own pages
+//!    +-- PURGE ----> purge     out of the cache with it
 //!    |
 //! forward    the cache is asked (cache)
 //!    |  fresh ----------------------------------------------+
@@ -57,6 +58,7 @@ mod manage;
 mod metrics;
 mod names;
 mod plugin;
+mod purge;
 mod respond;
 mod serve;
 mod signals;

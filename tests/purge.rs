@@ -1,4 +1,4 @@
-//! What is stored, seen and taken out: `wproxy cache`.
+//! What is stored, seen and taken out: `wproxy cache`, and the method PURGE.
 
 use crate::support::{Origin, Proxy, Response, Then};
 use serde_json::{Value, json};
@@ -281,4 +281,79 @@ fn the_settings_say_where_the_socket_is() {
         (Some(0), "0 responses, 0 B\n"),
         "{stderr}"
     );
+}
+
+/// A policy that lets this machine purge.
+const PURGERS: &str = r#"
+[plugins.access-policy]
+acl = ["localhost src 127.0.0.0/8", "purge method PURGE"]
+http_access = ["allow purge localhost", "deny purge", "allow localhost"]
+"#;
+
+/// As a squid 5.7 was seen to do it, but for variants, which that leaves where they are.
+#[test]
+fn purge_by_method_removes_what_is_stored_for_the_uri() {
+    let (proxy, origin) = (Proxy::with_policy(PURGERS, &[]), origin());
+    fetch(&proxy, &origin, &["/a", "/b"]);
+    fetch_variants(&proxy, &origin, "/vary/1");
+    let asked = origin.all().len();
+    for path in ["/a", "/vary/1"] {
+        let url = origin.url(path);
+        let purged = proxy.request("PURGE", &url, &[], b"");
+        assert_eq!(
+            (purged.status, purged.text()),
+            (200, format!("purged {url}\n"))
+        );
+        let line = proxy.logged();
+        assert!(line.contains(" TCP_MISS/200 "), "{line}");
+        let expected = format!(" PURGE {url} - HIER_NONE/- text/plain");
+        assert!(line.ends_with(&expected), "{line}");
+
+        let missing = proxy.request("PURGE", &url, &[], b"");
+        assert_eq!(missing.status, 404);
+        let page = "404 Not Found: nothing is stored for it. There is nothing to purge.";
+        assert!(missing.text().starts_with(page), "{}", missing.text());
+        let line = proxy.logged();
+        assert!(line.contains(" TCP_MISS/404 "), "{line}");
+    }
+    assert_eq!(origin.all().len(), 0, "{asked} requests before");
+    assert_eq!(listed(&proxy, &origin, &[]), ["/b"]);
+    fetch(&proxy, &origin, &["/a"]);
+    fetch_variants(&proxy, &origin, "/vary/1");
+    assert!(is_hit(&proxy.get(&origin.url("/b"), &[])));
+}
+
+/// What does not matter to it.
+#[test]
+fn purge_by_method_keeps_the_connection_and_minds_no_body() {
+    let (proxy, origin) = (Proxy::with_policy(PURGERS, &[]), origin());
+    fetch(&proxy, &origin, &["/a"]);
+    let mut client = proxy.connect();
+    let url = origin.url("/a");
+    for (body, status) in [(&b"body"[..], 200), (b"", 404), (b"", 404)] {
+        client.send(crate::support::proxy::request("PURGE", &url, &[], body));
+        assert_eq!(client.response("PURGE").status, status);
+    }
+    client.send(crate::support::proxy::request("GET", &url, &[], b""));
+    assert_eq!(client.response("GET").status, 200);
+    // A URL it needs, not what CONNECT has.
+    let tunnel = proxy.request("PURGE", &origin.address.to_string(), &[], b"");
+    assert_eq!(tunnel.status, 400);
+}
+
+#[test]
+fn purge_by_method_is_for_whom_policy_lets() {
+    let denied = PURGERS.replace("allow purge localhost", "deny purge localhost");
+    let (proxy, origin) = (Proxy::with_policy(&denied, &[]), origin());
+    fetch(&proxy, &origin, &["/a"]);
+    let purged = proxy.request("PURGE", &origin.url("/a"), &[], b"");
+    assert_eq!(purged.status, 403);
+    assert!(
+        purged.text().contains("http_access deny purge localhost"),
+        "{}",
+        purged.text()
+    );
+    let line = proxy.logged();
+    assert!(line.contains(" TCP_DENIED/403 "), "{line}");
+    assert!(is_hit(&proxy.get(&origin.url("/a"), &[])));
 }

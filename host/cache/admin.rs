@@ -79,6 +79,15 @@ impl Cache {
         }
     }
 
+    /// Removes what is stored for a URI, all variants. Whether there was anything.
+    pub fn purge(&self, uri: &Arc<str>) -> bool {
+        // Variants are found by way of the URI's own slot: without it they are no more.
+        let key = Key::of(uri);
+        let stored = self.memory.get(&key).is_some();
+        self.memory.remove(&key);
+        stored
+    }
+
     /// Removes every response whose URI is selected; how many there were. It looks at all of them:
     /// not for workers.
     pub fn purge_all(&self, selected: &dyn Fn(&str) -> bool) -> u64 {
