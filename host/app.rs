@@ -2,6 +2,7 @@
 
 use crate::cache::Cache;
 use crate::config::{Configuration, Mistake, Overrides, Settings};
+use crate::control::{self, Socket, SocketFile};
 use crate::generation::{Generation, Plugins};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
@@ -200,13 +201,14 @@ impl App {
     }
 
     /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
-    /// and what they order.
+    /// and commands, and what they order.
     ///
     /// # Errors
     /// The runtime cannot start.
     pub fn run(
         self,
         control: Runtime,
+        socket: Option<Socket>,
         listeners: Vec<TcpListener>,
         mut signals: Signals,
     ) -> anyhow::Result<()> {
@@ -220,6 +222,8 @@ impl App {
         self.upstreams
             .set_ourselves(addresses.collect::<Result<_, _>>()?);
         let app = Arc::new(self);
+        let commands = socket.map(|socket| app.take_commands(&control, socket));
+        let commands = commands.transpose()?;
         for listener in listeners {
             let _workers = workers.enter();
             tracing::info!("listening at {}", listener.local_addr()?);
@@ -229,6 +233,8 @@ impl App {
         workers.spawn(sweep(app.clone()));
         control.block_on(async {
             app.obey(&mut signals).await;
+            // Who comes after this one can have it.
+            drop(commands);
             app.stop(&mut signals).await;
         });
         // A reload in progress is for nobody any more.
@@ -237,6 +243,20 @@ impl App {
         workers.shutdown_timeout(LAST);
         app.log.close(LAST);
         Ok(())
+    }
+
+    /// Lets commands come by the socket, for as long as its file is kept.
+    fn take_commands(
+        self: &Arc<Self>,
+        control: &Runtime,
+        socket: Socket,
+    ) -> std::io::Result<SocketFile> {
+        let Socket { listener, file } = socket;
+        tracing::info!("commands come by {}", file.path().display());
+        let _control = control.enter();
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        control.spawn(control::serve(self.clone(), listener));
+        Ok(file)
     }
 
     /// Does what it is told, until that is to stop.

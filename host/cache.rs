@@ -2,6 +2,7 @@
 //!
 //! Pure parts judge (`control`, `freshness`, `key`, `validate`), one store keeps (`memory`).
 
+mod admin;
 mod control;
 mod freshness;
 mod key;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 use stored::Judged;
 
+pub use admin::{Listed, Stats, Tier};
 pub use stored::{Answer, Stored};
 pub use validate::make_conditional;
 
@@ -362,11 +364,6 @@ impl Cache {
                 self.memory.remove(&Key::of(&uri.into()));
             }
         }
-    }
-
-    /// Responses and octets, about.
-    pub fn usage(&self) -> (u64, u64) {
-        self.memory.usage()
     }
 }
 

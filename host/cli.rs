@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cache;
 mod check;
 mod explain;
 mod plugin;
@@ -54,6 +55,11 @@ enum Command {
         #[command(flatten)]
         sources: Sources,
     },
+    /// See what the running proxy has stored, and take responses out of it
+    Cache {
+        #[command(subcommand)]
+        command: cache::Command,
+    },
     /// Make plugins
     Plugin {
         #[command(subcommand)]
@@ -94,6 +100,7 @@ pub fn main() -> ExitCode {
             header,
             sources,
         } => explain::explain(&method, &url, client, &header, sources),
+        Command::Cache { command } => cache::run(command),
         Command::Plugin { command } => plugin::run(command),
     };
     match done {

@@ -5,7 +5,7 @@ mod source;
 mod units;
 mod written;
 
-pub use settings::{ForwardedFor, LogFormat, LogTarget, Settings};
+pub use settings::{ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
 pub use source::{Location, Mistake, Section, Source};
 pub use units::{Size, Span};
 

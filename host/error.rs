@@ -55,9 +55,9 @@ pub enum Failure {
         /// The plugin's own words.
         message: Option<String>,
     },
-    /// PURGE is squid's, for its cache.
-    #[error("PURGE is not served here")]
-    Purge,
+    /// PURGE for what is not in the cache.
+    #[error("nothing is stored for it")]
+    NotStored,
     /// A plugin wants to know who is asking.
     #[error("the plugin `{plugin}` wants to know who you are")]
     Unauthenticated {
@@ -194,7 +194,7 @@ impl Failure {
             Failure::Scheme(_) => face(S::NOT_IMPLEMENTED, "ERR_UNSUP_REQ", "http_request_error", Code::None),
             Failure::NoSuchPage(_) => face(S::NOT_FOUND, "ERR_INVALID_URL", "http_request_error", Code::None),
             Failure::Denied { status, .. } => face(S::from_u16(*status).unwrap_or(S::FORBIDDEN), "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
-            Failure::Purge => face(S::FORBIDDEN, "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
+            Failure::NotStored => face(S::NOT_FOUND, "ERR_NOT_STORED", "http_request_error", Code::Miss),
             Failure::Unauthenticated { .. } => face(S::PROXY_AUTHENTICATION_REQUIRED, "ERR_CACHE_ACCESS_DENIED", "http_request_denied", Code::Denied),
             Failure::Plugin(_) => face(S::INTERNAL_SERVER_ERROR, "ERR_PLUGIN_FAILED", "proxy_internal_error", Code::None),
             Failure::Loop => face(S::BAD_GATEWAY, "ERR_LOOP_DETECTED", "proxy_loop_detected", Code::Denied),
@@ -251,7 +251,7 @@ impl Failure {
             Failure::Denied { .. } => {
                 "If you think that you should have access, ask for the rule to be changed."
             }
-            Failure::Purge => "Wait for the response to become stale.",
+            Failure::NotStored => "There is nothing to purge.",
             Failure::Unauthenticated { .. } => "Give your name and password for the proxy.",
             Failure::Plugin(_) => "The proxy's operator has to mend the plugin.",
             Failure::Loop => "The proxy's operator has to look where this address leads.",

@@ -9,6 +9,7 @@
 //!    |
 //!    +-- CONNECT --> tunnel    connect (upstream), 200, octets both ways: no wasm
 //!    +-- manager --> manage    the proxy's own pages
+//!    +-- PURGE ----> purge     out of the cache with it
 //!    |
 //! forward    the cache is asked (cache)
 //!    |  fresh ----------------------------------------------+
@@ -20,6 +21,8 @@
 //!    |
 //! log        a line, when the transaction is dropped
 //! ```
+//!
+//! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
 //!
 //! Whatever fails on the way becomes a response in `error`.
 //!
@@ -44,6 +47,7 @@ mod cache;
 pub mod cli;
 mod client;
 mod config;
+mod control;
 mod error;
 mod forward;
 mod generation;
@@ -54,6 +58,7 @@ mod manage;
 mod metrics;
 mod names;
 mod plugin;
+mod purge;
 mod respond;
 mod serve;
 mod signals;

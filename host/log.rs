@@ -101,4 +101,9 @@ impl Code {
     pub fn is_hit(self) -> bool {
         matches!(self, Code::MemHit | Code::ImsHit | Code::InmHit)
     }
+
+    /// Whether the cache might have had it, and the server was asked.
+    pub fn is_miss(self) -> bool {
+        !self.is_hit() && !matches!(self, Code::None | Code::Denied | Code::Tunnel)
+    }
 }

@@ -32,7 +32,7 @@ const PAGES: &[Page] = &[
         plugins,
     ),
     ("metrics", "Counters for Prometheus", |app| {
-        app.metrics.text()
+        app.metrics.text(&app.cache.stats())
     }),
 ];
 
@@ -107,13 +107,12 @@ fn menu() -> String {
 }
 
 fn info(app: &App) -> String {
-    let (responses, octets) = app.cache.usage();
     let settings = &app.settings;
     format!(
         "wproxy {}\nVisible hostname: {}\nUptime: {} seconds\nWorkers: {}\n\
          Plugin generation: {}\nReloads: {}\nReload failures: {}\n\
          Client connections: {}\nIdle server connections: {}\n\
-         Cached responses: {responses}\nCache memory: {} KB of {} KB\nAccess log lines dropped: {}\n",
+         Access log lines dropped: {}\nPurged responses: {}\n",
         env!("CARGO_PKG_VERSION"),
         settings.visible_hostname,
         app.uptime().as_secs(),
@@ -123,13 +122,22 @@ fn info(app: &App) -> String {
         app.metrics.reload_failures.get(),
         app.metrics.connections.get(),
         app.upstreams.idle(),
-        octets >> 10,
-        settings.cache_mem >> 10,
         app.metrics.access_log_dropped.get(),
-    ) + &match app.last_reload_failure() {
-        Some(failure) => format!("\nThe last reload failed:\n{failure}\n"),
-        None => String::new(),
-    }
+        app.metrics.cache_purged.get(),
+    ) + &storage(app)
+        + &match app.last_reload_failure() {
+            Some(failure) => format!("\nThe last reload failed:\n{failure}\n"),
+            None => String::new(),
+        }
+}
+
+fn storage(app: &App) -> String {
+    let tiers = app.cache.stats().tiers.into_iter().map(|stats| {
+        let (tier, responses) = (stats.tier.as_str(), stats.responses);
+        let (octets, budget) = (stats.octets >> 10, stats.budget >> 10);
+        format!("Cache in {tier}: {responses} responses, {octets} KB of {budget} KB\n")
+    });
+    tiers.collect()
 }
 
 fn counters(app: &App) -> String {

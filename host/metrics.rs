@@ -1,8 +1,9 @@
 //! Counters, as Prometheus reads them.
 
+use crate::cache::{Stats, Tier};
 use crate::log::Code;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -25,11 +26,21 @@ pub struct Metrics {
     pub reload_failures: Counter,
     /// `wproxy_access_log_dropped_total`
     pub access_log_dropped: Counter,
+    /// `wproxy_cache_purged_total`
+    pub cache_purged: Counter,
+    cache_responses: Family<ByTier, Gauge>,
+    cache_octets: Family<ByTier, Gauge>,
+    cache_budget: Family<ByTier, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByCode {
     code: Code,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByTier {
+    tier: Tier,
 }
 
 // === impl Metrics ===
@@ -45,6 +56,10 @@ impl Default for Metrics {
             reloads: Counter::default(),
             reload_failures: Counter::default(),
             access_log_dropped: Counter::default(),
+            cache_purged: Counter::default(),
+            cache_responses: Family::default(),
+            cache_octets: Family::default(),
+            cache_budget: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -78,6 +93,26 @@ impl Default for Metrics {
             "Access log lines that were dropped because the disk did not keep up",
             metrics.access_log_dropped.clone(),
         );
+        registry.register(
+            "cache_purged",
+            "Responses that were purged",
+            metrics.cache_purged.clone(),
+        );
+        registry.register(
+            "cache_responses",
+            "Stored responses",
+            metrics.cache_responses.clone(),
+        );
+        registry.register(
+            "cache_bytes",
+            "Octets that stored responses take",
+            metrics.cache_octets.clone(),
+        );
+        registry.register(
+            "cache_budget_bytes",
+            "Octets that stored responses may take",
+            metrics.cache_budget.clone(),
+        );
         metrics
     }
 }
@@ -94,8 +129,20 @@ impl Metrics {
         self.requests.get_or_create(&ByCode { code }).get()
     }
 
-    /// All of it in Prometheus's text format (OpenMetrics).
-    pub fn text(&self) -> String {
+    /// All of it in Prometheus's text format (OpenMetrics). What the cache does not count as it goes
+    /// comes with the question.
+    pub fn text(&self, cache: &Stats) -> String {
+        for stats in &cache.tiers {
+            let labels = ByTier { tier: stats.tier };
+            for (gauges, value) in [
+                (&self.cache_responses, stats.responses),
+                (&self.cache_octets, stats.octets),
+                (&self.cache_budget, stats.budget),
+            ] {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                gauges.get_or_create(&labels).set(value);
+            }
+        }
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -104,10 +151,13 @@ impl Metrics {
 }
 
 impl EncodeLabelValue for Code {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
-    ) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+impl EncodeLabelValue for Tier {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&self.as_str(), encoder)
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{self, Failure};
 use crate::forward::{self, Served};
 use crate::http::{Framing, Scheme};
 use crate::manage;
+use crate::purge;
 use crate::respond::Hooks;
 use crate::transaction::{Entry, Transaction};
 use crate::tunnel::{self, Tunnel};
@@ -143,9 +144,9 @@ async fn dispatch(
 ) -> Result<Option<tunnel::Server>, Failure> {
     admit(app, transaction).await?;
     let request = transaction.request.clone();
-    if request.method.as_str() == "PURGE" {
-        // squid's own method: for the cache, never for the origin.
-        return Err(Failure::Purge);
+    if purge::is_purge(&request) {
+        purge::serve(app, transaction, client).await?;
+        return Ok(None);
     }
     if request.method == Method::CONNECT {
         let server = tunnel::open(app, transaction).await?;

@@ -1,21 +1,11 @@
 //! The command line: what it says, and that it says it before anything is touched.
 
+use crate::support::proxy::run;
 use crate::support::{OPEN_POLICY, wproxy};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::Output;
 use tempfile::TempDir;
-
-fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = wproxy().args(arguments).output().expect("wproxy runs");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
-}
 
 fn settings(text: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -220,6 +210,7 @@ fn check_prints_what_would_run() {
     for part in [
         "settings  the documented defaults",
         "listens   [::]:8080",
+        "/run/control.sock\n\n",
         "plugin access-policy\n  digest  sha256:",
         "hooks   access\n",
         "hooks   request-headers (response-headers: nothing to do with this configuration)",

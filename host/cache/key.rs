@@ -49,6 +49,16 @@ impl Key {
         }
     }
 
+    /// Whose response it is.
+    pub fn uri(&self) -> &Arc<str> {
+        &self.uri
+    }
+
+    /// The set of variants that it belongs to; none where the response does not vary.
+    pub fn set(&self) -> Option<u64> {
+        self.variant.as_ref().map(|(set, _)| *set)
+    }
+
     /// Octets that it takes.
     pub fn len(&self) -> usize {
         self.uri.len() + self.variant.as_ref().map_or(0, |(_, values)| values.len())

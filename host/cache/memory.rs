@@ -50,8 +50,20 @@ impl Memory {
         self.slots.invalidate(key);
     }
 
-    /// Responses and octets, as of the last tidying.
+    /// All that there is, in no order. Who looks at all of it makes nothing more popular.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Arc<Key>, Slot)> {
+        self.slots.iter()
+    }
+
+    /// Slots and octets.
     pub(super) fn usage(&self) -> (u64, u64) {
+        // moka counts what is new when it tidies.
+        self.slots.run_pending_tasks();
         (self.slots.entry_count(), self.slots.weighted_size())
+    }
+
+    /// Octets that it may take.
+    pub(super) fn budget(&self) -> u64 {
+        self.slots.policy().max_capacity().unwrap_or(u64::MAX)
     }
 }

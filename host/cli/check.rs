@@ -1,6 +1,7 @@
 //! `wproxy check`
 
 use super::{Prepared, Sources};
+use crate::control;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -18,6 +19,10 @@ pub(super) fn check(sources: Sources) -> anyhow::Result<ExitCode> {
     let listeners = configuration.settings.http_port.iter();
     let listeners: Vec<String> = listeners.map(ToString::to_string).collect();
     writeln!(out, "listens   {}", listeners.join(", "))?;
+    match control::path(&configuration.settings.control_socket) {
+        Some(path) => writeln!(out, "control   {}", path.display())?,
+        None => writeln!(out, "control   none")?,
+    }
     writeln!(out, "\n{}", generation.describe())?;
     writeln!(out, "All of it is good.")?;
     Ok(ExitCode::SUCCESS)

@@ -2,8 +2,8 @@
 
 use super::{Prepared, Sources};
 use crate::app::App;
-use crate::listen;
 use crate::signals::Signals;
+use crate::{control, listen};
 use std::process::ExitCode;
 
 pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitCode> {
@@ -36,9 +36,11 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
         env!("CARGO_PKG_VERSION"),
         names.join(", ")
     );
-    // All is known to be good: now the access log and the listeners are touched.
+    // All is known to be good: now sockets and the access log are touched. The control socket comes
+    // first: another proxy with these settings has it.
+    let socket = control::bind(&settings.control_socket)?;
     let app = App::new(settings.clone(), upstreams, generation, reloader)?;
     let listeners = listen::bind(&settings.http_port)?;
-    app.run(control, listeners, signals)?;
+    app.run(control, socket, listeners, signals)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,9 @@ pub struct Settings {
     pub unique_hostname: String,
     /// Whom error pages say to ask; default `webmaster`.
     pub cache_mgr: String,
+    /// Where commands reach the running proxy; default a folder for what runs, see
+    /// [`crate::control::path`]. No directive of squid's.
+    pub control_socket: ControlSocket,
     /// Whether Via is put on (RFC 9110 §7.6.3); default yes.
     pub via: bool,
     /// What becomes of X-Forwarded-For; default off.
@@ -100,6 +103,17 @@ pub enum ForwardedFor {
     Delete,
 }
 
+/// Where the control socket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// Where the system keeps such things; nowhere if another proxy has it.
+    Default,
+    /// `none`
+    None,
+    /// There, and the proxy does not start without it.
+    At(PathBuf),
+}
+
 /// What the access log's lines look like (squid directive `logformat`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -144,6 +158,7 @@ impl Settings {
             unique_hostname: unique_hostname.unwrap_or_else(|| visible_hostname.clone()),
             visible_hostname,
             cache_mgr: written.cache_mgr.unwrap_or_else(|| "webmaster".to_owned()),
+            control_socket: control_socket(written.control_socket, source)?,
             via: written.via.unwrap_or(true),
             forwarded_for: written.forwarded_for.unwrap_or(ForwardedFor::Off),
             http_upgrade_request_protocols: written
@@ -314,6 +329,32 @@ fn access_log(written: Option<Spanned<String>>, source: &Source) -> Result<LogTa
     }
 }
 
+fn control_socket(
+    written: Option<Spanned<String>>,
+    source: &Source,
+) -> Result<ControlSocket, Mistake> {
+    // Linux has room for so many octets in a socket's address.
+    const LONGEST: usize = 107;
+    let Some(written) = written else {
+        return Ok(ControlSocket::Default);
+    };
+    let mistake = |message: String| {
+        source
+            .mistake(written.span(), message)
+            .help("write \"none\" or a path, as \"/run/wproxy/control.sock\"")
+    };
+    match written.get_ref().as_str() {
+        "none" => Ok(ControlSocket::None),
+        path if path.len() > LONGEST => Err(mistake(format!(
+            "a socket's path has at most {LONGEST} octets, not {}",
+            path.len()
+        ))),
+        // Whoever gives a command stands in another folder.
+        path if path.starts_with('/') && !path.ends_with('/') => Ok(ControlSocket::At(path.into())),
+        _ => Err(mistake("not a place for the control socket".into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Configuration;
@@ -382,6 +423,18 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_has_a_short_path() {
+        let at = |path: &str| settings(&format!("control_socket = \"{path}\""));
+        let path = |length: usize| "/".repeat(length - 1) + "s";
+        let longest = at(&path(107)).expect("it fits").control_socket;
+        assert_eq!(longest, ControlSocket::At(path(107).into()));
+        let shown = at(&path(108)).expect_err("it does not fit");
+        assert!(shown.contains("at most 107 octets, not 108"), "{shown}");
+        let none = at("none").expect("valid").control_socket;
+        assert_eq!(none, ControlSocket::None);
+    }
+
+    #[test]
     fn mistakes_show_line_and_caret() {
         #[rustfmt::skip]
         let cases = [
@@ -397,6 +450,8 @@ mod tests {
             ("visible_hostname = \"a b\"", "not a host name", "1:20"),
             ("forwarded_for = \"maybe\"", "unknown variant `maybe`, expected one of `on`", "1:17"),
             ("access_log = \"log\"", "not a place for the access log", "1:14"),
+            ("control_socket = \"control.sock\"", "not a place for the control socket", "1:18"),
+            ("control_socket = \"/run/\"", "not a place for the control socket", "1:18"),
             ("tls_outgoing_cafile = \"/nowhere\"", "there is no such file", "1:23"),
             ("reply_header_max_size = \"1 GB\"", "1 KB to 64 MB", "1:25"),
             ("via = true\nva = 1", "there is no key `va` here", "2:1"),

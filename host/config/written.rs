@@ -15,6 +15,7 @@ pub(super) struct Written {
     pub(super) visible_hostname: Option<Spanned<String>>,
     pub(super) unique_hostname: Option<Spanned<String>>,
     pub(super) cache_mgr: Option<String>,
+    pub(super) control_socket: Option<Spanned<String>>,
     pub(super) via: Option<bool>,
     pub(super) forwarded_for: Option<super::ForwardedFor>,
     pub(super) http_upgrade_request_protocols: Option<Vec<String>>,

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
@@ -27,10 +27,24 @@ pub(crate) fn wproxy() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wproxy"));
     // Components are compiled once for all tests.
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    // Nor is the machine's own proxy to notice them.
+    let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join("run");
     command
         .env("XDG_CACHE_HOME", cache)
+        .env("RUNTIME_DIRECTORY", run)
         .env_remove("CACHE_DIRECTORY");
     command
+}
+
+/// Runs it to its end: exit code, stdout, stderr.
+pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = wproxy().args(arguments).output().expect("wproxy runs");
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
 }
 
 impl Proxy {
@@ -55,6 +69,7 @@ impl Proxy {
             .arg("--config")
             .arg(folder.path().join("wproxy.toml"))
             .args(arguments)
+            .env("RUNTIME_DIRECTORY", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -77,6 +92,18 @@ impl Proxy {
 
     pub(crate) fn settings(&self) -> PathBuf {
         self.folder.path().join("wproxy.toml")
+    }
+
+    /// Where its control socket is, unless its settings name another place.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        self.folder.path().join("control.sock")
+    }
+
+    /// `wproxy cache`, of this proxy: exit code, stdout, stderr.
+    pub(crate) fn cache(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let socket = self.control_socket();
+        let socket = ["--socket", socket.to_str().expect("a path in UTF-8")];
+        run(&[&["cache"], arguments, &socket].concat())
     }
 
     pub(crate) fn connect(&self) -> Connection {

@@ -1,0 +1,45 @@
+//! PURGE, squid's own method: takes out of the cache what is stored for a URI, all variants. It is
+//! for the cache alone and never goes to an origin. Who may is policy, as for everything else.
+
+use crate::app::App;
+use crate::client::Client;
+use crate::error::Failure;
+use crate::http::Fields;
+use crate::log::Code;
+use crate::respond::{Hooks, Reply};
+use crate::transaction::{Request, Transaction};
+use http::StatusCode;
+
+/// Whether that is what the client asks for.
+pub fn is_purge(request: &Request) -> bool {
+    request.method.as_str() == "PURGE"
+}
+
+/// Serves an admitted request for it. As in squid, the log says TCP_MISS.
+///
+/// # Errors
+/// Nothing is stored, or the client cannot be told.
+pub async fn serve(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+) -> Result<(), Failure> {
+    let request = transaction.request.clone();
+    if !app.cache.purge(request.uri()) {
+        return Err(Failure::NotStored);
+    }
+    app.metrics.cache_purged.inc();
+    let mut fields = Fields::default();
+    fields.push("Content-Type", "text/plain; charset=utf-8");
+    fields.push("Cache-Control", "no-store");
+    transaction.entry.outcome.code = Code::Miss;
+    let reply = Reply {
+        status: StatusCode::OK,
+        fields,
+        body: format!("purged {}\n", request.uri()).into(),
+    };
+    client
+        .responder
+        .reply(app, transaction, reply, Hooks::Asked)
+        .await
+}
