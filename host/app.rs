@@ -66,6 +66,8 @@ pub struct OpenConnection(Arc<App>);
 
 /// How often idle connections to servers are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Threads that read and write files.
+const MAX_BLOCKING: usize = 32;
 /// How long the end waits for workers, and then for the access log: both are done at once, unless
 /// something is stuck.
 const LAST: Duration = Duration::from_secs(2);
@@ -80,6 +82,7 @@ impl App {
     pub fn new(
         settings: Arc<Settings>,
         upstreams: Upstreams,
+        cache: Cache,
         generation: Generation,
         reloader: Reloader,
     ) -> anyhow::Result<App> {
@@ -89,7 +92,7 @@ impl App {
             .context("the access log cannot be opened")?;
         Ok(App {
             upstreams,
-            cache: Cache::new(settings.cache_mem, settings.maximum_object_size_in_memory),
+            cache,
             log,
             metrics,
             names: Names::new(&settings),
@@ -214,6 +217,8 @@ impl App {
     ) -> anyhow::Result<()> {
         let workers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.settings.workers)
+            // For the cache's files: more at a time would only wait for the disk.
+            .max_blocking_threads(MAX_BLOCKING)
             .thread_name("worker")
             .enable_all()
             .build()
@@ -236,6 +241,8 @@ impl App {
             // Who comes after this one can have it.
             drop(commands);
             app.stop(&mut signals).await;
+            // Files that are not written when the workers end never are.
+            let _ = tokio::time::timeout(LAST, app.cache.settled()).await;
         });
         // A reload in progress is for nobody any more.
         control.shutdown_background();
@@ -278,7 +285,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
-        end_in_any_case(limit.saturating_add(3 * LAST));
+        end_in_any_case(limit.saturating_add(4 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {

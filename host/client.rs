@@ -40,6 +40,22 @@ impl Client {
         }
     }
 
+    /// Where a request is made in the background for what a client has asked: what comes is for the
+    /// cache alone.
+    pub fn nobody(peer: SocketAddr) -> Self {
+        Client {
+            reader: Reader::new(ReadHalf::Nobody),
+            responder: Responder::new(Writer::new(WriteHalf::Nobody)),
+            peer,
+            local: peer,
+        }
+    }
+
+    /// Whether nobody is there.
+    pub fn is_nobody(&self) -> bool {
+        self.responder.writer.is_nobody()
+    }
+
     /// After a response: makes ready for the next request. Whether there can be one.
     pub async fn next(&mut self) -> bool {
         self.responder.persist && self.drain().await

@@ -1,11 +1,13 @@
 //! Settings: what stands in `wproxy.toml`, and what the proxy runs with.
 
+mod places;
 mod settings;
 mod source;
 mod units;
 mod written;
 
-pub use settings::{ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
+pub use places::cache_directory;
+pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
 pub use source::{Location, Mistake, Section, Source};
 pub use units::{Size, Span};
 

@@ -141,6 +141,9 @@ pub enum Failure {
         /// Host and port.
         server: String,
     },
+    /// What another client was receiving, or what is stored, broke off.
+    #[error("the response broke off before its end")]
+    BodyBroken,
     /// The client has gone: nobody reads a response.
     #[error("the client has gone")]
     ClientGone,
@@ -208,6 +211,7 @@ impl Failure {
             Failure::ReplyTooLarge { .. } => face(S::BAD_GATEWAY, "ERR_TOO_BIG", "http_response_header_section_size", Code::Miss),
             Failure::ReplyBroken { .. } => face(S::BAD_GATEWAY, "ERR_READ_ERROR", "connection_terminated", Code::Miss),
             Failure::ReplyTimeout { .. } => face(S::GATEWAY_TIMEOUT, "ERR_READ_TIMEOUT", "connection_read_timeout", Code::Miss),
+            Failure::BodyBroken => face(S::BAD_GATEWAY, "ERR_READ_ERROR", "http_response_incomplete", Code::Miss),
             Failure::ClientGone => face(S::BAD_REQUEST, "ERR_CLIENT_GONE", "http_request_error", Code::Miss),
         };
         face
@@ -257,7 +261,9 @@ impl Failure {
             Failure::Loop => "The proxy's operator has to look where this address leads.",
             Failure::OnlyIfCached => "Ask without `only-if-cached`.",
             Failure::Dns { .. } => "Check the name; if it is right, try again later.",
-            Failure::Connect { .. } | Failure::ReplyTimeout { .. } => "Try again later.",
+            Failure::Connect { .. } | Failure::ReplyTimeout { .. } | Failure::BodyBroken => {
+                "Try again later."
+            }
             Failure::Tls { fault, .. } => match fault {
                 TlsFault::Certificate => "The server's operator has to mend its certificate.",
                 TlsFault::NoAuthorities => {

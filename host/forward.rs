@@ -3,12 +3,14 @@
 mod exchange;
 mod fields;
 mod hit;
+mod relay;
 
 use crate::app::App;
-use crate::cache::{Forward, Lookup, Stored};
+use crate::cache::{Asked, Forward, Lead, Lookup, Role, Stored, Trouble, Waited};
 use crate::client::Client;
 use crate::error::Failure;
 use crate::http::{Fields, Framing, Scheme};
+use crate::log::Code;
 use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
 use crate::upstream::{Reuse, Upstream};
@@ -27,9 +29,23 @@ pub enum Served {
     Switched(Box<Upstream>),
 }
 
+/// Why, and for whom, the origin is asked.
+#[derive(Debug)]
+struct Errand<'a> {
+    asked: &'a Asked,
+    why: Forward,
+    /// What it is asked about, where that is stored.
+    stored: Option<Arc<Stored>>,
+    /// Where others wait for what comes of it.
+    lead: Option<Lead>,
+}
+
+/// How often a request waits for others before it goes to the origin whatever they do.
+const WAITS: usize = 4;
+
 /// Serves an admitted request.
 pub async fn serve(
-    app: &App,
+    app: &Arc<App>,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,
@@ -46,46 +62,142 @@ pub async fn serve(
         end_of_the_line(app, transaction, client).await?;
         return Ok(Served::Response);
     }
-    match app
-        .cache
-        .lookup(&request, &transaction.generation, SystemTime::now())
-    {
-        Lookup::Fresh(hit) => {
-            hit::serve(app, transaction, client, hit, Basis::Fresh).await?;
-            Ok(Served::Response)
-        }
-        Lookup::OnlyIfCached => Err(Failure::OnlyIfCached),
-        Lookup::Stale(stored) => revalidate(app, transaction, client, body, stored).await,
-        Lookup::Miss(why) => fetch(app, transaction, client, body, why, None).await,
+    let asked = app.cache.ask(&request, &transaction.generation);
+    let mut waits = 0;
+    loop {
+        let (why, stored) = match app.cache.lookup(&asked, SystemTime::now()).await {
+            Lookup::Fresh(hit) => {
+                match hit::serve(app, transaction, client, hit, Basis::Fresh).await? {
+                    hit::Done::Served => return Ok(Served::Response),
+                    hit::Done::Damaged => (Forward::Damaged, None),
+                }
+            }
+            Lookup::WhileRevalidating(hit) => {
+                revalidate_meanwhile(app, transaction, &asked, hit.stored.clone());
+                match hit::serve(app, transaction, client, hit, Basis::Fresh).await? {
+                    hit::Done::Served => return Ok(Served::Response),
+                    hit::Done::Damaged => (Forward::Damaged, None),
+                }
+            }
+            Lookup::OnlyIfCached => return Err(Failure::OnlyIfCached),
+            Lookup::Stale(stored) => (Forward::Stale, Some(stored)),
+            Lookup::Miss(why) => (why, None),
+        };
+        let role = match waits {
+            WAITS => None,
+            _ => app.cache.join(&asked),
+        };
+        waits += 1;
+        let lead = match role {
+            None => None,
+            // Between the look and the lead, another one may have landed.
+            Some(Role::Leader(_)) if why == Forward::UriMiss && app.cache.has_come(&asked) => {
+                continue;
+            }
+            Some(Role::Leader(lead)) => Some(lead),
+            Some(Role::Follower(follower)) => {
+                let waited = tokio::select! {
+                    waited = app.cache.wait(follower, &asked) => waited,
+                    () = client.reader.gone(), if !app.settings.half_closed_clients => {
+                        return Err(Failure::ClientGone);
+                    }
+                };
+                match waited {
+                    Waited::Serve(hit) => {
+                        hit::serve(app, transaction, client, hit, Basis::Collapsed(why)).await?;
+                        return Ok(Served::Response);
+                    }
+                    Waited::Again => continue,
+                    Waited::Alone => None,
+                }
+            }
+        };
+        let errand = Errand {
+            asked: &asked,
+            why,
+            stored,
+            lead,
+        };
+        return ask_origin(app, transaction, client, body, errand).await;
     }
 }
 
-/// Asks the origin whether a stored response still holds. Where the origin cannot say, it is
-/// served as it is, unless somebody has forbidden that.
-async fn revalidate(
+/// Asks the origin; where it is asked whether a stored response still holds and cannot say, that
+/// is served as it is, unless somebody has forbidden that.
+async fn ask_origin(
     app: &App,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,
-    stored: Arc<Stored>,
+    errand: Errand<'_>,
 ) -> Result<Served, Failure> {
-    let asked = Some(stored.clone());
-    let fetched = fetch(app, transaction, client, body, Forward::Stale, asked).await;
+    let fetched = fetch(app, transaction, client, body, &errand).await;
     let failure = match fetched {
-        Err(failure) if failure.is_servers() && transaction.entry.outcome.status == 0 => failure,
-        other => return other,
+        Ok(served) => return Ok(served),
+        Err(failure) => failure,
     };
-    let (request, generation) = (&transaction.request, &transaction.generation);
-    match app
-        .cache
-        .instead(request, generation, &stored, SystemTime::now())
+    // Where the client alone is gone, somebody else has to lead; no other would fare better.
+    if let Some(lead) = &errand.lead
+        && !matches!(failure, Failure::ClientGone)
     {
+        lead.alone();
+    }
+    let Some(stored) = errand
+        .stored
+        .as_ref()
+        .filter(|_| failure.is_servers() && transaction.entry.outcome.status == 0)
+    else {
+        return Err(failure);
+    };
+    let (trouble, now) = (Trouble::Disconnected, SystemTime::now());
+    match app.cache.instead(errand.asked, stored, trouble, now) {
         Some(hit) => {
-            tracing::debug!("{}: {failure}: the stale response is served", request.uri());
+            tracing::debug!(
+                "{}: {failure}: the stale response is served",
+                transaction.request.uri()
+            );
             hit::serve(app, transaction, client, hit, Basis::OriginFailed).await?;
             Ok(Served::Response)
         }
         None => Err(failure),
+    }
+}
+
+/// Asks the origin whether a stored response still holds, while a client is served that
+/// (stale-while-revalidate, RFC 5861 §3). Once, however many clients are.
+fn revalidate_meanwhile(
+    app: &Arc<App>,
+    transaction: &Transaction,
+    asked: &Asked,
+    stored: Arc<Stored>,
+) {
+    let Some(Role::Leader(lead)) = app.cache.join(asked) else {
+        return;
+    };
+    tokio::spawn(revalidate(
+        app.clone(),
+        transaction.in_background(),
+        stored,
+        lead,
+    ));
+}
+
+/// Asks the origin whether a stored response still holds, for nobody but the cache.
+async fn revalidate(app: Arc<App>, mut transaction: Transaction, stored: Arc<Stored>, lead: Lead) {
+    let asked = app.cache.ask(&transaction.request, &transaction.generation);
+    let errand = Errand {
+        asked: &asked,
+        why: Forward::Stale,
+        stored: Some(stored),
+        lead: Some(lead),
+    };
+    let mut nobody = Client::nobody(transaction.request.client);
+    let body = Framing::None;
+    let fetched = fetch(&app, &mut transaction, &mut nobody, body, &errand).await;
+    let outcome = &mut transaction.entry.outcome;
+    outcome.code = Code::Async;
+    if let Err(failure) = fetched {
+        outcome.error = Some(failure.face().proxy_status);
     }
 }
 
@@ -96,12 +208,11 @@ async fn fetch(
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,
-    why: Forward,
-    stored: Option<Arc<Stored>>,
+    errand: &Errand<'_>,
 ) -> Result<Served, Failure> {
     let request = transaction.request.clone();
     let mut outgoing = fields::outgoing(app, &request);
-    if let Some(stored) = &stored {
+    if let Some(stored) = &errand.stored {
         crate::cache::make_conditional(&mut outgoing, &stored.fields);
     }
     let limit = app.settings.request_header_max_size;
@@ -126,18 +237,25 @@ async fn fetch(
             app,
             fields: &outgoing,
             body,
-            why,
-            stored: stored.as_ref(),
+            errand,
         };
         match exchange.run(transaction, client, upstream).await {
             Ok(Outcome::Served) => return Ok(Served::Response),
             Ok(Outcome::Switched(upstream)) => return Ok(Served::Switched(upstream)),
             Ok(Outcome::Mistaken) => {
-                let again = fetch(app, transaction, client, body, why, None);
+                let errand = Errand {
+                    asked: errand.asked,
+                    why: errand.why,
+                    stored: None,
+                    lead: errand.lead.clone(),
+                };
+                let again = fetch(app, transaction, client, body, &errand);
                 return Box::pin(again).await;
             }
             Ok(Outcome::Stored(hit, basis)) => {
-                hit::serve(app, transaction, client, *hit, basis).await?;
+                if !client.is_nobody() {
+                    hit::serve(app, transaction, client, *hit, basis).await?;
+                }
                 return Ok(Served::Response);
             }
             Err(Failure::NoReply { .. } | Failure::ReplyBroken { .. })

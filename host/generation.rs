@@ -275,7 +275,6 @@ impl Generation {
     /// Under which key is the response to that request cached? For requests that the cache could
     /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
     /// nothing but the cache.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the cache does not ask yet"))]
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
         for plugin in self.asked(Hook::CacheKey) {
             match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {

@@ -11,8 +11,9 @@
 //!    +-- manager --> manage    the proxy's own pages
 //!    +-- PURGE ----> purge     out of the cache with it
 //!    |
-//! forward    the cache is asked (cache)
+//! forward    the cache is asked (cache), under the key that the hook `cache-key` says
 //!    |  fresh ----------------------------------------------+
+//!    |  somebody else is fetching it: wait, and read it as it comes
 //!    |  otherwise: Via and X-Forwarded-For on, hop-by-hop off, hook `request-headers`,
 //!    |  a connection from the pool or a new one (upstream), the request goes out,
 //!    |  the response comes back; if it may be stored: hook `cache-rules`, into the cache

@@ -35,6 +35,18 @@ pub enum Code {
     ImsHit,
     /// 304 by If-None-Match, from memory.
     InmHit,
+    /// From the disk.
+    Hit,
+    /// From what another request was receiving (squid: collapsed forwarding).
+    CollapsedHit,
+    /// A stale response, because `offline_mode` says so.
+    OfflineHit,
+    /// Fetched because the client did not want what is stored.
+    ClientRefreshMiss,
+    /// Fetched because what was stored on the disk is damaged.
+    SwapfailMiss,
+    /// Nobody's: a stale response that was served is asked about in the background.
+    Async,
     /// CONNECT, or a connection that switched protocols.
     Tunnel,
 }
@@ -66,11 +78,17 @@ pub struct Record<'a> {
 
 impl Code {
     /// All of them, as the manager's page counts them.
-    pub const ALL: [Code; 11] = [
+    pub const ALL: [Code; 17] = [
         Code::Miss,
+        Code::ClientRefreshMiss,
+        Code::SwapfailMiss,
         Code::MemHit,
+        Code::Hit,
+        Code::CollapsedHit,
+        Code::OfflineHit,
         Code::ImsHit,
         Code::InmHit,
+        Code::Async,
         Code::RefreshModified,
         Code::RefreshUnmodified,
         Code::RefreshFail,
@@ -87,6 +105,12 @@ impl Code {
             Code::Denied => "TCP_DENIED",
             Code::Miss => "TCP_MISS",
             Code::MemHit => "TCP_MEM_HIT",
+            Code::Hit => "TCP_HIT",
+            Code::CollapsedHit => "TCP_CF_HIT",
+            Code::OfflineHit => "TCP_OFFLINE_HIT",
+            Code::ClientRefreshMiss => "TCP_CLIENT_REFRESH_MISS",
+            Code::SwapfailMiss => "TCP_SWAPFAIL_MISS",
+            Code::Async => "TCP_ASYNC_MISS",
             Code::RefreshUnmodified => "TCP_REFRESH_UNMODIFIED",
             Code::RefreshModified => "TCP_REFRESH_MODIFIED",
             Code::RefreshFail => "TCP_REFRESH_FAIL_ERR",
@@ -99,7 +123,15 @@ impl Code {
 
     /// Whether the response came out of the cache without the server's help.
     pub fn is_hit(self) -> bool {
-        matches!(self, Code::MemHit | Code::ImsHit | Code::InmHit)
+        matches!(
+            self,
+            Code::MemHit
+                | Code::Hit
+                | Code::CollapsedHit
+                | Code::OfflineHit
+                | Code::ImsHit
+                | Code::InmHit
+        )
     }
 
     /// Whether the cache might have had it, and the server was asked.

@@ -25,7 +25,8 @@ pub async fn serve(
     client: &mut Client,
 ) -> Result<(), Failure> {
     let request = transaction.request.clone();
-    if !app.cache.purge(request.uri()) {
+    let asked = app.cache.ask(&request, &transaction.generation);
+    if !app.cache.purge(&asked).await {
         return Err(Failure::NotStored);
     }
     app.metrics.cache_purged.inc();

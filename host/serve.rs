@@ -137,7 +137,7 @@ async fn request(app: &Arc<App>, client: &mut Client) -> Next {
 
 /// Policy first, then what the request is for. What it opens, if it is a tunnel.
 async fn dispatch(
-    app: &App,
+    app: &Arc<App>,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,

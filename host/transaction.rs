@@ -158,6 +158,22 @@ impl Transaction {
             entry,
         }
     }
+
+    /// Another one for the same request, by the same policy: what it does is for the cache.
+    pub fn in_background(&self) -> Self {
+        let entry = Entry {
+            outcome: Outcome::default(),
+            request: self.request.clone(),
+            generation: self.generation.id(),
+            app: self.entry.app.clone(),
+            started: Instant::now(),
+        };
+        Transaction {
+            request: self.request.clone(),
+            generation: self.generation.clone(),
+            entry,
+        }
+    }
 }
 
 impl Drop for Entry {

@@ -1,6 +1,11 @@
 //! What the cache keeps, serves, and asks about (RFC 9111), against an origin that is told what to
 //! say by the path.
 
+mod collapse;
+mod disk;
+mod parts;
+
+use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Response, Then};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -190,4 +195,71 @@ fn a_stored_response_sets_no_cookie() {
     let second = proxy.get(&url, &[]);
     assert_eq!(second.field("x-cache"), Some("HIT from none"));
     assert_eq!((second.field("set-cookie"), &*second.text()), (None, "ok"));
+}
+
+/// RFC 9213 §2.2.
+#[test]
+fn a_targeted_field_stands_in_place_of_cache_control_where_the_settings_name_it() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\
+                          CDN-Cache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok";
+    for (settings, asked) in [
+        ("", 2),
+        ("targeted_cache_control = [\"CDN-Cache-Control\"]", 1),
+    ] {
+        let origin = in_turn(&[ANSWER]);
+        let proxy = Proxy::start(settings);
+        for _ in 0..2 {
+            assert_eq!(get(&proxy, &origin).text(), "ok");
+        }
+        assert_eq!(origin.count(), asked, "{settings}");
+    }
+}
+
+#[test]
+fn offline_mode_asks_about_nothing_that_is_stored() {
+    let origin = in_turn(&[
+        "HTTP/1.1 200 OK\r\nAge: 99\r\nCache-Control: max-age=60\r\nETag: \"1\"\r\n\
+         Content-Length: 3\r\n\r\nold",
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew",
+    ]);
+    let proxy = Proxy::start("offline_mode = true");
+    for code in [" TCP_MISS/200 ", " TCP_OFFLINE_HIT/200 "] {
+        assert_eq!(get(&proxy, &origin).text(), "old");
+        let line = proxy.logged();
+        assert!(line.contains(code), "{line}");
+    }
+    assert_eq!(origin.count(), 1);
+}
+
+/// Others may want it: little is missing (squid's `quick_abort_pct`).
+#[test]
+fn a_response_whose_client_leaves_near_its_end_is_stored() {
+    let (go_on, wait) = std::sync::mpsc::channel();
+    let wait = std::sync::Mutex::new(wait);
+    let origin = Origin::start(move |_, stream| {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 8\r\n\r\nhalf",
+        )?;
+        stream.flush()?;
+        let _ = wait.lock().unwrap().recv();
+        stream.write_all(b"half")?;
+        Ok(Then::Keep)
+    });
+    for (settings, status) in [
+        ("", 200),
+        (
+            "quick_abort_min = \"0 KB\"\nquick_abort_max = \"0 KB\"",
+            504,
+        ),
+    ] {
+        let proxy = Proxy::start(settings);
+        let mut client = proxy.connect();
+        client.send(request("GET", &origin.url("/"), &[], b""));
+        client.until(b"half").expect("the first half");
+        drop(client);
+        go_on.send(()).expect("the origin waits");
+        assert!(proxy.logged().contains(" TCP_MISS_ABORTED/200 "));
+        let cached = proxy.get(&origin.url("/"), &["Cache-Control: only-if-cached"]);
+        assert_eq!(cached.status, status, "{settings}");
+    }
 }

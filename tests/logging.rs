@@ -41,7 +41,7 @@ fn codes_say_where_a_response_came_from() {
         ),
         (&["Range: bytes=0-0"], "TCP_MEM_HIT/206"),
         (&["Range: bytes=9-"], "TCP_MEM_HIT/416"),
-        (&["Cache-Control: no-cache"], "TCP_MISS/200"),
+        (&["Cache-Control: no-cache"], "TCP_CLIENT_REFRESH_MISS/200"),
         (&["Cache-Control: max-age=0"], "TCP_REFRESH_MODIFIED/200"),
     ] {
         proxy.get(&url, fields);

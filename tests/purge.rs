@@ -207,7 +207,10 @@ fn what_no_request_finds_any_more_is_not_shown() {
 
 #[test]
 fn stats_say_how_full_and_how_useful_the_cache_is() {
-    let (proxy, origin) = (Proxy::start("cache_mem = \"1 MB\""), origin());
+    let (proxy, origin) = (
+        Proxy::start("cache_mem = \"1 MB\"\ncache_dir = \"none\""),
+        origin(),
+    );
     fetch(&proxy, &origin, &["/1", "/2", "/3"]);
     for path in ["/1", "/2"] {
         assert!(is_hit(&proxy.get(&origin.url(path), &[])));

@@ -1,11 +1,14 @@
 //! What operators see of the cache, and take out of it.
 
+use super::disk::Visit;
+use super::dossier::{self, Dossier};
 use super::key::Key;
 use super::memory::Slot;
-use super::{Cache, Stored, signed};
+use super::{Asked, Cache, Stored, signed};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// Where a response is stored.
@@ -13,6 +16,8 @@ use std::time::SystemTime;
 pub enum Tier {
     /// In memory (squid directive `cache_mem`).
     Memory,
+    /// On the disk (squid directive `cache_dir`). What is in memory is mostly there, too.
+    Disk,
 }
 
 /// A stored response, for a list.
@@ -59,6 +64,7 @@ impl Tier {
     pub fn as_str(self) -> &'static str {
         match self {
             Tier::Memory => "memory",
+            Tier::Disk => "disk",
         }
     }
 }
@@ -66,40 +72,70 @@ impl Tier {
 // === impl Cache ===
 
 impl Cache {
-    /// Shows every stored response, in no order, until told to break off. What is stored or removed
-    /// meanwhile may be among them or not. It takes its time: not for workers.
+    /// Shows every stored response, in no order, until told to break off; one that is on the disk and
+    /// in memory, there. What is stored or removed meanwhile may be among them or not. It takes its
+    /// time: not for workers.
     pub fn list(&self, now: SystemTime, each: &mut dyn FnMut(Listed) -> ControlFlow<()>) {
-        let sets = self.variants_in_memory();
+        let sets = self.sets_of_variants();
+        let mut in_both = HashSet::new();
         for (key, slot) in self.memory.iter() {
-            if let Some(stored) = found_by_requests(&key, &slot, &sets)
-                && each(listed(&key, stored, now)).is_break()
-            {
+            let Some(stored) = found_by_requests(&key, &slot, &sets) else {
+                continue;
+            };
+            if each(in_memory(stored, now)).is_break() {
                 return;
             }
+            in_both.insert(key.to_octets());
         }
+        let mut over = false;
+        self.visit(&mut |key, dossier, length| {
+            if let Dossier::Response(filed) = dossier
+                && filed.set.is_none_or(|set| sets.contains(&set))
+                && !in_both.contains(key)
+            {
+                over = over || each(filed.listed(length, now)).is_break();
+            }
+            Visit::Keep
+        });
     }
 
-    /// Removes what is stored for a URI, all variants. Whether there was anything.
-    pub fn purge(&self, uri: &Arc<str>) -> bool {
-        // Variants are found by way of the URI's own slot: without it they are no more.
-        let key = Key::of(uri);
-        let stored = self.memory.get(&key).is_some();
-        self.memory.remove(&key);
-        stored
+    /// Removes what is stored for a request's URI, all variants. Whether there was anything.
+    pub async fn purge(&self, asked: &Asked) -> bool {
+        match &asked.key {
+            // Variants are found by way of the URI's own slot: without it they are no more.
+            Some(key) => self.remove(key).await,
+            None => false,
+        }
     }
 
     /// Removes every response whose URI is selected; how many there were. It looks at all of them:
     /// not for workers.
     pub fn purge_all(&self, selected: &dyn Fn(&str) -> bool) -> u64 {
-        let mut purged = 0;
-        let sets = self.variants_in_memory();
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        self.flights.invalidate_all();
+        let mut purged = HashSet::new();
+        let sets = self.sets_of_variants();
         for (key, slot) in self.memory.iter() {
-            if selected(key.uri()) {
-                purged += u64::from(found_by_requests(&key, &slot, &sets).is_some());
+            let uri = slot.uri(&key);
+            if selected(uri) {
+                if found_by_requests(&key, &slot, &sets).is_some() {
+                    purged.insert(key.to_octets());
+                }
                 self.memory.remove(&key);
             }
         }
-        purged
+        self.visit(&mut |key, dossier, _| {
+            if !selected(dossier.uri()) {
+                return Visit::Keep;
+            }
+            if let Dossier::Response(filed) = dossier
+                && filed.set.is_none_or(|set| sets.contains(&set))
+            {
+                purged.insert(key.to_owned());
+            }
+            Visit::Remove
+        });
+        purged.len() as u64
     }
 
     /// How full it is.
@@ -111,21 +147,50 @@ impl Cache {
             octets,
             budget: self.memory.budget(),
         };
+        let disk = self.disk.as_ref().map(|disk| {
+            let usage = disk.usage();
+            TierStats {
+                tier: Tier::Disk,
+                responses: usage.objects,
+                octets: usage.octets,
+                budget: usage.budget,
+            }
+        });
         Stats {
-            tiers: vec![memory],
+            tiers: [memory].into_iter().chain(disk).collect(),
+        }
+    }
+
+    fn visit(&self, each: &mut dyn FnMut(&[u8], &Dossier, u64) -> Visit) {
+        let Some(disk) = &self.disk else {
+            return;
+        };
+        let visited = disk.visit(&mut |key, metadata, length| match dossier::read(
+            metadata,
+            &self.settings.targeted_cache_control,
+        ) {
+            Some(dossier) => each(key, &dossier, length),
+            None => Visit::Keep,
+        });
+        if let Err(error) = visited {
+            tracing::warn!("the disk cache cannot be listed: {error}");
         }
     }
 
     /// The sets of variants that requests still find: the others only wait to be evicted.
-    fn variants_in_memory(&self) -> HashSet<u64> {
-        let set = |slot| match slot {
+    fn sets_of_variants(&self) -> HashSet<u64> {
+        let in_memory = self.memory.iter().filter_map(|(_, slot)| match slot {
             Slot::Variants(vary) => Some(vary.set),
             Slot::Response(_) => None,
-        };
-        self.memory
-            .iter()
-            .filter_map(|(_, slot)| set(slot))
-            .collect()
+        });
+        let mut sets: HashSet<u64> = in_memory.collect();
+        self.visit(&mut |_, dossier, _| {
+            if let Dossier::Variants { vary, .. } = dossier {
+                sets.insert(vary.set);
+            }
+            Visit::Keep
+        });
+        sets
     }
 }
 
@@ -136,7 +201,7 @@ fn found_by_requests<'a>(key: &Key, slot: &'a Slot, sets: &HashSet<u64>) -> Opti
     }
 }
 
-fn listed(key: &Key, stored: &Stored, now: SystemTime) -> Listed {
+fn in_memory(stored: &Stored, now: SystemTime) -> Listed {
     let age = stored.times.age(now);
     let lifetime = match stored.control.no_cache {
         true => 0,
@@ -145,9 +210,9 @@ fn listed(key: &Key, stored: &Stored, now: SystemTime) -> Listed {
     Listed {
         tier: Tier::Memory,
         status: stored.status.as_u16(),
-        size: stored.body.len() as u64,
+        size: stored.body.len().unwrap_or_default(),
         age,
         ttl: signed(lifetime) - signed(age),
-        uri: key.uri().clone(),
+        uri: stored.uri.clone(),
     }
 }

@@ -1,6 +1,11 @@
-//! Cache-Control (RFC 9111 §5.2), of requests and of responses.
+//! Cache-Control (RFC 9111 §5.2), of requests and of responses, and the fields that take its place
+//! for some caches (RFC 9213).
+
+mod directives;
+mod targeted;
 
 use crate::http::{Fields, is_token};
+use directives::Argument;
 
 /// What a response says of its storing and freshness. Durations in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,11 +21,15 @@ pub struct ResponseControl {
     pub must_revalidate: bool,
     pub proxy_revalidate: bool,
     pub must_understand: bool,
+    /// RFC 5861 §3: for so long it may be served stale while the origin is asked.
+    pub stale_while_revalidate: Option<u64>,
     /// RFC 5861 §4: for so long it may be served stale where the origin fails.
     pub stale_if_error: Option<u64>,
     /// Fields that `no-cache="..."` and `private="..."` name, in lower case: a cache that does not
     /// keep them cannot serve them wrongly (§5.2.2.4, §5.2.2.7).
     pub withheld: Vec<String>,
+    /// A targeted field says this: Cache-Control and Expires do not count (RFC 9213 §2.2).
+    pub targeted: bool,
 }
 
 /// What a request says of the answer that it wants. Durations in seconds.
@@ -33,45 +42,89 @@ pub struct RequestControl {
     pub min_fresh: Option<u64>,
     /// `u64::MAX` for any staleness.
     pub max_stale: Option<u64>,
+    /// RFC 5861 §4: the client takes one that is stale for so long where the origin fails.
+    pub stale_if_error: Option<u64>,
 }
 
 /// RFC 9111 §1.2.2: what is larger counts as this.
 const LONGEST: u64 = 1 << 31;
 
+/// Fields that are between a proxy and its client (§3.1).
+pub(super) const NEVER_STORED: [&str; 3] = [
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+];
+
+/// Fields that a response cannot be understood or judged without.
+const VITAL: [&str; 3] = ["content-encoding", "content-type", "vary"];
+
 impl ResponseControl {
-    /// Reads all lines. Of a directive given twice, the first counts (§4.2.1).
+    /// Reads all lines of Cache-Control. Of a directive given twice, the first counts; of different
+    /// ones, the strictest (§4.2.1). What is malformed is taken at its strictest.
     pub fn of(fields: &Fields) -> ResponseControl {
         let mut control = ResponseControl::default();
-        each_directive(fields, "cache-control", |name, value| match (name, value) {
-            ("max-age", _) => set(&mut control.max_age, seconds(value)),
-            ("s-maxage", _) => set(&mut control.s_maxage, seconds(value)),
-            ("no-store", _) => control.no_store = true,
-            ("no-cache", None) => control.no_cache = true,
-            ("private", None) => control.private = true,
-            ("no-cache" | "private", Some(names)) => match field_names(names) {
-                Some(names) => control.withheld.extend(names),
-                // What cannot be understood is taken at its strictest.
-                None if name == "private" => control.private = true,
-                None => control.no_cache = true,
-            },
-            ("public", _) => control.public = true,
-            ("must-revalidate", _) => control.must_revalidate = true,
-            ("proxy-revalidate", _) => control.proxy_revalidate = true,
-            ("must-understand", _) => control.must_understand = true,
-            ("stale-if-error", _) => set(&mut control.stale_if_error, seconds(value)),
-            _ => {}
+        directives::each(fields, "cache-control", |name, argument| {
+            control.take(name, &argument);
         });
-        // §5.4: only where there is no Cache-Control.
+        // §5.4 gives it no meaning in responses, but whoever sends it means this.
         if !fields.has("cache-control") && fields.has_element("pragma", "no-cache") {
             control.no_cache = true;
         }
         control
     }
 
-    /// The fields that may be kept.
+    /// The same for a cache that heeds targeted fields: of these names the first that is there and
+    /// valid counts (RFC 9213 §2.2), and Cache-Control where none is.
+    pub fn of_targeted<N: AsRef<str>>(fields: &Fields, targets: &[N]) -> ResponseControl {
+        let mut targets = targets.iter();
+        targets
+            .find_map(|name| targeted::control(fields, name.as_ref()))
+            .unwrap_or_else(|| ResponseControl::of(fields))
+    }
+
+    fn take(&mut self, name: &str, argument: &Argument<'_>) {
+        match name {
+            "max-age" => set(&mut self.max_age, seconds(argument)),
+            "s-maxage" => set(&mut self.s_maxage, seconds(argument)),
+            "stale-while-revalidate" => set(&mut self.stale_while_revalidate, seconds(argument)),
+            "stale-if-error" => set(&mut self.stale_if_error, seconds(argument)),
+            "no-store" => self.no_store = true,
+            "no-cache" => self.no_cache |= self.withholds_all(argument),
+            "private" => self.private |= self.withholds_all(argument),
+            "must-revalidate" => self.must_revalidate = true,
+            "proxy-revalidate" => self.proxy_revalidate = true,
+            // What makes more possible has to be said properly.
+            "public" => self.public |= argument.is_none(),
+            "must-understand" => self.must_understand |= argument.is_none(),
+            _ => {}
+        }
+    }
+
+    /// The argument of `no-cache` or `private`: whether it is about all of the response. If not, the
+    /// fields that it names are withheld.
+    fn withholds_all(&mut self, argument: &Argument<'_>) -> bool {
+        let names = match argument {
+            Argument::Text(names) => field_names(names),
+            Argument::None | Argument::Malformed => None,
+        };
+        let vital =
+            |name: &String| VITAL.contains(&name.as_str()) || name.ends_with("cache-control");
+        match names {
+            Some(names) if !names.iter().any(vital) => {
+                self.withheld.extend(names);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// The fields that may be kept (§3.1).
     pub fn kept(&self, fields: &Fields) -> Fields {
+        let withheld = self.withheld.iter().map(String::as_str);
+        let withheld = withheld.chain(NEVER_STORED);
         let mut kept = fields.clone();
-        kept.retain(|line| !self.withheld.iter().any(|name| line.is(name)));
+        kept.retain(|line| !withheld.clone().any(|name| line.is(name)));
         kept
     }
 
@@ -82,19 +135,19 @@ impl ResponseControl {
 }
 
 impl RequestControl {
-    /// Reads all lines, and Pragma where there is no Cache-Control (§5.4).
+    /// Reads all lines, and Pragma where there is no Cache-Control (§5.4). Duplicates and what is
+    /// malformed count as in responses.
     pub fn of(fields: &Fields) -> RequestControl {
         let mut control = RequestControl::default();
-        each_directive(fields, "cache-control", |name, value| match name {
+        directives::each(fields, "cache-control", |name, argument| match name {
             "no-cache" => control.no_cache = true,
             "no-store" => control.no_store = true,
             "only-if-cached" => control.only_if_cached = true,
-            "max-age" => set(&mut control.max_age, seconds(value)),
-            "min-fresh" => set(&mut control.min_fresh, seconds(value)),
-            "max-stale" => match value {
-                None => control.max_stale = Some(u64::MAX),
-                Some(_) => set(&mut control.max_stale, seconds(value)),
-            },
+            "max-age" => set(&mut control.max_age, seconds(&argument)),
+            "min-fresh" => set(&mut control.min_fresh, seconds_or(&argument, LONGEST)),
+            "max-stale" if argument.is_none() => set(&mut control.max_stale, u64::MAX),
+            "max-stale" => set(&mut control.max_stale, seconds(&argument)),
+            "stale-if-error" => set(&mut control.stale_if_error, seconds(&argument)),
             _ => {}
         });
         if !fields.has("cache-control") && fields.has_element("pragma", "no-cache") {
@@ -109,15 +162,29 @@ fn set(slot: &mut Option<u64>, seconds: u64) {
 }
 
 /// A number of seconds; what is none counts as 0, which is stale (§4.2.1).
-fn seconds(value: Option<&[u8]>) -> u64 {
-    let digits = value.unwrap_or_default();
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return 0;
+fn seconds(argument: &Argument<'_>) -> u64 {
+    seconds_or(argument, 0)
+}
+
+fn seconds_or(argument: &Argument<'_>, otherwise: u64) -> u64 {
+    match argument {
+        Argument::Text(digits) => delta_seconds(digits).unwrap_or(otherwise),
+        Argument::None | Argument::Malformed => otherwise,
     }
-    let digits = std::str::from_utf8(digits).unwrap_or("0");
-    digits
-        .parse()
-        .map_or(LONGEST, |seconds: u64| seconds.min(LONGEST))
+}
+
+/// `delta-seconds` (§1.2.2).
+pub(super) fn delta_seconds(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let digits = std::str::from_utf8(text).ok()?;
+    // Digits that are no number are too many.
+    Some(
+        digits
+            .parse()
+            .map_or(LONGEST, |seconds: u64| seconds.min(LONGEST)),
+    )
 }
 
 /// The list of field names that `no-cache` or `private` holds; none if it is not one.
@@ -133,121 +200,5 @@ fn field_names(value: &[u8]) -> Option<Vec<String>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// Calls with each directive's name in lower case and its value, unquoted.
-fn each_directive(fields: &Fields, field: &str, mut call: impl FnMut(&str, Option<&[u8]>)) {
-    for line in fields.all(field) {
-        let mut rest: &[u8] = line;
-        while !rest.is_empty() {
-            let (directive, after) = rest.split_at(directive_end(rest));
-            rest = after.get(1..).unwrap_or_default();
-            let equals = directive.iter().position(|&octet| octet == b'=');
-            let (name, value) = match equals {
-                Some(equals) => (
-                    &directive[..equals],
-                    Some(directive[equals + 1..].trim_ascii()),
-                ),
-                None => (directive, None),
-            };
-            let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
-            let quoted = value.and_then(|value| value.strip_prefix(b"\"")?.strip_suffix(b"\""));
-            call(&name, quoted.or(value));
-        }
-    }
-}
-
-/// Where the comma is that ends the first directive: not one in quotes.
-fn directive_end(text: &[u8]) -> usize {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (index, &octet) in text.iter().enumerate() {
-        match octet {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return index,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn fields(lines: &[&str]) -> Fields {
-        let mut fields = Fields::default();
-        for line in lines {
-            fields.push("Cache-Control", (*line).to_owned());
-        }
-        fields
-    }
-
-    #[test]
-    fn responses() {
-        let max_age = |text| ResponseControl::of(&fields(&[text])).max_age;
-        #[rustfmt::skip]
-        let cases = [
-            ("max-age=60", Some(60)), ("MAX-AGE=60", Some(60)), ("max-age=\"60\"", Some(60)),
-            ("max-age=abc", Some(0)), ("max-age=-1", Some(0)), ("max-age=", Some(0)), ("max-age", Some(0)),
-            ("max-age=99999999999999999999999", Some(LONGEST)), ("max-age=60, max-age=0", Some(60)),
-            ("x=\"a, max-age=1\", max-age=2", Some(2)), ("x=\"a\\\", max-age=1\", max-age=2", Some(2)),
-            (" , ,max-age = 3 ", Some(3)), ("", None), ("xmax-age=1", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(max_age(text), expected, "{text}");
-        }
-        let both = ResponseControl::of(&fields(&["max-age=60", "Private, no-cache"]));
-        assert!(both.private && both.no_cache && both.max_age == Some(60));
-    }
-
-    #[test]
-    fn directives_that_name_fields_are_about_those_alone() {
-        #[rustfmt::skip]
-        let cases = [
-            ("no-cache=\"Set-Cookie\"", false, false, &["set-cookie"][..]),
-            ("private=\"X-A, x-b\", max-age=1", false, false, &["x-a", "x-b"]),
-            ("private=x-a", false, false, &["x-a"]),
-            ("no-cache, no-cache=\"x\"", true, false, &["x"]),
-            ("no-cache=\"\"", true, false, &[]),
-            ("private=\"a b\"", false, true, &[]),
-            ("private=", false, true, &[]),
-        ];
-        for (text, no_cache, private, withheld) in cases {
-            let control = ResponseControl::of(&fields(&[text]));
-            assert_eq!(
-                (control.no_cache, control.private),
-                (no_cache, private),
-                "{text}"
-            );
-            assert_eq!(control.withheld, withheld, "{text}");
-        }
-    }
-
-    #[test]
-    fn requests() {
-        let control = RequestControl::of(&fields(&["max-stale, min-fresh=5, only-if-cached"]));
-        assert_eq!(control.max_stale, Some(u64::MAX));
-        assert_eq!(control.min_fresh, Some(5));
-        assert!(control.only_if_cached && !control.no_cache);
-        assert_eq!(
-            RequestControl::of(&fields(&["max-stale=7"])).max_stale,
-            Some(7)
-        );
-        let mut pragma = Fields::default();
-        pragma.push("Pragma", "no-cache");
-        assert!(RequestControl::of(&pragma).no_cache);
-        pragma.push("Cache-Control", "max-age=5");
-        assert!(!RequestControl::of(&pragma).no_cache);
-    }
-
-    proptest! {
-        #[test]
-        fn any_octets_are_read(octets in prop::collection::vec(any::<u8>(), 0..80)) {
-            let mut fields = Fields::default();
-            fields.push("Cache-Control", octets);
-            let _ = (RequestControl::of(&fields), ResponseControl::of(&fields));
-        }
-    }
-}
+mod tests;

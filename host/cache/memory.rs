@@ -1,7 +1,7 @@
 //! The store in memory: a budget of octets, and admission by use (moka's TinyLFU).
 
-use super::Stored;
 use super::key::{Key, Vary};
+use super::{Body, Stored};
 use moka::sync::Cache;
 use std::sync::Arc;
 
@@ -16,6 +16,23 @@ pub(super) enum Slot {
     Response(Arc<Stored>),
     /// Under a URI's own key, where its responses vary.
     Variants(Vary),
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// The URI that it is about, where that is known.
+    pub(super) fn uri<'a>(&'a self, key: &'a Key) -> &'a str {
+        match self {
+            Slot::Response(stored) => &stored.uri,
+            Slot::Variants(_) => key.uri(),
+        }
+    }
+
+    /// Whether its body is in a file: memory does not hold it.
+    pub(super) fn is_on_disk(&self) -> bool {
+        matches!(self, Slot::Response(stored) if matches!(stored.body, Body::Disk(_)))
+    }
 }
 
 /// Octets that moka and the key's copies take for an entry.
@@ -46,8 +63,9 @@ impl Memory {
         self.slots.insert(key, slot);
     }
 
-    pub(super) fn remove(&self, key: &Key) {
-        self.slots.invalidate(key);
+    /// Whether there was something.
+    pub(super) fn remove(&self, key: &Key) -> bool {
+        self.slots.remove(key).is_some()
     }
 
     /// All that there is, in no order. Who looks at all of it makes nothing more popular.

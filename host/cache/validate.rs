@@ -1,29 +1,94 @@
-//! Conditional requests (RFC 9110 §13) and ranges (§14), against a stored response.
+//! Conditional requests (RFC 9110 §13) against a stored response, and what a 304 does to it (RFC
+//! 9111 §4.3).
 
 use super::Answer;
-use super::freshness::http_date;
-use crate::http::Fields;
+use super::control::NEVER_STORED;
+use super::date;
+use super::freshness::{Times, add_date};
+use super::range::{self, Selection};
+use crate::http::{Field, Fields};
 use bytes::Bytes;
-use std::ops::Range;
+use http::StatusCode;
+use std::time::{Duration, SystemTime};
+
+/// What an answer about a stored response says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It still holds, and its fields are renewed.
+    Renewed,
+    /// It still holds, but the answer's fields must not become its own.
+    Holds,
+    /// It is about another response.
+    Another,
+}
+
+/// What tells two representations of a resource apart for sure (RFC 9110 §8.8.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StrongValidator {
+    ETag(Bytes),
+    LastModified(Bytes),
+}
 
 /// Whether a conditional request says that the client has this response already. Evaluates
-/// If-None-Match, or, without it, If-Modified-Since (§13.2.2).
-pub fn not_modified(request: &Fields, response: &Fields) -> Option<Answer> {
-    if request.has("if-none-match") {
-        let etag = response.get("etag").map(|etag| opaque(etag));
-        let matches = request.elements("if-none-match").any(|candidate| {
+/// If-None-Match, or, without it, If-Modified-Since (RFC 9110 §13.2.2, RFC 9111 §4.3.2). Only for
+/// responses that are 2xx (§13.2.1).
+pub fn not_modified(
+    request: &Fields,
+    response: &Fields,
+    times: &Times,
+    now: SystemTime,
+) -> Option<Answer> {
+    if let Some(condition) = request.joined("if-none-match") {
+        let matches = match response.get("etag") {
+            _ if *condition == *b"*" => true,
             // Weak comparison: whether either is weak does not matter (§8.8.3.2).
-            candidate == b"*" || etag == Some(opaque(candidate))
-        });
+            Some(etag) => EntityTags(&condition).any(|tag| tag == opaque(etag)),
+            None => false,
+        };
         return matches.then_some(Answer::NotModified { by_etag: true });
     }
-    let since = http_date(request, "if-modified-since")?;
-    let modified = http_date(response, "last-modified")?;
+    let since = date::parse(only(request, "if-modified-since")?, now)?;
+    let modified = times.last_modified.unwrap_or(times.date);
     (modified <= since).then_some(Answer::NotModified { by_etag: false })
 }
 
-fn opaque(etag: &[u8]) -> &[u8] {
-    etag.strip_prefix(b"W/").unwrap_or(etag)
+/// What of a body of that length a request's Range asks for, if the client still has the rest
+/// (RFC 9110 §13.2.2, §14.2). Only for a 200 to a GET.
+pub fn selection(request: &Fields, response: &Fields, times: &Times, length: u64) -> Selection {
+    match only(request, "range") {
+        Some(range) if if_range(request, response, times) => range::select(range, length),
+        _ => Selection::Whole,
+    }
+}
+
+/// §13.1.5: a range of another version than the client has would be useless.
+fn if_range(request: &Fields, response: &Fields, times: &Times) -> bool {
+    if !request.has("if-range") {
+        return true;
+    }
+    match (only(request, "if-range"), strong_validator(response, times)) {
+        (Some(condition), Some(StrongValidator::ETag(etag))) => *condition == etag,
+        (Some(condition), Some(StrongValidator::LastModified(date))) => *condition == date,
+        _ => false,
+    }
+}
+
+/// The response's strong validator, where it has one: an ETag that is not weak, or, without ETag, a
+/// Last-Modified after which the response cannot have changed within the second (§8.8.2.2).
+pub fn strong_validator(response: &Fields, times: &Times) -> Option<StrongValidator> {
+    if let Some(etag) = response.get("etag") {
+        return (!is_weak(etag)).then(|| StrongValidator::ETag(etag.clone()));
+    }
+    // Without a date of its own, two clocks are compared.
+    let margin = match times.date == times.response_time {
+        true => Duration::from_secs(60),
+        false => Duration::from_secs(1),
+    };
+    let since = times.date.duration_since(times.last_modified?).ok()?;
+    (since >= margin)
+        .then(|| response.get("last-modified").cloned())
+        .flatten()
+        .map(StrongValidator::LastModified)
 }
 
 /// Puts the stored response's validators on a request to its origin (RFC 9111 §4.3.1). The
@@ -42,221 +107,132 @@ pub fn make_conditional(request: &mut Fields, stored: &Fields) {
 
 /// Whether a stored response can be asked about.
 pub fn has_validator(stored: &Fields) -> bool {
-    stored.has("etag") || stored.has("last-modified")
+    // In whichever century a date's year is, it is one.
+    let date = |text: &Bytes| date::parse(text, SystemTime::UNIX_EPOCH).is_some();
+    stored.has("etag") || stored.get("last-modified").is_some_and(date)
 }
 
-/// Whether nothing in a response's validators says that it is another one than the stored. Where
-/// both have an ETag, that decides (RFC 9111 §4.3.4), and whether it is weak does not matter: a
-/// server may send it so with 304 alone.
-pub fn same_validators(stored: &Fields, response: &Fields) -> bool {
-    let both = |name| stored.get(name).zip(response.get(name));
-    match both("etag") {
-        Some((stored, new)) => opaque(stored) == opaque(new),
-        None => both("last-modified").is_none_or(|(stored, new)| stored == new),
+/// What a 304, or the 200 to a HEAD, says of the stored response that could have been chosen for
+/// that request (§4.3.4, §4.3.5).
+pub fn verdict(stored: &Fields, status: StatusCode, answer: &Fields, times: &Times) -> Verdict {
+    match status {
+        StatusCode::NOT_MODIFIED => after_304(stored, answer, times),
+        _ => after_head(stored, answer),
     }
 }
 
-/// The fields of a stored response after a 304 (RFC 9111 §3.2): new ones take the old ones' place,
-/// but for those that describe the content that was not sent.
-pub fn freshened(stored: &Fields, fresh: &Fields) -> Fields {
+/// §4.3.4. A strong validator of the 304 has to be the stored response's, a weak one to correspond.
+/// Only what this response's validators asked about can be meant by a 304 that has none, or whose
+/// ETag only a weak comparison matches: then it holds, but is not updated. A strong ETag that came
+/// with other content (servers compress on their way out, and weaken it for that) must not become
+/// this one's.
+fn after_304(stored: &Fields, answer: &Fields, times: &Times) -> Verdict {
+    let same_date = || same_line(stored, answer, "last-modified");
+    match (answer.get("etag"), stored.get("etag")) {
+        (Some(new), Some(old)) if opaque(new) != opaque(old) => Verdict::Another,
+        (Some(new), Some(old)) if is_weak(old) && !is_weak(new) => Verdict::Holds,
+        (Some(_), Some(_)) => Verdict::Renewed,
+        (Some(new), None) => match strong_validator(stored, times) {
+            Some(_) if same_date() => Verdict::Renewed,
+            None if same_date() && is_weak(new) => Verdict::Renewed,
+            _ => Verdict::Another,
+        },
+        (None, _) if answer.has("last-modified") => match same_date() {
+            true => Verdict::Renewed,
+            false => Verdict::Another,
+        },
+        (None, _) if has_validator(stored) => Verdict::Holds,
+        (None, _) => Verdict::Renewed,
+    }
+}
+
+/// §4.3.5: whatever validators the answer has, the stored response has the same. Content-Length is
+/// compared elsewhere.
+fn after_head(stored: &Fields, answer: &Fields) -> Verdict {
+    let mut validators = ["etag", "last-modified"].into_iter();
+    let same = validators.all(|name| !answer.has(name) || same_line(stored, answer, name));
+    match same {
+        true => Verdict::Renewed,
+        false => Verdict::Another,
+    }
+}
+
+/// The fields of a stored response after an answer that renews it (§3.2): new ones take the old
+/// ones' place, but for those that describe the content, which has not come with them. §3.2 lets
+/// Content-Type and Content-Encoding be kept for the integrity of what is stored: there are servers
+/// that give every 304 a default.
+pub fn freshened(stored: &Fields, answer: &Fields, response_time: SystemTime) -> Fields {
     const KEPT: [&str; 4] = [
         "content-length",
         "content-encoding",
         "content-type",
         "content-range",
     ];
-    let replaces =
-        |name: &str| fresh.has(name) && !KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+    let is_new = |line: &Field| {
+        let excepted = KEPT.iter().chain(&NEVER_STORED);
+        !excepted.into_iter().any(|name| line.is(name))
+    };
+    // How old the stored response was when it came says nothing about this answer.
+    let is_old = |line: &Field| {
+        let replaced = |new: &Field| new.name.eq_ignore_ascii_case(&line.name) && is_new(new);
+        line.is("age") || line.is("date") || answer.iter().any(replaced)
+    };
     let mut fields = stored.clone();
-    fields.retain(|line| !replaces(&String::from_utf8_lossy(&line.name)));
-    for line in fresh.iter() {
-        if replaces(&String::from_utf8_lossy(&line.name)) {
-            fields.push(line.name.clone(), line.value.clone());
-        }
+    fields.retain(|line| !is_old(line));
+    for line in answer.iter().filter(|line| is_new(line)) {
+        fields.push(line.name.clone(), line.value.clone());
     }
+    add_date(&mut fields, response_time);
     fields
 }
 
-/// What of a body of that length a request's Range asks for, where it is a single range that can
-/// be served (§14.2). None: send all of it. An empty answer is 416.
-pub fn range(request: &Fields, response: &Fields, length: u64) -> Option<Result<Range<u64>, ()>> {
-    let range = request.get("range")?;
-    let single = range
-        .strip_prefix(b"bytes=")
-        .filter(|range| !range.contains(&b','))?;
-    if !if_range(request, response) {
-        return None;
-    }
-    let (first, last) = std::str::from_utf8(single).ok()?.trim().split_once('-')?;
-    let number = |text: &str| match text.bytes().all(|octet| octet.is_ascii_digit()) {
-        true if !text.is_empty() => Some(text.parse().unwrap_or(u64::MAX)),
-        _ => None,
-    };
-    let (start, end) = match (number(first), number(last)) {
-        (None, Some(suffix)) if first.is_empty() => (length.saturating_sub(suffix), length),
-        (Some(first), None) if last.is_empty() => (first, length),
-        (Some(first), Some(last)) if first <= last => (first, last.saturating_add(1).min(length)),
-        _ => return None,
-    };
-    Some(if start < end { Ok(start..end) } else { Err(()) })
+/// The value of a field that may stand there once only; none where it is repeated.
+fn only<'a>(fields: &'a Fields, name: &'a str) -> Option<&'a Bytes> {
+    let mut lines = fields.all(name);
+    lines.next().filter(|_| lines.next().is_none())
 }
 
-/// §13.1.5: a range of another version than the client has would be useless.
-fn if_range(request: &Fields, response: &Fields) -> bool {
-    let Some(condition) = request.get("if-range") else {
-        return true;
-    };
-    let equal = |name| {
-        response
-            .get(name)
-            .is_some_and(|value: &Bytes| value == condition)
-    };
-    match condition.starts_with(b"W/") {
-        true => false,
-        false => equal("etag") || equal("last-modified"),
+fn same_line(stored: &Fields, answer: &Fields, name: &str) -> bool {
+    stored
+        .get(name)
+        .is_some_and(|value| Some(value) == answer.get(name))
+}
+
+fn is_weak(etag: &[u8]) -> bool {
+    etag.starts_with(b"W/")
+}
+
+fn opaque(etag: &[u8]) -> &[u8] {
+    etag.strip_prefix(b"W/").unwrap_or(etag)
+}
+
+/// The opaque tags of a list of entity tags (RFC 9110 §8.8.3), quotes and commas in them included.
+/// Tags without quotes are none, but are in use.
+struct EntityTags<'a>(&'a [u8]);
+
+// === impl EntityTags ===
+
+impl<'a> Iterator for EntityTags<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            let start = self.0.iter().position(|octet| !b" \t,".contains(octet))?;
+            let text = opaque(&self.0[start..]);
+            let quoted = text.strip_prefix(b"\"");
+            let quote = quoted.and_then(|rest| rest.iter().position(|&octet| octet == b'"'));
+            let end_of_tag = quote.map_or(0, |quote| quote + 2);
+            let comma = text[end_of_tag..].iter().position(|&octet| octet == b',');
+            let end = comma.map_or(text.len(), |comma| end_of_tag + comma);
+            self.0 = &text[end..];
+            let tag = text[..end].trim_ascii();
+            // Something behind the last quote makes it no tag.
+            if quote.is_none() || tag.len() == end_of_tag {
+                return Some(tag);
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
-        let mut fields = Fields::default();
-        for &(name, value) in lines {
-            fields.push(name, value);
-        }
-        fields
-    }
-
-    const OLD: &str = "Thu, 01 Jan 2015 00:00:00 GMT";
-    const LATE: &str = "Sat, 01 Jan 2033 00:00:00 GMT";
-
-    #[test]
-    fn conditions_of_the_client() {
-        let stored = fields(&[
-            ("ETag", "\"v1\""),
-            ("Last-Modified", "Sun, 01 Nov 2026 00:00:00 GMT"),
-        ]);
-        #[rustfmt::skip]
-        let cases = [
-            (vec![("If-None-Match", "\"v1\"")], Some(true)),
-            (vec![("If-None-Match", "W/\"v1\"")], Some(true)),
-            (vec![("If-None-Match", "\"a\", \"v1\"")], Some(true)),
-            (vec![("If-None-Match", "*")], Some(true)),
-            (vec![("If-None-Match", "\"zz\"")], None),
-            (vec![("If-None-Match", "\"zz\""), ("If-Modified-Since", LATE)], None),
-            (vec![("If-Modified-Since", LATE)], Some(false)),
-            (vec![("If-Modified-Since", OLD)], None),
-            (vec![("If-Modified-Since", "junk")], None),
-            (vec![], None),
-        ];
-        for (request, by_etag) in cases {
-            let expected = by_etag.map(|by_etag| Answer::NotModified { by_etag });
-            assert_eq!(
-                not_modified(&fields(&request), &stored),
-                expected,
-                "{request:?}"
-            );
-        }
-        let without = fields(&[]);
-        assert_eq!(
-            not_modified(&fields(&[("If-Modified-Since", LATE)]), &without),
-            None
-        );
-        assert_eq!(
-            not_modified(&fields(&[("If-None-Match", "\"v1\"")]), &without),
-            None
-        );
-    }
-
-    #[test]
-    fn conditions_for_the_origin() {
-        let mut request = fields(&[
-            ("If-None-Match", "\"client\""),
-            ("Range", "bytes=0-1"),
-            ("Accept", "*/*"),
-        ]);
-        make_conditional(
-            &mut request,
-            &fields(&[("ETag", "\"v1\""), ("Last-Modified", OLD)]),
-        );
-        let expected = [
-            ("Accept", "*/*"),
-            ("If-Modified-Since", OLD),
-            ("If-None-Match", "\"v1\""),
-        ];
-        assert_eq!(request, fields(&expected));
-    }
-
-    #[test]
-    fn validators_say_which_response_is_meant() {
-        let stored = fields(&[("ETag", "\"v1\""), ("Last-Modified", OLD)]);
-        #[rustfmt::skip]
-        let cases = [
-            (vec![], true),
-            (vec![("ETag", "\"v1\"")], true),
-            (vec![("ETag", "W/\"v1\"")], true),
-            (vec![("ETag", "\"v2\"")], false),
-            (vec![("ETag", "\"v2\""), ("Last-Modified", OLD)], false),
-            (vec![("ETag", "\"v1\""), ("Last-Modified", LATE)], true),
-            (vec![("Last-Modified", OLD)], true),
-            (vec![("Last-Modified", LATE)], false),
-        ];
-        for (response, same) in cases {
-            assert_eq!(
-                same_validators(&stored, &fields(&response)),
-                same,
-                "{response:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_304_freshens_all_but_the_content() {
-        let stored = fields(&[
-            ("Date", "old"),
-            ("X", "1"),
-            ("X", "2"),
-            ("Content-Type", "a/b"),
-            ("Y", "3"),
-        ]);
-        let fresh = fields(&[
-            ("Date", "new"),
-            ("x", "4"),
-            ("Content-Type", "c/d"),
-            ("Z", "5"),
-        ]);
-        let expected = [
-            ("Content-Type", "a/b"),
-            ("Y", "3"),
-            ("Date", "new"),
-            ("x", "4"),
-            ("Z", "5"),
-        ];
-        assert_eq!(freshened(&stored, &fresh), fields(&expected));
-    }
-
-    #[test]
-    fn ranges() {
-        let stored = fields(&[("ETag", "\"v1\"")]);
-        let asked = |asked| range(&fields(&[("Range", asked)]), &stored, 100);
-        #[rustfmt::skip]
-        let cases = [
-            ("bytes=0-9", Some(Ok(0..10))), ("bytes=90-", Some(Ok(90..100))), ("bytes=-5", Some(Ok(95..100))),
-            ("bytes=0-999", Some(Ok(0..100))), ("bytes=-999", Some(Ok(0..100))),
-            ("bytes=100-", Some(Err(()))), ("bytes=-0", Some(Err(()))),
-            ("bytes=99999999999999999999-", Some(Err(()))),
-            ("bytes=0-1,5-6", None), ("bytes=9-0", None), ("bytes=-", None), ("bytes=a-b", None),
-            ("bytes=+1-2", None), ("items=0-1", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(asked(text), expected, "{text}");
-        }
-        let served = |value| {
-            let request = fields(&[("Range", "bytes=0-9"), ("If-Range", value)]);
-            range(&request, &stored, 100).is_some()
-        };
-        assert!(served("\"v1\"") && !served("\"v2\"") && !served("W/\"v1\""));
-    }
-}
+mod tests;

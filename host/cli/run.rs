@@ -2,6 +2,7 @@
 
 use super::{Prepared, Sources};
 use crate::app::App;
+use crate::cache::Cache;
 use crate::signals::Signals;
 use crate::{control, listen};
 use std::process::ExitCode;
@@ -36,10 +37,11 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
         env!("CARGO_PKG_VERSION"),
         names.join(", ")
     );
-    // All is known to be good: now sockets and the access log are touched. The control socket comes
-    // first: another proxy with these settings has it.
+    // All is known to be good: now sockets, the cache's folder and the access log are touched. The
+    // control socket comes first: another proxy with these settings has it.
     let socket = control::bind(&settings.control_socket)?;
-    let app = App::new(settings.clone(), upstreams, generation, reloader)?;
+    let cache = Cache::open(&settings)?;
+    let app = App::new(settings.clone(), upstreams, cache, generation, reloader)?;
     let listeners = listen::bind(&settings.http_port)?;
     app.run(control, socket, listeners, signals)?;
     Ok(ExitCode::SUCCESS)

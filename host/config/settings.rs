@@ -78,6 +78,29 @@ pub struct Settings {
     pub cache_mem: u64,
     /// Octets of the largest response that memory holds; default 512 KB.
     pub maximum_object_size_in_memory: u64,
+    /// Where responses are kept on the disk.
+    pub cache_dir: CacheDir,
+    /// Octets of the disk for them; default 600 MB, as documented.
+    pub cache_dir_size: u64,
+    /// Octets of the largest response that is stored; default 4 MB.
+    pub maximum_object_size: u64,
+    /// Whether one request goes to the origin for many at a time; default yes, unlike squid's.
+    pub collapsed_forwarding: bool,
+    /// Whether stale responses are served without asking; default no.
+    pub offline_mode: bool,
+    /// For how long after its end of freshness a response may stand in where the origin fails;
+    /// default 1 week.
+    pub max_stale: Duration,
+    /// Fields of which the first that is there stands in place of Cache-Control (RFC 9213 §2.2), as
+    /// CDN-Cache-Control; default none.
+    pub targeted_cache_control: Vec<String>,
+    /// A response whose client has gone is received to its end where no more octets than this are
+    /// missing; default 16 KB.
+    pub quick_abort_min: u64,
+    /// And never where more than this are; default 16 KB.
+    pub quick_abort_max: u64,
+    /// Between the two, where more than so many percent of it have come; default 95.
+    pub quick_abort_pct: u8,
 
     /// Where the access log goes; default standard output.
     pub access_log: LogTarget,
@@ -85,6 +108,17 @@ pub struct Settings {
     pub logformat: LogFormat,
     /// Whether query terms are left out of it; default yes.
     pub strip_query_terms: bool,
+}
+
+/// Where responses are kept on the disk (squid directive `cache_dir`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheDir {
+    /// `none`: in memory alone.
+    None,
+    /// In the usual place, if that can be had.
+    Usual,
+    /// There, and nowhere else.
+    At(PathBuf),
 }
 
 /// What becomes of X-Forwarded-For (squid directive `forwarded_for`).
@@ -188,10 +222,34 @@ impl Settings {
                 .maximum_object_size_in_memory
                 .unwrap_or(Size(512 << 10))
                 .0,
+            cache_dir: match written.cache_dir {
+                None => CacheDir::Usual,
+                Some(path) if path.as_os_str() == "none" => CacheDir::None,
+                Some(path) => CacheDir::At(path),
+            },
+            cache_dir_size: written.cache_dir_size.unwrap_or(Size(600 << 20)).0,
+            maximum_object_size: written.maximum_object_size.unwrap_or(Size(4 << 20)).0,
+            collapsed_forwarding: written.collapsed_forwarding.unwrap_or(true),
+            offline_mode: written.offline_mode.unwrap_or(false),
+            max_stale: span(written.max_stale, 7 * 86_400),
+            targeted_cache_control: written.targeted_cache_control.unwrap_or_default(),
+            quick_abort_min: written.quick_abort_min.unwrap_or(Size(16 << 10)).0,
+            quick_abort_max: written.quick_abort_max.unwrap_or(Size(16 << 10)).0,
+            quick_abort_pct: percent(written.quick_abort_pct, 95, source)?,
             access_log: access_log(written.access_log, source)?,
             logformat: written.logformat.unwrap_or(LogFormat::Squid),
             strip_query_terms: written.strip_query_terms.unwrap_or(true),
         })
+    }
+}
+
+fn percent(written: Option<Spanned<u8>>, default: u8, source: &Source) -> Result<u8, Mistake> {
+    match written {
+        Some(percent) if *percent.get_ref() > 100 => {
+            let mistake = source.mistake(percent.span(), "more than all of it");
+            Err(mistake.help("a percentage is from 0 to 100"))
+        }
+        written => Ok(written.map_or(default, Spanned::into_inner)),
     }
 }
 
@@ -356,113 +414,4 @@ fn control_socket(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Configuration;
-    use super::*;
-
-    fn settings(text: &str) -> Result<Settings, String> {
-        let source = Source::new("wproxy.toml", text);
-        let loaded = Configuration::from_source(Some(&source), &[]);
-        loaded
-            .map(|loaded| (*loaded.settings).clone())
-            .map_err(|mistake| mistake.to_string())
-    }
-
-    #[test]
-    fn nothing_written_is_the_documented_configuration() {
-        let settings = settings("").expect("valid");
-        assert_eq!(settings.http_port, ["[::]:8080".parse().unwrap()]);
-        assert_eq!(settings.visible_hostname, "none");
-        assert_eq!(settings.forwarded_for, ForwardedFor::Off);
-        assert_eq!(settings.reply_header_max_size, 51_200);
-        assert_eq!(settings.request_header_max_size, 65_536);
-        assert_eq!(settings.cache_mem, 134_217_728);
-        assert_eq!(settings.connect_timeout, Duration::from_secs(60));
-        assert_eq!(settings.read_timeout, Duration::from_secs(900));
-    }
-
-    #[test]
-    fn the_example_names_every_setting_at_its_default() {
-        let example = include_str!("../../examples/config/wproxy.toml");
-        assert_eq!(settings(example), settings(""));
-        let unknown = settings("nothing_like_any = 1").expect_err("there is none of that name");
-        let (_, keys) = unknown.split_once("there are: ").expect("a list of keys");
-        let keys: Vec<&str> = keys.trim().split(", ").collect();
-        assert!(keys.contains(&"http_port"), "{keys:?}");
-        for key in keys {
-            let named = example.lines().any(|line| {
-                let line = line.trim_start_matches("# ");
-                line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("[{key}."))
-            });
-            assert!(named, "{key}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_holds() {
-        let settings = settings(
-            "http_port = [\"3128\", \"10.0.1.11:8080\"]\nvisible_hostname = \"proxy.example\"\n\
-             via = false\nforwarded_for = \"truncate\"\ndns_nameservers = [\"192.0.2.53\", \"[::1]:5353\"]\n\
-             read_timeout = \"90 s\"\nreply_header_max_size = \"64 KB\"\naccess_log = \"/var/log/a.log\"\n\
-             logformat = \"json\"\n[plugins.access-policy]\nacl = []\n",
-        )
-        .expect("valid");
-        assert_eq!(settings.http_port[0], "[::]:3128".parse().unwrap());
-        assert_eq!(settings.http_port[1], "10.0.1.11:8080".parse().unwrap());
-        assert_eq!(settings.unique_hostname, "proxy.example");
-        assert_eq!(settings.forwarded_for, ForwardedFor::Truncate);
-        assert_eq!(
-            settings.dns_nameservers[0],
-            "192.0.2.53:53".parse().unwrap()
-        );
-        assert_eq!(settings.read_timeout, Duration::from_secs(90));
-        assert_eq!(
-            settings.access_log,
-            LogTarget::File("/var/log/a.log".into())
-        );
-    }
-
-    #[test]
-    fn a_socket_has_a_short_path() {
-        let at = |path: &str| settings(&format!("control_socket = \"{path}\""));
-        let path = |length: usize| "/".repeat(length - 1) + "s";
-        let longest = at(&path(107)).expect("it fits").control_socket;
-        assert_eq!(longest, ControlSocket::At(path(107).into()));
-        let shown = at(&path(108)).expect_err("it does not fit");
-        assert!(shown.contains("at most 107 octets, not 108"), "{shown}");
-        let none = at("none").expect("valid").control_socket;
-        assert_eq!(none, ControlSocket::None);
-    }
-
-    #[test]
-    fn mistakes_show_line_and_caret() {
-        #[rustfmt::skip]
-        let cases = [
-            ("http_port = [\"a:b\"]", "not an address to listen at", "1:14"),
-            ("http_port = [\"80\", \"127.0.0.1:80\"]", "`80` listens there already", "1:20"),
-            ("http_port = [\"[::1]:80\", \"[::]:80\"]", "`[::1]:80` listens there already", "1:26"),
-            ("http_port = [\"0.0.0.0:80\", \"[::1]:80\", \"10.0.0.1:80\"]", "`0.0.0.0:80` listens there already", "1:40"),
-            ("http_port = 8080", "invalid type: integer `8080`, expected a sequence", "1:13"),
-            ("read_timeout = 30", "expected a duration with its unit", "1:16"),
-            ("read_timeout = \"30 parsecs\"", "unit \"parsecs\" is not known", "1:16"),
-            ("cache_mem = \"128\"", "a size is a number and a unit", "1:13"),
-            ("workers = 0", "there can be 1 to 512 workers", "1:11"),
-            ("visible_hostname = \"a b\"", "not a host name", "1:20"),
-            ("forwarded_for = \"maybe\"", "unknown variant `maybe`, expected one of `on`", "1:17"),
-            ("access_log = \"log\"", "not a place for the access log", "1:14"),
-            ("control_socket = \"control.sock\"", "not a place for the control socket", "1:18"),
-            ("control_socket = \"/run/\"", "not a place for the control socket", "1:18"),
-            ("tls_outgoing_cafile = \"/nowhere\"", "there is no such file", "1:23"),
-            ("reply_header_max_size = \"1 GB\"", "1 KB to 64 MB", "1:25"),
-            ("via = true\nva = 1", "there is no key `va` here", "2:1"),
-        ];
-        for (text, message, place) in cases {
-            let shown = settings(text).expect_err(text);
-            assert!(shown.contains(message), "{text}: {shown}");
-            assert!(
-                shown.contains(&format!("--> wproxy.toml:{place}")),
-                "{text}: {shown}"
-            );
-        }
-    }
-}
+mod tests;

@@ -39,6 +39,7 @@ impl Span {
             "m" | "min" | "minute" | "minutes" => 60_000,
             "h" | "hour" | "hours" => 3_600_000,
             "d" | "day" | "days" => 86_400_000,
+            "w" | "week" | "weeks" => 7 * 86_400_000,
             _ => return Err(format!("unit {unit:?} is not known; {USAGE}")),
         };
         // Longer ones would overflow a point in time that they are added to.

@@ -44,6 +44,16 @@ pub(super) struct Written {
 
     pub(super) cache_mem: Option<Size>,
     pub(super) maximum_object_size_in_memory: Option<Size>,
+    pub(super) cache_dir: Option<std::path::PathBuf>,
+    pub(super) cache_dir_size: Option<Size>,
+    pub(super) maximum_object_size: Option<Size>,
+    pub(super) collapsed_forwarding: Option<bool>,
+    pub(super) offline_mode: Option<bool>,
+    pub(super) max_stale: Option<Span>,
+    pub(super) targeted_cache_control: Option<Vec<String>>,
+    pub(super) quick_abort_min: Option<Size>,
+    pub(super) quick_abort_max: Option<Size>,
+    pub(super) quick_abort_pct: Option<Spanned<u8>>,
 
     pub(super) access_log: Option<Spanned<String>>,
     pub(super) logformat: Option<super::LogFormat>,

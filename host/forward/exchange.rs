@@ -1,16 +1,18 @@
 //! One request to an origin and its response, streamed both ways at once.
 
+use super::Errand;
 use super::fields::{
     end_to_end, remove_connection_challenges, safe_trailers, upgrade, vouches_for_connection,
 };
 use super::hit::Basis;
+use super::relay::write_body;
 use crate::app::App;
-use crate::cache::{Forward, Hit, Recorder, Response, Stored};
+use crate::cache::{Forward, Hit, Octets, Recording, Response, Trouble};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
 use crate::http::{
-    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Target, Version,
-    Writer, response_framing,
+    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Version, Writer,
+    response_framing,
 };
 use crate::log::Code;
 use crate::respond::{Head, Hooks, Responder, status_line};
@@ -19,7 +21,6 @@ use crate::upstream::Upstream;
 use http::StatusCode;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
@@ -29,10 +30,7 @@ pub(super) struct Exchange<'a> {
     /// End-to-end fields, as the request-headers hook left them.
     pub(super) fields: &'a Fields,
     pub(super) body: Framing,
-    /// Why the cache did not answer.
-    pub(super) why: Forward,
-    /// What the request asks about, where it does.
-    pub(super) stored: Option<&'a Arc<Stored>>,
+    pub(super) errand: &'a Errand<'a>,
 }
 
 /// What has come of it.
@@ -94,18 +92,31 @@ impl Exchange<'_> {
                     let error = Malformed::Framing("it switches protocols unasked or too early");
                     return Err(reading_reply(target, error.into()));
                 }
-                StatusCode::NOT_MODIFIED if self.stored.is_some() => Ended::NotModified(head),
-                status => match self.instead(transaction, status) {
+                StatusCode::NOT_MODIFIED if self.errand.stored.is_some() => {
+                    Ended::NotModified(head)
+                }
+                status => match self.instead(status) {
                     Some(hit) => Ended::Instead(hit),
                     None => {
                         // A client that waits to be asked for its body may never send it.
                         if !sent.load(Relaxed) && request.fields.has("expect") {
                             responder.persist = false;
                         }
-                        let relay =
-                            self.relay(transaction, from_origin, responder, head, request_time);
-                        let reusable = alongside(upload, relay).await?;
-                        Ended::Relayed { reusable }
+                        let mut recording = None;
+                        let relay = self.relay(
+                            transaction,
+                            from_origin,
+                            responder,
+                            head,
+                            request_time,
+                            &mut recording,
+                        );
+                        let relayed = alongside(upload, relay).await;
+                        if let (Err(Failure::ClientGone), Some(recording)) = (&relayed, recording) {
+                            self.finish_without_client(from_origin, recording, target)
+                                .await;
+                        }
+                        Ended::Relayed { reusable: relayed? }
                     }
                 },
             }
@@ -122,7 +133,7 @@ impl Exchange<'_> {
                 Ok(Outcome::Served)
             }
             Ended::NotModified(head) => {
-                let hit = self.still_fresh(transaction, &head, request_time);
+                let hit = self.still_fresh(&head, request_time).await;
                 if sent.load(Relaxed) && is_reusable(&request, &head) {
                     self.app.upstreams.checkin(upstream);
                 }
@@ -246,6 +257,7 @@ impl Exchange<'_> {
         responder: &mut Responder,
         head: ResponseHead,
         request_time: SystemTime,
+        recording: &mut Option<Recording>,
     ) -> Result<bool, Failure> {
         let app = self.app;
         let request = transaction.request.clone();
@@ -261,7 +273,8 @@ impl Exchange<'_> {
         let reusable = framing != Framing::UntilClose && is_reusable(&request, &head);
         let mut fields = end_to_end(head.fields, framing == Framing::Chunked);
         remove_connection_challenges(&mut fields);
-        app.cache.invalidate(&request, head.status, &fields);
+        let asked = self.errand.asked;
+        app.cache.invalidate(asked, head.status, &fields).await;
         let response = Response {
             status: head.status,
             fields: &mut fields,
@@ -269,11 +282,10 @@ impl Exchange<'_> {
             request_time,
             response_time: SystemTime::now(),
         };
-        let generation = &transaction.generation;
-        app.cache.compare_with_head(&request, generation, &response);
-        let mut recorder = app.cache.record(&request, generation, response);
+        app.cache.compare_with_head(asked, &response).await;
+        *recording = app.cache.record(asked, response, self.errand.lead.clone());
         transaction.entry.outcome.code = self.code(head.status);
-        self.mark(&mut fields, head.status, recorder.is_some());
+        self.mark(&mut fields, head.status, recording.is_some());
         responder.begin(
             app,
             transaction,
@@ -286,58 +298,31 @@ impl Exchange<'_> {
             },
             Hooks::Asked,
         )?;
-        self.relay_body(
-            from_origin,
-            &mut responder.writer,
-            &mut recorder,
-            &request.target,
-        )
-        .await?;
-        if let Some(recorder) = recorder {
-            app.cache.store(recorder);
-        }
         let writer = &mut responder.writer;
+        match recording {
+            None => {
+                self.relay_body(from_origin, writer, &request.target)
+                    .await?
+            }
+            Some(_) => {
+                let octets = recording
+                    .as_ref()
+                    .map_or_else(Octets::none, Recording::read);
+                let record = self.record_body(from_origin, recording, &request.target);
+                tokio::try_join!(record, write_body(app, octets, writer))?;
+            }
+        }
         writer.end(&safe_trailers(from_origin.take_trailers()));
         Ok(reusable)
     }
 
-    async fn relay_body(
-        &self,
-        from_origin: &mut Reader,
-        to_client: &mut Writer,
-        recorder: &mut Option<Recorder>,
-        target: &Target,
-    ) -> Result<(), Failure> {
-        let settings = &self.app.settings;
-        let limit = settings.write_timeout;
-        loop {
-            if !from_origin.is_ready() {
-                to_client
-                    .flush(limit)
-                    .await
-                    .map_err(|_| Failure::ClientGone)?;
-            }
-            let data = from_origin.chunk(settings.read_timeout).await;
-            let Some(data) = data.map_err(|error| reading_reply(target, error))? else {
-                break;
-            };
-            if recorder
-                .as_mut()
-                .is_some_and(|recorder| !recorder.push(data))
-            {
-                *recorder = None;
-            }
-            to_client
-                .data(data, limit)
-                .await
-                .map_err(|_| Failure::ClientGone)?;
-        }
-        Ok(())
-    }
-
     fn code(&self, status: StatusCode) -> Code {
-        match self.stored {
-            None => Code::Miss,
+        match self.errand.stored {
+            None => match self.errand.why {
+                Forward::Request => Code::ClientRefreshMiss,
+                Forward::Damaged => Code::SwapfailMiss,
+                _ => Code::Miss,
+            },
             Some(_) if status.is_server_error() => Code::RefreshFail,
             Some(_) => Code::RefreshModified,
         }
@@ -347,8 +332,8 @@ impl Exchange<'_> {
     fn mark(&self, fields: &mut Fields, status: StatusCode, stored: bool) {
         let names = &self.app.names;
         fields.push("X-Cache", names.miss.clone());
-        let mut member = [&names.cache, "; fwd=", self.why.as_str()].concat();
-        if self.stored.is_some() {
+        let mut member = [&names.cache, "; fwd=", self.errand.why.as_str()].concat();
+        if self.errand.stored.is_some() {
             member.push_str("; fwd-status=");
             member.push_str(status.as_str());
         }
@@ -358,13 +343,8 @@ impl Exchange<'_> {
         add_cache_status(fields, member);
     }
 
-    fn still_fresh(
-        &self,
-        transaction: &Transaction,
-        head: &ResponseHead,
-        request_time: SystemTime,
-    ) -> Outcome {
-        let Some(stored) = self.stored else {
+    async fn still_fresh(&self, head: &ResponseHead, request_time: SystemTime) -> Outcome {
+        let Some(stored) = &self.errand.stored else {
             return Outcome::Served;
         };
         let response = Response {
@@ -374,32 +354,24 @@ impl Exchange<'_> {
             request_time,
             response_time: SystemTime::now(),
         };
-        let Transaction {
-            request,
-            generation,
-            ..
-        } = transaction;
-        let cache = &self.app.cache;
-        match cache.freshen(request, generation, stored, &response) {
+        let Errand { asked, lead, .. } = self.errand;
+        let freshened = self
+            .app
+            .cache
+            .freshen(asked, stored, &response, lead.as_ref());
+        match freshened.await {
             Some(hit) => Outcome::Stored(Box::new(hit), Basis::Validated),
             None => Outcome::Mistaken,
         }
     }
 
-    /// What stands in for an error of the origin's, where it has said before that it may
-    /// (RFC 5861 §4).
-    fn instead(&self, transaction: &Transaction, status: StatusCode) -> Option<Hit> {
-        let stored = self.stored?;
-        if !matches!(status.as_u16(), 500 | 502 | 503 | 504) || !stored.may_stand_in() {
-            return None;
-        }
-        let Transaction {
-            request,
-            generation,
-            ..
-        } = transaction;
+    /// What stands in for an error of the origin's, where it or the client has said that it may.
+    fn instead(&self, status: StatusCode) -> Option<Hit> {
+        let Errand { asked, stored, .. } = self.errand;
+        let stored = stored.as_ref().filter(|_| status.is_server_error())?;
+        let trouble = Trouble::Status(status);
         let cache = &self.app.cache;
-        cache.instead(request, generation, stored, SystemTime::now())
+        cache.instead(asked, stored, trouble, SystemTime::now())
     }
 
     /// 101: the client learns of it, and from then on the connection is a tunnel.

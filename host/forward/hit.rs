@@ -1,25 +1,47 @@
 //! A response from the cache.
 
+use super::exchange::add_cache_status;
+use super::relay::write_body;
 use crate::app::App;
-use crate::cache::{Answer, Hit, Stored};
+use crate::cache::{
+    Answer, Body, ContentRange, Forward, Hit, Multipart, Octets, Source, unsatisfied,
+};
 use crate::client::Client;
 use crate::error::Failure;
-use crate::http::Fields;
+use crate::http::{Fields, Version};
 use crate::log::Code;
-use crate::respond::{Head, Hooks, Reply};
+use crate::respond::{Head, Hooks};
 use crate::transaction::Transaction;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 /// Why a stored response is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Basis {
     /// It is fresh, or fresh enough for this client.
     Fresh,
+    /// Somebody else is receiving it; why the client's request would have gone to the origin.
+    Collapsed(Forward),
     /// The origin has said that it still holds.
     Validated,
     /// The origin could not be asked.
     OriginFailed,
+}
+
+/// What has come of serving it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Done {
+    /// The client has its response.
+    Served,
+    /// The file that it is in is damaged, and gone now; the client has nothing yet.
+    Damaged,
+}
+
+/// What of a response the client gets.
+struct Reply {
+    status: StatusCode,
+    octets: Octets,
+    length: Option<u64>,
 }
 
 /// Serves a stored response: whole, in part, or with the news that the client has it already.
@@ -29,78 +51,109 @@ pub(super) async fn serve(
     client: &mut Client,
     hit: Hit,
     basis: Basis,
-) -> Result<(), Failure> {
-    let Hit { stored, age, ttl } = hit;
-    let code = |code| match basis {
-        Basis::Fresh => code,
-        Basis::Validated => Code::RefreshUnmodified,
-        Basis::OriginFailed => Code::RefreshFailOld,
-    };
+) -> Result<Done, Failure> {
+    let stored = &hit.stored;
     let mut fields = stored.fields.clone();
     // It was set for the client that the response was fetched for.
     fields.remove("set-cookie");
-    fields.set("Age", age.to_string());
-    marks(app, &mut fields, ttl, basis);
-    let (status, body) = match stored.answer(&transaction.request) {
-        Answer::Whole => (stored.status, stored.body.clone()),
-        Answer::NotModified { by_etag } => {
-            transaction.entry.outcome.code =
-                code(if by_etag { Code::InmHit } else { Code::ImsHit });
-            return not_modified(app, transaction, client, &stored, fields).await;
-        }
-        Answer::Part(part) => {
-            let total = stored.body.len();
-            let (start, end) = (part.start, part.end);
-            fields.set(
-                "Content-Range",
-                format!("bytes {start}-{}/{total}", end - 1),
-            );
-            // Both lie within a body that is in memory.
-            let octets =
-                usize::try_from(start).unwrap_or(total)..usize::try_from(end).unwrap_or(total);
-            (StatusCode::PARTIAL_CONTENT, stored.body.slice(octets))
-        }
-        Answer::NoSuchPart => {
-            fields.set("Content-Range", format!("bytes */{}", stored.body.len()));
-            (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
-        }
-    };
-    transaction.entry.outcome.code = code(Code::MemHit);
-    let reply = Reply {
+    fields.set("Age", hit.age.to_string());
+    marks(app, &mut fields, hit.ttl, basis);
+    let answer = stored.answer(&transaction.request);
+    let code = code(&answer, hit.source, basis);
+    let Reply {
         status,
-        fields,
-        body,
-    };
-    client
-        .responder
-        .reply(app, transaction, reply, Hooks::Asked)
-        .await
-}
-
-/// 304: the fields that RFC 9110 §15.4.5 asks for are among those stored.
-async fn not_modified(
-    app: &App,
-    transaction: &mut Transaction,
-    client: &mut Client,
-    stored: &Stored,
-    fields: Fields,
-) -> Result<(), Failure> {
+        mut octets,
+        length,
+    } = reply(answer, stored.status, &stored.body, &mut fields);
+    if transaction.request.method == Method::HEAD {
+        octets = Octets::none();
+    }
+    if octets.check().await.is_err() {
+        return Ok(Done::Damaged);
+    }
+    transaction.entry.outcome.code = code;
     let head = Head {
-        status: StatusCode::NOT_MODIFIED,
+        status,
         reason: Bytes::new(),
         fields,
-        length: Some(stored.body.len() as u64),
-        version: crate::http::Version::Http11,
+        length,
+        version: Version::Http11,
     };
-    client
-        .responder
-        .begin(app, transaction, head, Hooks::Asked)?;
-    let flushed = client
-        .responder
-        .writer
-        .flush(app.settings.write_timeout)
-        .await;
-    flushed.map_err(|_| Failure::ClientGone)
+    let responder = &mut client.responder;
+    responder.begin(app, transaction, head, Hooks::Asked)?;
+    write_body(app, octets, &mut responder.writer).await?;
+    responder.writer.end(&Fields::default());
+    let flushed = responder.writer.flush(app.settings.write_timeout).await;
+    flushed.map_err(|_| Failure::ClientGone)?;
+    Ok(Done::Served)
+}
+
+fn reply(answer: Answer, status: StatusCode, body: &Body, fields: &mut Fields) -> Reply {
+    let length = body.len();
+    match answer {
+        Answer::Whole => Reply {
+            status,
+            octets: body.read(),
+            length,
+        },
+        // The fields that RFC 9110 §15.4.5 asks for are among those stored.
+        Answer::NotModified { .. } => Reply {
+            status: StatusCode::NOT_MODIFIED,
+            octets: Octets::none(),
+            length,
+        },
+        Answer::Part(part) => {
+            let total = length.unwrap_or_default();
+            fields.set("Content-Range", ContentRange::write(&part, total));
+            Reply {
+                status: StatusCode::PARTIAL_CONTENT,
+                length: Some(part.end - part.start),
+                octets: body.read_part(part),
+            }
+        }
+        Answer::Parts(parts) => {
+            let total = length.unwrap_or_default();
+            let parts = Multipart::new(&parts, total, fields.get("content-type"), nonce());
+            fields.set("Content-Type", parts.content_type());
+            Reply {
+                status: StatusCode::PARTIAL_CONTENT,
+                length: Some(parts.len()),
+                octets: body.read_parts(&parts),
+            }
+        }
+        Answer::NoSuchPart => {
+            let total = length.unwrap_or_default();
+            fields.set("Content-Range", unsatisfied(total));
+            Reply {
+                status: StatusCode::RANGE_NOT_SATISFIABLE,
+                octets: Octets::none(),
+                length: Some(0),
+            }
+        }
+    }
+}
+
+/// Nobody can guess it.
+fn nonce() -> u128 {
+    let mut octets = [0; 16];
+    // Without the system's random numbers there would be no TLS, no hash tables: a fixed one then
+    // is the least of the troubles.
+    let _ = getrandom::fill(&mut octets);
+    u128::from_ne_bytes(octets)
+}
+
+/// squid's code.
+fn code(answer: &Answer, source: Source, basis: Basis) -> Code {
+    match (basis, answer, source) {
+        (Basis::Validated, ..) => Code::RefreshUnmodified,
+        (Basis::OriginFailed, ..) => Code::RefreshFailOld,
+        (Basis::Collapsed(_), ..) | (.., Source::Flight) => Code::CollapsedHit,
+        (Basis::Fresh, Answer::NotModified { by_etag: true }, _) => Code::InmHit,
+        (Basis::Fresh, Answer::NotModified { by_etag: false }, _) => Code::ImsHit,
+        (Basis::Fresh, _, Source::Memory) => Code::MemHit,
+        (Basis::Fresh, _, Source::Disk) => Code::Hit,
+        (Basis::Fresh, _, Source::Offline) => Code::OfflineHit,
+    }
 }
 
 /// X-Cache and Cache-Status. What the origin was asked about is not called a hit (RFC 9211 §2.1).
@@ -110,6 +163,7 @@ fn marks(app: &App, fields: &mut Fields, ttl: i64, basis: Basis) {
     let status = match basis {
         Basis::Fresh | Basis::OriginFailed => format!("{name}; hit; ttl={ttl}"),
         Basis::Validated => format!("{name}; fwd=stale; fwd-status=304; ttl={ttl}"),
+        Basis::Collapsed(why) => format!("{name}; fwd={}; ttl={ttl}; collapsed", why.as_str()),
     };
-    super::exchange::add_cache_status(fields, status);
+    add_cache_status(fields, status);
 }

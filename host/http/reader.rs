@@ -28,6 +28,8 @@ pub enum ReadHalf {
     Tcp(OwnedReadHalf),
     /// To an origin of `https`.
     Tls(tokio::io::ReadHalf<Box<TlsStream<TcpStream>>>),
+    /// Nowhere: nothing ever comes, and it never ends.
+    Nobody,
 }
 
 /// Reads messages.
@@ -361,6 +363,7 @@ impl AsyncRead for ReadHalf {
         match self.get_mut() {
             ReadHalf::Tcp(io) => Pin::new(io).poll_read(context, buffer),
             ReadHalf::Tls(io) => Pin::new(io).poll_read(context, buffer),
+            ReadHalf::Nobody => Poll::Pending,
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum WriteHalf {
     Tcp(OwnedWriteHalf),
     /// To an origin of `https`.
     Tls(tokio::io::WriteHalf<Box<TlsStream<TcpStream>>>),
+    /// Nowhere: it takes everything.
+    Nobody,
 }
 
 /// Writes messages.
@@ -170,6 +172,11 @@ impl Writer {
         self.chunked = false;
     }
 
+    /// Whether what is written goes nowhere.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self.io, WriteHalf::Nobody)
+    }
+
     /// Octets written so far.
     pub fn sent(&self) -> u64 {
         self.sent
@@ -206,6 +213,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             WriteHalf::Tcp(io) => Pin::new(io).poll_write(context, octets),
             WriteHalf::Tls(io) => Pin::new(io).poll_write(context, octets),
+            WriteHalf::Nobody => Poll::Ready(Ok(octets.len())),
         }
     }
 
@@ -217,6 +225,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             WriteHalf::Tcp(io) => Pin::new(io).poll_write_vectored(context, slices),
             WriteHalf::Tls(io) => Pin::new(io).poll_write_vectored(context, slices),
+            WriteHalf::Nobody => Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum())),
         }
     }
 
@@ -228,6 +237,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             WriteHalf::Tcp(io) => Pin::new(io).poll_flush(context),
             WriteHalf::Tls(io) => Pin::new(io).poll_flush(context),
+            WriteHalf::Nobody => Poll::Ready(Ok(())),
         }
     }
 
@@ -235,6 +245,7 @@ impl AsyncWrite for WriteHalf {
         match self.get_mut() {
             WriteHalf::Tcp(io) => Pin::new(io).poll_shutdown(context),
             WriteHalf::Tls(io) => Pin::new(io).poll_shutdown(context),
+            WriteHalf::Nobody => Poll::Ready(Ok(())),
         }
     }
 }

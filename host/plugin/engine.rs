@@ -1,8 +1,9 @@
 //! The wasm engine: one for the process, with its clock and its compile cache.
 
+use crate::config::cache_directory;
 use anyhow::Context as _;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
@@ -97,17 +98,6 @@ fn open_cache(directory: &Path) -> Option<Cache> {
         tracing::debug!("components are compiled anew each time: no cache in {directory}: {error}");
     }
     cache.ok()
-}
-
-/// `/var/cache/wproxy` for a service, `$XDG_CACHE_HOME/wproxy` for a person.
-fn cache_directory() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let directory = variable("CACHE_DIRECTORY")
-        .map(PathBuf::from)
-        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| Path::new(&cache).join("wproxy")))
-        .or_else(|| variable("HOME").map(|home| Path::new(&home).join(".cache/wproxy")))
-        .unwrap_or_else(|| "/var/cache/wproxy".into());
-    directory.is_absolute().then_some(directory)
 }
 
 /// Advances the engine's epoch every [`TICK`] while calls are made, and sleeps while none are.

@@ -1,7 +1,7 @@
 //! apt-get, with a repository of one package.
 
 use super::scene::{HOST, Ran, Scene, publish};
-use crate::support::Origin;
+use crate::support::{Origin, Seen};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 
@@ -118,6 +118,19 @@ fn apt_get_updates_downloads_and_sees_a_new_version_by_http() {
         line("TCP_MISS/200", "hello_1_all.deb"),
         line("TCP_MEM_HIT/200", "hello_1_all.deb"),
     ]);
+
+    // Another machine: what the first one fetched is not fetched again.
+    fs::remove_dir_all(scene.path("root")).unwrap();
+    configure(&scene, &scene.http_url("/"));
+    update(&scene);
+    download(&scene, 1);
+    let asked = scene.http.all();
+    // What the origin does not have cannot be stored.
+    let missing = ["/debian/InRelease", "/debian/Release.gpg"];
+    let fetched = |seen: &&Seen| seen.field("if-modified-since").is_none();
+    let mut fetched = asked.iter().filter(fetched).map(|seen| &*seen.target);
+    assert!(fetched.all(|target| missing.contains(&target)), "{asked:?}");
+    scene.logged(&[line("TCP_MEM_HIT/200", "hello_1_all.deb")]);
 
     // apt asks for what is current, though the proxy takes its copy for fresh.
     let said = update(&scene);

@@ -93,6 +93,14 @@ fn dnf_installs_and_upgrades_by_http() {
     scene.logged(&hits.collect::<Vec<_>>());
     assert!(scene.http.all().iter().all(|seen| seen.target == index));
 
+    // Another machine: what the first one fetched is not fetched again.
+    fs::remove_dir_all(scene.path("root")).unwrap();
+    dnf(&scene, &["clean", "all"]).output();
+    dnf(&scene, &["install", "hello"]).output();
+    assert_eq!(installed(&scene), "hello 1\n");
+    scene.logged(&[line("TCP_MEM_HIT/200", package)]);
+    assert!(scene.http.all().iter().all(|seen| seen.target == index));
+
     repository(&scene, 2);
     dnf(&scene, &["--refresh", "upgrade"]).output();
     assert_eq!(installed(&scene), "hello 2\n");

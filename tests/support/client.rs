@@ -44,6 +44,11 @@ impl Connection {
             .expect("the proxy reads");
     }
 
+    /// The same; an error where the proxy is gone.
+    pub(crate) fn try_send(&mut self, octets: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(octets.as_ref())
+    }
+
     /// Ends the sending side.
     pub(crate) fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("still open");

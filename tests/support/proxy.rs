@@ -61,8 +61,17 @@ impl Proxy {
 
     /// With these settings and arguments, and the plugins' own policy where they set none.
     pub(crate) fn with_policy(settings: &str, arguments: &[&str]) -> Proxy {
-        let folder = tempfile::tempdir().expect("a folder");
-        let settings = format!("http_port = [\"127.0.0.1:0\"]\n{settings}");
+        Proxy::in_folder(tempfile::tempdir().expect("a folder"), settings, arguments)
+    }
+
+    /// The same in a folder of an earlier proxy, whose cache is there; or of another one's.
+    pub(crate) fn in_folder(folder: TempDir, settings: &str, arguments: &[&str]) -> Proxy {
+        let mut head = "http_port = [\"127.0.0.1:0\"]\n".to_owned();
+        if !settings.contains("cache_dir =") {
+            let cache = folder.path().join("cache");
+            head.push_str(&format!("cache_dir = {cache:?}\n"));
+        }
+        let settings = format!("{head}{settings}");
         std::fs::write(folder.path().join("wproxy.toml"), settings).expect("a file");
         let mut child = wproxy()
             .arg("run")
@@ -88,6 +97,14 @@ impl Proxy {
             stdout: Mutex::new(stdout),
             stderr: Mutex::new(stderr),
         }
+    }
+
+    /// Kills it (SIGKILL) where it still runs, and leaves its folder.
+    pub(crate) fn kill(mut self) -> TempDir {
+        let _ = self.child.kill();
+        self.child.wait().expect("it can be waited for");
+        let other = tempfile::tempdir().expect("a folder");
+        std::mem::replace(&mut self.folder, other)
     }
 
     pub(crate) fn settings(&self) -> PathBuf {

@@ -1,0 +1,236 @@
+//! Collapsed forwarding: of simultaneous requests for one thing, one goes to the origin, and the
+//! others are served what comes back for it (squid's `collapsed_forwarding`).
+
+use super::key::{Key, Vary};
+use super::stored::Stored;
+use crate::http::Fields;
+use moka::sync::Cache;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The requests that are on their way to origins.
+#[derive(Debug)]
+pub(super) struct Flights {
+    flying: Mutex<HashMap<Key, Arc<Flight>>>,
+    /// What was not to be shared when somebody waited for it: nobody waits for it again soon.
+    unshared: Cache<Key, ()>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Flight {
+    word: watch::Sender<Word>,
+    /// What it brings must not be stored: it is older than an invalidation.
+    void: AtomicBool,
+}
+
+/// What those who wait learn.
+#[derive(Debug, Clone)]
+enum Word {
+    /// Nothing yet.
+    Wait,
+    /// This is coming, for requests like the leader's.
+    Arriving(Arc<Arriving>),
+    /// The cache can answer now.
+    Stored,
+    /// Nothing came of it: somebody else has to lead.
+    Again,
+    /// It is not for others.
+    Alone,
+}
+
+/// A response that is being received.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pub(super) stored: Arc<Stored>,
+    /// Where it varies: by what, and the key of what the leader's request selects.
+    pub(super) selected: Option<(Vary, Key)>,
+}
+
+/// What a request does about others for the same thing.
+#[derive(Debug)]
+pub enum Role {
+    /// It goes to the origin, and says what comes of it.
+    Leader(Lead),
+    /// It waits.
+    Follower(Follower),
+}
+
+/// The leader's part. When the last of it is dropped and nothing has been said, somebody else has
+/// to lead.
+#[derive(Debug, Clone)]
+pub struct Lead(Arc<Leading>);
+
+#[derive(Debug)]
+struct Leading {
+    flights: Weak<Flights>,
+    key: Key,
+    flight: Arc<Flight>,
+}
+
+/// Waits for the leader.
+#[derive(Debug)]
+pub struct Follower {
+    word: watch::Receiver<Word>,
+}
+
+/// What has come of waiting.
+#[derive(Debug)]
+pub(super) enum Landed {
+    Arriving(Arc<Arriving>),
+    /// Look into the cache again.
+    Again,
+    /// Ask the origin without waiting for anybody.
+    Alone,
+}
+
+/// How long what was not to be shared is remembered, and how much of it.
+const UNSHARED_TIME: Duration = Duration::from_secs(60);
+const UNSHARED: u64 = 10_000;
+
+// === impl Flights ===
+
+impl Flights {
+    pub(super) fn new() -> Arc<Flights> {
+        Arc::new(Flights {
+            flying: Mutex::default(),
+            unshared: Cache::builder()
+                .max_capacity(UNSHARED)
+                .time_to_live(UNSHARED_TIME)
+                .build(),
+        })
+    }
+
+    /// What a request for this does. None: it goes to the origin, whoever else does.
+    pub(super) fn join(self: &Arc<Self>, key: &Key) -> Option<Role> {
+        let mut flying = self.lock();
+        if let Some(flight) = flying.get(key) {
+            let word = flight.word.subscribe();
+            return Some(Role::Follower(Follower { word }));
+        }
+        // A look that is free while nothing of the kind has happened.
+        if self.unshared.entry_count() > 0 && self.unshared.contains_key(key) {
+            return None;
+        }
+        let flight = Arc::new(Flight {
+            word: watch::Sender::new(Word::Wait),
+            void: AtomicBool::new(false),
+        });
+        flying.insert(key.clone(), flight.clone());
+        Some(Role::Leader(Lead(Arc::new(Leading {
+            flights: Arc::downgrade(self),
+            key: key.clone(),
+            flight,
+        }))))
+    }
+
+    /// What is stored under that key is no more: neither is what is on its way.
+    pub(super) fn invalidate(&self, key: &Key) {
+        if let Some(flight) = self.lock().remove(key) {
+            flight.void.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The same for everything.
+    pub(super) fn invalidate_all(&self) {
+        for (_, flight) in self.lock().drain() {
+            flight.void.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
+        self.flying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Lead ===
+
+impl Lead {
+    /// What comes is not for others.
+    pub fn alone(&self) {
+        let Leading {
+            flights,
+            key,
+            flight,
+        } = &*self.0;
+        if flight.word.receiver_count() > 0
+            && let Some(flights) = flights.upgrade()
+        {
+            flights.unshared.insert(key.clone(), ());
+            flights.unshared.run_pending_tasks();
+        }
+        self.say(Word::Alone);
+    }
+
+    /// The cache has it now.
+    pub(super) fn stored(&self) {
+        self.say(Word::Stored);
+    }
+
+    /// It is coming.
+    pub(super) fn arriving(&self, arriving: Arriving) {
+        self.say(Word::Arriving(Arc::new(arriving)));
+    }
+
+    /// Whether others wait for it or read it.
+    pub(super) fn has_followers(&self) -> bool {
+        self.0.flight.word.receiver_count() > 0
+    }
+
+    /// Whether what it brings may still be stored.
+    pub(super) fn is_void(&self) -> bool {
+        self.0.flight.void.load(Ordering::Relaxed)
+    }
+
+    fn say(&self, word: Word) {
+        self.0.flight.word.send_replace(word);
+    }
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        if let Some(flights) = self.flights.upgrade() {
+            let mut flying = flights.lock();
+            if flying
+                .get(&self.key)
+                .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
+            {
+                flying.remove(&self.key);
+            }
+        }
+        self.flight.word.send_if_modified(|word| {
+            let silent = matches!(word, Word::Wait);
+            if silent {
+                *word = Word::Again;
+            }
+            silent
+        });
+    }
+}
+
+// === impl Follower ===
+
+impl Follower {
+    /// Waits until it is known what the leader brings.
+    pub(super) async fn landed(&mut self) -> Landed {
+        let known = self.word.wait_for(|word| !matches!(word, Word::Wait)).await;
+        match known.as_deref() {
+            Ok(Word::Arriving(arriving)) => Landed::Arriving(arriving.clone()),
+            Ok(Word::Alone) => Landed::Alone,
+            Ok(Word::Stored | Word::Again | Word::Wait) | Err(_) => Landed::Again,
+        }
+    }
+}
+
+// === impl Arriving ===
+
+impl Arriving {
+    /// Whether it is what that request selects.
+    pub(super) fn suits(&self, key: &Key, request: &Fields) -> bool {
+        let selects = |(vary, selected): &(Vary, Key)| key.variant(vary, request) == *selected;
+        self.selected.as_ref().is_none_or(selects)
+    }
+}

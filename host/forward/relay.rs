@@ -1,0 +1,100 @@
+//! Bodies on their way from the origin: to the client, and, where they may be stored, into the cache,
+//! from where the client and those who wait for the same read them.
+
+use super::exchange::Exchange;
+use crate::app::App;
+use crate::cache::{Octets, Recording};
+use crate::error::{Failure, reading_reply};
+use crate::http::{Reader, Target, Writer};
+
+impl Exchange<'_> {
+    /// A body that is for the client alone, as fast as it takes it.
+    pub(super) async fn relay_body(
+        &self,
+        from_origin: &mut Reader,
+        to_client: &mut Writer,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        let settings = &self.app.settings;
+        let limit = settings.write_timeout;
+        loop {
+            if !from_origin.is_ready() {
+                to_client
+                    .flush(limit)
+                    .await
+                    .map_err(|_| Failure::ClientGone)?;
+            }
+            let data = from_origin.chunk(settings.read_timeout).await;
+            let Some(data) = data.map_err(|error| reading_reply(target, error))? else {
+                return Ok(());
+            };
+            to_client
+                .data(data, limit)
+                .await
+                .map_err(|_| Failure::ClientGone)?;
+        }
+    }
+
+    /// The body into the cache, as fast as it comes; from there, clients are served.
+    pub(super) async fn record_body(
+        &self,
+        from_origin: &mut Reader,
+        recording: &mut Option<Recording>,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        let cache = &self.app.cache;
+        while let Some(under_way) = recording {
+            under_way.room(cache).await;
+            let data = from_origin.chunk(self.app.settings.read_timeout).await;
+            match data.map_err(|error| reading_reply(target, error))? {
+                Some(data) => under_way.push(data),
+                None => {
+                    // Who breaks this off takes it up again without the client.
+                    under_way.finish(cache).await;
+                    break;
+                }
+            }
+        }
+        *recording = None;
+        Ok(())
+    }
+
+    /// The client is gone: the rest of the body is for others, or for the cache, where it is worth
+    /// that.
+    pub(super) async fn finish_without_client(
+        &self,
+        from_origin: &mut Reader,
+        recording: Recording,
+        target: &Target,
+    ) {
+        if !recording.is_worth_finishing(&self.app.settings) {
+            return;
+        }
+        let mut recording = Some(recording);
+        let recorded = self.record_body(from_origin, &mut recording, target).await;
+        if let Err(failure) = recorded {
+            tracing::debug!("{failure}, for those who waited for it");
+        }
+    }
+}
+
+/// A body to the client, as it comes. Its end is still to be queued and flushed.
+pub(super) async fn write_body(
+    app: &App,
+    mut octets: Octets,
+    to_client: &mut Writer,
+) -> Result<(), Failure> {
+    let limit = app.settings.write_timeout;
+    loop {
+        if !octets.is_ready() {
+            let flushed = to_client.flush(limit).await;
+            flushed.map_err(|_| Failure::ClientGone)?;
+        }
+        let next = octets.next().await;
+        let Some(data) = next.map_err(|_| Failure::BodyBroken)? else {
+            return Ok(());
+        };
+        let written = to_client.data(&data, limit).await;
+        written.map_err(|_| Failure::ClientGone)?;
+    }
+}
