@@ -74,6 +74,9 @@ pub struct Usage {
     pub write_failures: u64,
 }
 
+/// Is shown an object's key, its metadata and the length of its body.
+pub type Visitor<'a> = dyn FnMut(&[u8], &[u8], u64) -> Visit + 'a;
+
 // === impl Disk ===
 
 impl Disk {
@@ -143,7 +146,7 @@ impl Disk {
     ///
     /// # Errors
     /// A folder cannot be read.
-    pub fn visit(&self, each: &mut dyn FnMut(&[u8], &[u8], u64) -> Visit) -> io::Result<()> {
+    pub fn visit(&self, each: &mut Visitor<'_>) -> io::Result<()> {
         let mut foreign = folder::Foreign::default();
         for shard in 0..=u8::MAX {
             for listed in self.store.folder.list(shard, &mut foreign)? {

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub(super) enum Dossier {
     /// A response, its body left out.
-    Response(Filed),
+    Response(Box<Filed>),
     /// Its URI's responses vary.
     Variants { uri: String, vary: Vary },
 }
@@ -105,13 +105,13 @@ pub(super) fn read(octets: &[u8], targets: &[String]) -> Option<Dossier> {
         initial_age: received.age,
         ..Times::of(&head.fields, &control, at, at)
     };
-    Some(Dossier::Response(Filed {
+    Some(Dossier::Response(Box::new(Filed {
         uri: line.uri,
         set: line.set,
         head,
         times,
         control,
-    }))
+    })))
 }
 
 impl Filed {

@@ -237,7 +237,7 @@ impl Reader {
             let grew = self.growing.grew.notified();
             let octets = match self.find() {
                 Next::Piece(octets) => octets,
-                Next::InFile(part, to) => self.from_file(part, to).await?,
+                Next::InFile(part, to) => self.read_file(part, to).await?,
                 Next::Over(how) => return how.map(|()| None),
                 Next::NotYet => {
                     grew.await;
@@ -293,7 +293,7 @@ impl Reader {
         Next::Over(Err(Broken))
     }
 
-    async fn from_file(&self, part: Part, to: u64) -> Result<Bytes, Broken> {
+    async fn read_file(&self, part: Part, to: u64) -> Result<Bytes, Broken> {
         let at = self.at;
         let max = usize::try_from(to - at).unwrap_or(READ).min(READ);
         let read = tokio::task::spawn_blocking(move || part.read(at, max));

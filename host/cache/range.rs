@@ -8,7 +8,7 @@ use crate::http::Fields;
 use std::ops::Range;
 
 pub use multipart::{Multipart, Segment};
-pub use pieces::{Mismatch, Pieces};
+pub use pieces::Pieces;
 
 /// What of a body a Range field selects.
 #[derive(Debug, Clone, PartialEq, Eq)]

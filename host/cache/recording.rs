@@ -30,7 +30,7 @@ pub struct Recording {
 #[derive(Debug)]
 pub(super) enum Place {
     Memory,
-    File(Writing),
+    File(Box<Writing>),
     /// Nowhere: it has become too large, or the disk takes no more. It still reaches those who
     /// read it.
     Nowhere,
@@ -62,12 +62,12 @@ impl Recording {
         if matches!(self.place, Place::Memory) && come > cache.largest_in_memory() {
             // A part is collected in memory; it has said that it fits there.
             self.place = match cache.disk() {
-                Some(disk) => Place::File(Writing {
+                Some(disk) => Place::File(Box::new(Writing {
                     incoming: Some(disk.create(self.key.to_octets())),
                     task: None,
                     to: 0,
                     last: None,
-                }),
+                })),
                 None => Place::Nowhere,
             };
         }
@@ -114,6 +114,15 @@ impl Recording {
         left <= settings.quick_abort_min
             || (left <= settings.quick_abort_max
                 && u128::from(come) * 100 > u128::from(length) * u128::from(share))
+    }
+
+    /// The origin has broken off. What has come may be put together with the rest, once a client asks
+    /// for that.
+    pub fn broke(&mut self, cache: &Cache) {
+        let void = self.lead.as_ref().is_some_and(Lead::is_void);
+        if let (Place::Memory, Some(total), false) = (&self.place, self.growing.length(), void) {
+            cache.store_beginning(self, self.growing.whole(), total);
+        }
     }
 
     /// The body is whole: the response is stored, and those who read it find its end after that.

@@ -134,6 +134,20 @@ impl Cache {
         self.filed(recording);
     }
 
+    /// The beginning of a response that broke off, of which `total` octets should have come.
+    pub(super) fn store_beginning(&self, recording: &Recording, content: Bytes, total: u64) {
+        let head = &recording.head;
+        let known = self.memory.get(&recording.key).is_some();
+        if head.status != StatusCode::OK || known || total > self.largest_in_memory() {
+            return;
+        }
+        if let Some(pieces) = Pieces::of_beginning(&head.fields, &head.times, total, content) {
+            let stored = head.with_body(Body::Pieces(Arc::new(pieces)));
+            let slot = Slot::Response(Arc::new(stored));
+            self.memory.put(recording.key.clone(), slot);
+        }
+    }
+
     /// A part together with what is held of the same response: all of it, as soon as that is.
     fn collected(&self, recording: &Recording, content: Bytes) -> Option<Stored> {
         let head = &recording.head;

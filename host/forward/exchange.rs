@@ -302,7 +302,7 @@ impl Exchange<'_> {
         match recording {
             None => {
                 self.relay_body(from_origin, writer, &request.target)
-                    .await?
+                    .await?;
             }
             Some(_) => {
                 let octets = recording

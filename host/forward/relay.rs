@@ -45,10 +45,13 @@ impl Exchange<'_> {
         let cache = &self.app.cache;
         while let Some(under_way) = recording {
             under_way.room(cache).await;
-            let data = from_origin.chunk(self.app.settings.read_timeout).await;
-            match data.map_err(|error| reading_reply(target, error))? {
-                Some(data) => under_way.push(data),
-                None => {
+            match from_origin.chunk(self.app.settings.read_timeout).await {
+                Ok(Some(data)) => under_way.push(data),
+                Err(error) => {
+                    under_way.broke(cache);
+                    return Err(reading_reply(target, error));
+                }
+                Ok(None) => {
                     // Who breaks this off takes it up again without the client.
                     under_way.finish(cache).await;
                     break;
@@ -94,7 +97,11 @@ pub(super) async fn write_body(
         let Some(data) = next.map_err(|_| Failure::BodyBroken)? else {
             return Ok(());
         };
-        let written = to_client.data(&data, limit).await;
+        let written = match octets {
+            // There is no more of it.
+            Octets::Memory(_) => to_client.last(&data, limit).await,
+            _ => to_client.data(&data, limit).await,
+        };
         written.map_err(|_| Failure::ClientGone)?;
     }
 }

@@ -15,6 +15,9 @@ use tokio_rustls::client::TlsStream;
 /// What is smaller is copied and goes out with what is before it.
 const SMALL: usize = 16 * 1024;
 
+/// What is smaller is copied even if nothing comes after it.
+const COPIED: usize = 2 * 1024;
+
 /// Where the octets go.
 #[derive(Debug)]
 pub enum WriteHalf {
@@ -112,6 +115,15 @@ impl Writer {
             return Ok(());
         }
         self.write_out(data, end, limit).await
+    }
+
+    /// Writes the last octets of the body, as they are, together with what is queued; where they are
+    /// few, they are queued: copying them costs less than another way out of the process.
+    pub async fn last(&mut self, data: &[u8], limit: Duration) -> Result<(), WriteError> {
+        match self.chunked || data.len() <= COPIED {
+            true => self.data(data, limit).await,
+            false => self.write_out(data, b"", limit).await,
+        }
     }
 
     /// Queues the end of the body. Trailers are for a chunked one; elsewhere there is no place

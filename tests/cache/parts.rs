@@ -108,6 +108,34 @@ fn several_ranges_of_a_stored_response_come_as_multipart() {
     assert_eq!(origin.count(), 1);
 }
 
+/// RFC 9111 §3.3: a client that goes on where it broke off makes it whole.
+#[test]
+fn a_response_that_broke_off_is_a_part() {
+    let origin = Origin::start(|seen, stream| {
+        let fields = "ETag: \"1\"\r\nCache-Control: max-age=60\r\n";
+        if seen.field("range").is_none() {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\n{fields}Content-Length: 8\r\n\r\nhalf"
+            )?;
+            return Ok(Then::Close);
+        }
+        write!(
+            stream,
+            "HTTP/1.1 206 Partial Content\r\n{fields}Content-Range: bytes 4-7/8\r\n\
+             Content-Length: 4\r\n\r\nrest"
+        )?;
+        Ok(Then::Keep)
+    });
+    let proxy = Proxy::start("");
+    assert!(!proxy.get(&origin.url("/"), &[]).complete);
+    assert_eq!(part(&proxy, &origin, "0-3").text(), "half");
+    assert_eq!(origin.count(), 1);
+    assert_eq!(part(&proxy, &origin, "4-7").text(), "rest");
+    assert_eq!(proxy.get(&origin.url("/"), &[]).text(), "halfrest");
+    assert_eq!(origin.count(), 1);
+}
+
 #[test]
 fn a_part_of_another_version_takes_the_place_of_those_before() {
     let asked = std::sync::atomic::AtomicUsize::new(0);

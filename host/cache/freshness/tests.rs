@@ -175,9 +175,9 @@ fn what_is_kept_has_a_date() {
         fields
     };
     let (now, earlier) = (("Date", date(at(NOW))), ("Date", date(at(NOW - 9))));
-    assert_eq!(dated(&[]), fields(&[now.clone()]));
+    assert_eq!(dated(&[]), fields(std::slice::from_ref(&now)));
     assert_eq!(dated(&[("Date", "junk".into())]), fields(&[now]));
-    assert_eq!(dated(&[earlier.clone()]), fields(&[earlier]));
+    assert_eq!(dated(std::slice::from_ref(&earlier)), fields(&[earlier]));
 }
 
 proptest! {
