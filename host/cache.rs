@@ -9,6 +9,7 @@ mod control;
 mod date;
 mod disk;
 mod dossier;
+mod epochs;
 mod flight;
 mod freshness;
 mod growing;
@@ -36,9 +37,11 @@ use crate::generation::{CacheKey, Generation};
 use crate::http::Fields;
 use crate::plugin::Refresh;
 use crate::transaction::Request;
+use bytes::{Bytes, BytesMut};
 use control::{RequestControl, ResponseControl};
-use disk::Corrupt;
+use disk::{Corrupt, Object};
 use dossier::Dossier;
+use epochs::{Epoch, Epochs};
 use flight::{Arriving, Flights, Landed};
 use freshness::Times;
 use growing::Growing;
@@ -47,8 +50,8 @@ use key::{Key, Vary};
 use memory::{Memory, Slot};
 use policy::signed;
 use recording::Place;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stored::Judged;
 use tokio::sync::Semaphore;
@@ -61,8 +64,7 @@ pub struct Cache {
     flights: Arc<Flights>,
     settings: Arc<Settings>,
     sets_of_variants: AtomicU64,
-    /// Counts removals: what was read before one may be what was removed.
-    removals: AtomicU64,
+    epochs: Arc<Epochs>,
     /// One permit for each KB that waits to be written to the disk.
     writes: Arc<Semaphore>,
 }
@@ -75,6 +77,10 @@ pub struct Asked {
     control: RequestControl,
     /// None: it has nothing to do with the cache.
     key: Option<Key>,
+    /// When it was asked.
+    epoch: Option<Epoch>,
+    /// How the responses to its URI vary, where that was found.
+    varies: OnceLock<Vary>,
     /// Why it cannot be answered from the cache, where that is so whatever is stored.
     refused: Option<Forward>,
 }
@@ -105,6 +111,8 @@ pub struct Hit {
     pub age: u64,
     /// Seconds for which it is still fresh; negative where the client takes a stale one.
     pub ttl: i64,
+    /// Keeps what is still coming from being dropped until somebody reads it.
+    pub held: Option<Octets>,
 }
 
 /// Where a stored response was found.
@@ -161,6 +169,8 @@ pub struct Response<'a> {
     pub fields: &'a mut Fields,
     /// Octets of its body, where they are known.
     pub length: Option<u64>,
+    /// The request's fields as they were sent to the origin.
+    pub sent: &'a Fields,
     /// When the request for it was sent.
     pub request_time: SystemTime,
     /// When its header section had come.
@@ -204,7 +214,7 @@ impl Cache {
             settings: settings.clone(),
             // Not again what it was in an earlier process, whose variants are on the disk.
             sets_of_variants: AtomicU64::new(u64::try_from(started).unwrap_or(u64::MAX)),
-            removals: AtomicU64::new(0),
+            epochs: Arc::new(Epochs::new()),
             writes: Arc::new(Semaphore::new(WRITES as usize)),
         }
     }
@@ -225,7 +235,9 @@ impl Cache {
             control: RequestControl::of(&request.fields),
             request: request.clone(),
             generation: generation.clone(),
+            epoch: key.as_ref().map(|key| self.epochs.of(key)),
             key,
+            varies: OnceLock::new(),
             refused,
         }
     }
@@ -233,7 +245,7 @@ impl Cache {
     /// What can be done for that request (RFC 9111 §4).
     pub async fn lookup(&self, asked: &Asked, now: SystemTime) -> Lookup {
         let found = match asked.key.as_ref().filter(|_| asked.refused.is_none()) {
-            Some(key) => self.find(key, &asked.request).await,
+            Some(key) => self.find(key, asked).await,
             None => Err(asked.refused.unwrap_or(Forward::Method)),
         };
         match found {
@@ -268,16 +280,13 @@ impl Cache {
             };
         }
         let age = stored.times.age(now);
-        let lifetime = match stored.control.no_cache {
-            true => 0,
-            false => stored.times.lifetime(refresh),
-        };
-        let ttl = signed(lifetime) - signed(age);
+        let ttl = stored.ttl(refresh, age);
         let hit = |source| Hit {
             stored: stored.clone(),
             source,
             age,
             ttl,
+            held: None,
         };
         if policy::acceptable(&stored.control, control, age, ttl) {
             return Lookup::Fresh(hit(source));
@@ -294,12 +303,15 @@ impl Cache {
         Lookup::Stale(stored)
     }
 
-    async fn find(&self, key: &Key, request: &Request) -> Result<(Arc<Stored>, Source), Forward> {
+    async fn find(&self, key: &Key, asked: &Asked) -> Result<(Arc<Stored>, Source), Forward> {
         match self.slot(key).await? {
             None => Err(Forward::UriMiss),
             Some((Slot::Response(stored), source)) => Ok((stored, source)),
             Some((Slot::Variants(vary), _)) => {
-                match self.slot(&key.variant(&vary, &request.fields)).await? {
+                let variant = key.variant(&vary, &asked.request.fields);
+                // Memory may not take it: it is asked for less often than others.
+                let _ = asked.varies.set(vary);
+                match self.slot(&variant).await? {
                     Some((Slot::Response(stored), source)) => Ok((stored, source)),
                     _ => Err(Forward::VaryMiss),
                 }
@@ -319,7 +331,7 @@ impl Cache {
         if !disk.may_have(&octets) {
             return Ok(None);
         }
-        let removals = self.removals.load(Ordering::SeqCst);
+        let epoch = self.epochs.of(key);
         let (disk, settings) = (disk.clone(), self.settings.clone());
         let load = tokio::task::spawn_blocking(move || load(&disk, &octets, &settings));
         let slot = match load.await {
@@ -329,7 +341,7 @@ impl Cache {
         };
         if !slot.is_on_disk() {
             self.memory.put(key.clone(), slot.clone());
-            if self.removals.load(Ordering::SeqCst) != removals {
+            if self.epochs.of(key) != epoch {
                 self.memory.remove(key);
             }
         }
@@ -338,18 +350,24 @@ impl Cache {
 
     /// What a request that the cache cannot answer does about others for the same thing. None: it
     /// goes to the origin, whoever else does.
-    pub fn join(&self, asked: &Asked) -> Option<Role> {
+    /// `revalidates`: it asks about what is stored, not about what the client has.
+    pub fn join(&self, asked: &Asked, revalidates: bool) -> Option<Role> {
         let request = &asked.request;
         let alone = !self.settings.collapsed_forwarding
             || asked.refused.is_some()
             || request.method != Method::GET
             || request.fields.has("range")
             || asked.control.no_store
+            || request.fields.has("upgrade")
             // It wants what is sent in answer to itself.
             || asked.control.no_cache
             || asked.control.max_age == Some(0);
+        // What comes of its conditions may be of use to itself alone.
+        let follows_only =
+            request.fields.has("if-none-match") || request.fields.has("if-modified-since");
         match &asked.key {
-            Some(key) if !alone => self.flights.join(key),
+            Some(key) if !alone && (revalidates || !follows_only) => self.flights.join(key),
+            Some(key) if !alone => self.flights.follow(key),
             _ => None,
         }
     }
@@ -373,12 +391,17 @@ impl Cache {
             .key
             .as_ref()
             .is_some_and(|key| arriving.suits(key, &asked.request.fields));
+        // From now on somebody reads it, and nothing that is still to be read is dropped.
+        let reader = arriving.stored.body.read();
         if !suits || !arriving.stored.body.is_all_there() {
             return Waited::Alone;
         }
         let stored = arriving.stored.clone();
         match self.judge(asked, stored, Source::Flight, SystemTime::now()) {
-            Lookup::Fresh(hit) => Waited::Serve(hit),
+            Lookup::Fresh(hit) => Waited::Serve(Hit {
+                held: Some(reader),
+                ..hit
+            }),
             _ => Waited::Alone,
         }
     }
@@ -412,13 +435,36 @@ impl Cache {
 
     /// Octets of the largest response that memory holds.
     fn largest_in_memory(&self) -> u64 {
-        let settings = &self.settings;
-        let largest = settings.maximum_object_size_in_memory;
-        largest
-            .min(settings.cache_mem)
-            .min(settings.maximum_object_size)
+        largest_in_memory(&self.settings)
     }
 }
+
+/// All of an object's body: in octets of its own, where it would hold on to more than it is.
+fn whole(object: &Object) -> Result<Bytes, Corrupt> {
+    let length = object.len();
+    let mut body = BytesMut::new();
+    while (body.len() as u64) < length {
+        // What is left fits into memory, or it would not be read.
+        let left = usize::try_from(length - body.len() as u64).unwrap_or(usize::MAX);
+        let octets = object.read(body.len() as u64, left)?;
+        if octets.len() as u64 == length && length > COPIED {
+            return Ok(octets);
+        }
+        body.extend_from_slice(&octets);
+    }
+    Ok(body.freeze())
+}
+
+/// Octets of the largest response that memory holds.
+fn largest_in_memory(settings: &Settings) -> u64 {
+    let largest = settings.maximum_object_size_in_memory;
+    largest
+        .min(settings.cache_mem)
+        .min(settings.maximum_object_size)
+}
+
+/// Octets of a body that is copied out of what was read with it.
+const COPIED: u64 = 64 << 10;
 
 /// What stands under a key on the disk; what memory can hold, without its file.
 fn load(disk: &Arc<Disk>, key: &[u8], settings: &Settings) -> Result<Option<Slot>, Corrupt> {
@@ -434,12 +480,9 @@ fn load(disk: &Arc<Disk>, key: &[u8], settings: &Settings) -> Result<Option<Slot
             return Ok(None);
         }
     };
-    let length = object.len();
-    let body = match usize::try_from(length) {
-        Ok(length) if length as u64 <= settings.maximum_object_size_in_memory => {
-            Body::Memory(object.read(0, length)?)
-        }
-        _ => Body::Disk(object),
+    let body = match object.len() <= largest_in_memory(settings) {
+        true => Body::Memory(whole(&object)?),
+        false => Body::Disk(object),
     };
     Ok(Some(Slot::Response(Arc::new(filed.with_body(body)))))
 }

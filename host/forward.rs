@@ -85,7 +85,7 @@ pub async fn serve(
         };
         let role = match waits {
             WAITS => None,
-            _ => app.cache.join(&asked),
+            _ => app.cache.join(&asked, stored.is_some()),
         };
         waits += 1;
         let lead = match role {
@@ -104,8 +104,11 @@ pub async fn serve(
                 };
                 match waited {
                     Waited::Serve(hit) => {
-                        hit::serve(app, transaction, client, hit, Basis::Collapsed(why)).await?;
-                        return Ok(Served::Response);
+                        let basis = Basis::Collapsed(why);
+                        match hit::serve(app, transaction, client, hit, basis).await? {
+                            hit::Done::Served => return Ok(Served::Response),
+                            hit::Done::Damaged => None,
+                        }
                     }
                     Waited::Again => continue,
                     Waited::Alone => None,
@@ -156,8 +159,10 @@ async fn ask_origin(
                 "{}: {failure}: the stale response is served",
                 transaction.request.uri()
             );
-            hit::serve(app, transaction, client, hit, Basis::OriginFailed).await?;
-            Ok(Served::Response)
+            match hit::serve(app, transaction, client, hit, Basis::OriginFailed).await? {
+                hit::Done::Served => Ok(Served::Response),
+                hit::Done::Damaged => Err(failure),
+            }
         }
         None => Err(failure),
     }
@@ -171,7 +176,7 @@ fn revalidate_meanwhile(
     asked: &Asked,
     stored: Arc<Stored>,
 ) {
-    let Some(Role::Leader(lead)) = app.cache.join(asked) else {
+    let Some(Role::Leader(lead)) = app.cache.join(asked, true) else {
         return;
     };
     tokio::spawn(revalidate(
@@ -243,20 +248,19 @@ async fn fetch(
             Ok(Outcome::Served) => return Ok(Served::Response),
             Ok(Outcome::Switched(upstream)) => return Ok(Served::Switched(upstream)),
             Ok(Outcome::Mistaken) => {
-                let errand = Errand {
-                    asked: errand.asked,
-                    why: errand.why,
-                    stored: None,
-                    lead: errand.lead.clone(),
-                };
-                let again = fetch(app, transaction, client, body, &errand);
-                return Box::pin(again).await;
+                return fetch_anew(app, transaction, client, body, errand, errand.why).await;
             }
             Ok(Outcome::Stored(hit, basis)) => {
-                if !client.is_nobody() {
-                    hit::serve(app, transaction, client, *hit, basis).await?;
+                if client.is_nobody() {
+                    return Ok(Served::Response);
                 }
-                return Ok(Served::Response);
+                return match hit::serve(app, transaction, client, *hit, basis).await? {
+                    hit::Done::Served => Ok(Served::Response),
+                    hit::Done::Damaged => {
+                        let why = Forward::Damaged;
+                        fetch_anew(app, transaction, client, body, errand, why).await
+                    }
+                };
             }
             Err(Failure::NoReply { .. } | Failure::ReplyBroken { .. })
                 if reused && transaction.entry.outcome.status == 0 =>
@@ -266,6 +270,24 @@ async fn fetch(
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Asks the origin without asking about what is stored.
+async fn fetch_anew(
+    app: &App,
+    transaction: &mut Transaction,
+    client: &mut Client,
+    body: Framing,
+    errand: &Errand<'_>,
+    why: Forward,
+) -> Result<Served, Failure> {
+    let errand = Errand {
+        asked: errand.asked,
+        why,
+        stored: None,
+        lead: errand.lead.clone(),
+    };
+    Box::pin(fetch(app, transaction, client, body, &errand)).await
 }
 
 /// Max-Forwards is used up: the proxy answers as the origin would (RFC 9110 §9.3.8, §9.3.7).

@@ -3,6 +3,7 @@
 
 mod collapse;
 mod disk;
+mod newer;
 mod parts;
 
 use crate::support::proxy::request;

@@ -4,11 +4,10 @@ use super::disk::Visit;
 use super::dossier::{self, Dossier};
 use super::key::Key;
 use super::memory::Slot;
-use super::{Asked, Cache, Stored, signed};
+use super::{Asked, Cache, Stored};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// Where a response is stored.
@@ -103,7 +102,7 @@ impl Cache {
     pub async fn purge(&self, asked: &Asked) -> bool {
         match &asked.key {
             // Variants are found by way of the URI's own slot: without it they are no more.
-            Some(key) => self.remove(key).await,
+            Some(key) => self.remove(vec![key.clone()]).await,
             None => false,
         }
     }
@@ -111,19 +110,9 @@ impl Cache {
     /// Removes every response whose URI is selected; how many there were. It looks at all of them:
     /// not for workers.
     pub fn purge_all(&self, selected: &dyn Fn(&str) -> bool) -> u64 {
-        self.removals.fetch_add(1, Ordering::SeqCst);
-        self.flights.invalidate_all();
         let mut purged = HashSet::new();
         let sets = self.sets_of_variants();
-        for (key, slot) in self.memory.iter() {
-            let uri = slot.uri(&key);
-            if selected(uri) {
-                if found_by_requests(&key, &slot, &sets).is_some() {
-                    purged.insert(key.to_octets());
-                }
-                self.memory.remove(&key);
-            }
-        }
+        // The disk first: what is read from there before it is gone belongs to an epoch that ends.
         self.visit(&mut |key, dossier, _| {
             if !selected(dossier.uri()) {
                 return Visit::Keep;
@@ -135,6 +124,16 @@ impl Cache {
             }
             Visit::Remove
         });
+        self.epochs.end_all();
+        self.flights.forget_all();
+        for (key, slot) in self.memory.iter() {
+            if selected(slot.uri(&key)) {
+                if found_by_requests(&key, &slot, &sets).is_some() {
+                    purged.insert(key.to_octets());
+                }
+                self.memory.remove(&key);
+            }
+        }
         purged.len() as u64
     }
 
@@ -203,16 +202,12 @@ fn found_by_requests<'a>(key: &Key, slot: &'a Slot, sets: &HashSet<u64>) -> Opti
 
 fn in_memory(stored: &Stored, now: SystemTime) -> Listed {
     let age = stored.times.age(now);
-    let lifetime = match stored.control.no_cache {
-        true => 0,
-        false => stored.times.lifetime(&stored.judged.load().refresh),
-    };
     Listed {
         tier: Tier::Memory,
         status: stored.status.as_u16(),
         size: stored.body.len().unwrap_or_default(),
         age,
-        ttl: signed(lifetime) - signed(age),
+        ttl: stored.ttl(&stored.judged.load().refresh, age),
         uri: stored.uri.clone(),
     }
 }

@@ -6,7 +6,6 @@ use super::stored::Stored;
 use crate::http::Fields;
 use moka::sync::Cache;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -23,8 +22,6 @@ pub(super) struct Flights {
 #[derive(Debug)]
 struct Flight {
     word: watch::Sender<Word>,
-    /// What it brings must not be stored: it is older than an invalidation.
-    void: AtomicBool,
 }
 
 /// What those who wait learn.
@@ -117,7 +114,6 @@ impl Flights {
         }
         let flight = Arc::new(Flight {
             word: watch::Sender::new(Word::Wait),
-            void: AtomicBool::new(false),
         });
         flying.insert(key.clone(), flight.clone());
         Some(Role::Leader(Lead(Arc::new(Leading {
@@ -127,18 +123,21 @@ impl Flights {
         }))))
     }
 
-    /// What is stored under that key is no more: neither is what is on its way.
-    pub(super) fn invalidate(&self, key: &Key) {
-        if let Some(flight) = self.lock().remove(key) {
-            flight.void.store(true, Ordering::Relaxed);
-        }
+    /// The same for one that leads nobody: what it asks for may be of use to itself alone.
+    pub(super) fn follow(&self, key: &Key) -> Option<Role> {
+        let flying = self.lock();
+        let word = flying.get(key)?.word.subscribe();
+        Some(Role::Follower(Follower { word }))
+    }
+
+    /// What is stored under that key is no more: nobody joins those who asked before.
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().remove(key);
     }
 
     /// The same for everything.
-    pub(super) fn invalidate_all(&self) {
-        for (_, flight) in self.lock().drain() {
-            flight.void.store(true, Ordering::Relaxed);
-        }
+    pub(super) fn forget_all(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
@@ -165,8 +164,9 @@ impl Lead {
         self.say(Word::Alone);
     }
 
-    /// The cache has it now.
+    /// The cache has it now; who comes from now on finds it there.
     pub(super) fn stored(&self) {
+        self.0.land();
         self.say(Word::Stored);
     }
 
@@ -180,27 +180,30 @@ impl Lead {
         self.0.flight.word.receiver_count() > 0
     }
 
-    /// Whether what it brings may still be stored.
-    pub(super) fn is_void(&self) -> bool {
-        self.0.flight.void.load(Ordering::Relaxed)
-    }
-
     fn say(&self, word: Word) {
         self.0.flight.word.send_replace(word);
     }
 }
 
+// === impl Leading ===
+
+impl Leading {
+    /// Nobody joins it any more.
+    fn land(&self) {
+        let Some(flights) = self.flights.upgrade() else {
+            return;
+        };
+        let mut flying = flights.lock();
+        let ours = |flight: &Arc<Flight>| Arc::ptr_eq(flight, &self.flight);
+        if flying.get(&self.key).is_some_and(ours) {
+            flying.remove(&self.key);
+        }
+    }
+}
+
 impl Drop for Leading {
     fn drop(&mut self) {
-        if let Some(flights) = self.flights.upgrade() {
-            let mut flying = flights.lock();
-            if flying
-                .get(&self.key)
-                .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight))
-            {
-                flying.remove(&self.key);
-            }
-        }
+        self.land();
         self.flight.word.send_if_modified(|word| {
             let silent = matches!(word, Word::Wait);
             if silent {

@@ -5,7 +5,8 @@ use super::{Body, Stored};
 use moka::sync::Cache;
 use std::sync::Arc;
 
-#[derive(Debug)]
+/// A clone is the same store.
+#[derive(Debug, Clone)]
 pub(super) struct Memory {
     slots: Cache<Key, Slot>,
 }

@@ -63,10 +63,14 @@ pub fn shared_cache_may_store(
         control.no_store && !control.must_understand && !ignored(|refresh| refresh.ignore_no_store);
     let private = control.private && !ignored(|refresh| refresh.ignore_private);
     // §3.5: what was answered to somebody's credentials.
-    let credentials =
-        request.fields.has("authorization") || request.target.user_information.is_some();
+    let credentials = has_credentials(request);
     let shared = control.public || control.must_revalidate || control.s_maxage.is_some();
     !no_store && !private && (!credentials || shared)
+}
+
+/// Whether somebody asks in his own name.
+pub fn has_credentials(request: &Request) -> bool {
+    request.fields.has("authorization") || request.target.user_information.is_some()
 }
 
 /// Whether a response of that age may be served without asking, with so many seconds to live: by

@@ -1,6 +1,7 @@
 //! A response on its way into the cache: kept as it comes, read by whoever waits for it.
 
 use super::disk::{Degraded, Incoming, Part};
+use super::epochs::Epoch;
 use super::flight::Lead;
 use super::growing::{Broken, Growing};
 use super::key::{Key, Vary};
@@ -17,8 +18,11 @@ use tokio::task::JoinHandle;
 /// than a window of it is in memory. All waits can be broken off, and taken up again.
 #[derive(Debug)]
 pub struct Recording {
-    /// Under what it is stored; the key of its URI where that is another.
+    /// When it was asked for.
+    pub(super) epoch: Epoch,
+    /// Under what it is stored.
     pub(super) key: Key,
+    /// The key of its URI, where that is another, and by what its responses vary.
     pub(super) variants: Option<(Key, Vary)>,
     pub(super) head: Arc<Stored>,
     pub(super) growing: Arc<Growing>,
@@ -105,10 +109,10 @@ impl Recording {
         if matches!(self.place, Place::Nowhere) {
             return false;
         }
+        let come = self.growing.len();
         let Some(length) = self.growing.length() else {
             return false;
         };
-        let come = self.growing.len();
         let left = length.saturating_sub(come);
         let share = settings.quick_abort_pct;
         left <= settings.quick_abort_min
@@ -119,23 +123,22 @@ impl Recording {
     /// The origin has broken off. What has come may be put together with the rest, once a client asks
     /// for that.
     pub fn broke(&mut self, cache: &Cache) {
-        let void = self.lead.as_ref().is_some_and(Lead::is_void);
-        if let (Place::Memory, Some(total), false) = (&self.place, self.growing.length(), void) {
+        if let (Place::Memory, Some(total)) = (&self.place, self.growing.length()) {
             cache.store_beginning(self, self.growing.whole(), total);
         }
     }
 
     /// The body is whole: the response is stored, and those who read it find its end after that.
     pub async fn finish(&mut self, cache: &Cache) {
-        let void = self.lead.as_ref().is_some_and(Lead::is_void);
+        let wanted = cache.is_wanted(self);
         match &mut self.place {
-            _ if void => {}
+            _ if !wanted => {}
             Place::Nowhere => {}
             Place::Memory => cache.store(self, self.growing.whole()),
             Place::File(writing) => {
                 let metadata = || dossier::of_response(&self.head, &self.key);
                 if let Ok(true) = writing.finish(&self.growing, metadata).await {
-                    cache.filed(self);
+                    cache.placed(self);
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::disk::Object;
 use super::freshness::Times;
 use super::growing::{Broken, Growing, READ, Reader};
 use super::range::{Multipart, Pieces, Segment, Selection};
-use super::{Source, validate};
+use super::{Source, signed, validate};
 use crate::generation::Generation;
 use crate::http::Fields;
 use crate::plugin::Refresh;
@@ -106,6 +106,16 @@ impl Stored {
         });
         self.judged.store(judged.clone());
         Some(judged)
+    }
+
+    /// Seconds for which it is fresh at that age, by that rule; negative where it is stale. One that
+    /// has to be asked about each time never is fresh.
+    pub(super) fn ttl(&self, refresh: &Refresh, age: u64) -> i64 {
+        let lifetime = match self.control.no_cache {
+            true => 0,
+            false => self.times.lifetime(refresh),
+        };
+        signed(lifetime) - signed(age)
     }
 
     /// The same response with its body elsewhere.

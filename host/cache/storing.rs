@@ -39,6 +39,7 @@ impl Cache {
             status,
             fields,
             length,
+            sent,
             request_time,
             response_time,
         } = response;
@@ -54,9 +55,17 @@ impl Cache {
         {
             return None;
         }
-        let vary = key::vary_names(fields).filter(|vary| !part || vary.is_empty())?;
         let permitted = |refresh| policy::shared_cache_may_store(request, &control, refresh);
         if !generation.overrules_storage() && !permitted(None) {
+            return None;
+        }
+        let vary = key::vary_names(fields).filter(|vary| !part || vary.is_empty())?;
+        // By what the proxy or a plugin has put there, a client's request selects nothing.
+        let as_asked = |name: &String| match sent.joined(name) {
+            Some(value) => name == "host" || request.fields.joined(name).as_ref() == Some(&value),
+            None => true,
+        };
+        if !vary.iter().all(as_asked) {
             return None;
         }
         let refresh = generation.rule_for(request, status.as_u16(), fields)?;
@@ -72,7 +81,7 @@ impl Cache {
             return None;
         }
         let growing = Growing::new(length);
-        let variants = (!vary.is_empty()).then(|| (key.clone(), self.variants(key, vary)));
+        let variants = (!vary.is_empty()).then(|| (key.clone(), self.variants(asked, key, vary)));
         let mut kept = control.kept(fields);
         freshness::add_date(&mut kept, response_time);
         let head = Stored {
@@ -85,6 +94,7 @@ impl Cache {
             judged: Judged::by(generation, refresh),
         };
         Some(Recording {
+            epoch: asked.epoch?,
             key: match &variants {
                 Some((key, vary)) => key.variant(vary, &request.fields),
                 None => key.clone(),
@@ -105,10 +115,15 @@ impl Cache {
     }
 
     /// The set of variants under a key that varies by those fields.
-    fn variants(&self, key: &Key, names: Vec<String>) -> Vary {
-        match self.memory.get(key) {
-            Some(Slot::Variants(known)) if *known.names == *names => known,
-            _ => Vary {
+    fn variants(&self, asked: &Asked, key: &Key, names: Vec<String>) -> Vary {
+        let in_memory = match self.memory.get(key) {
+            Some(Slot::Variants(known)) => Some(known),
+            _ => None,
+        };
+        let known = in_memory.or_else(|| asked.varies.get().cloned());
+        match known.filter(|known| *known.names == *names) {
+            Some(known) => known,
+            None => Vary {
                 names: names.into(),
                 set: self.sets_of_variants.fetch_add(1, Ordering::Relaxed),
             },
@@ -125,6 +140,9 @@ impl Cache {
         let Some(stored) = stored.map(Arc::new) else {
             return;
         };
+        if !self.is_wanted(recording) {
+            return;
+        }
         let slot = Slot::Response(stored.clone());
         self.memory.put(recording.key.clone(), slot);
         if let Body::Memory(body) = &stored.body {
@@ -134,11 +152,21 @@ impl Cache {
         self.filed(recording);
     }
 
+    /// Whether nothing has been removed since it was asked for.
+    pub(super) fn is_wanted(&self, recording: &Recording) -> bool {
+        self.epochs.of(&recording.key) == recording.epoch
+    }
+
     /// The beginning of a response that broke off, of which `total` octets should have come.
     pub(super) fn store_beginning(&self, recording: &Recording, content: Bytes, total: u64) {
         let head = &recording.head;
-        let known = self.memory.get(&recording.key).is_some();
-        if head.status != StatusCode::OK || known || total > self.largest_in_memory() {
+        let known = self.memory.get(&recording.key).is_some() || self.is_on_disk(&recording.key);
+        if head.status != StatusCode::OK
+            || known
+            || recording.variants.is_some()
+            || total > self.largest_in_memory()
+            || !self.is_wanted(recording)
+        {
             return;
         }
         if let Some(pieces) = Pieces::of_beginning(&head.fields, &head.times, total, content) {
@@ -158,6 +186,7 @@ impl Cache {
                 // All of it is there.
                 _ => return None,
             },
+            _ if self.is_on_disk(&recording.key) => return None,
             _ => None,
         };
         let received = head.times.response_time;
@@ -177,22 +206,56 @@ impl Cache {
         })
     }
 
+    /// A response stands on the disk: what memory has is older.
+    pub(super) fn placed(&self, recording: &Recording) {
+        self.memory.remove(&recording.key);
+        self.filed(recording);
+    }
+
     /// A response is stored: where its URI's responses vary, that is what stands under the URI.
+    /// Where something has been removed meanwhile, that is older and goes.
     pub(super) fn filed(&self, recording: &Recording) {
-        if let Some((key, vary)) = &recording.variants {
+        let is_known = |key, vary: &Vary| match self.memory.get(key) {
+            Some(Slot::Variants(known)) => known == *vary,
+            _ => false,
+        };
+        let base = recording.variants.as_ref();
+        if let Some((key, vary)) = base.filter(|(key, vary)| !is_known(key, vary)) {
             let metadata = dossier::of_variants(&recording.head.uri, vary);
             self.memory.put(key.clone(), Slot::Variants(vary.clone()));
             self.write(key, Bytes::new(), metadata);
         }
+        if !self.is_wanted(recording) {
+            for key in base.map(|(key, _)| key).into_iter().chain([&recording.key]) {
+                self.memory.remove(key);
+                self.unlink(key);
+            }
+        }
     }
 
-    /// Writes an object to the disk, in its own time. Where too much waits already, it is left out.
+    fn is_on_disk(&self, key: &Key) -> bool {
+        let disk = self.disk.as_ref();
+        disk.is_some_and(|disk| disk.may_have(&key.to_octets()))
+    }
+
+    /// Removes it from the disk, in its own time.
+    fn unlink(&self, key: &Key) {
+        if let Some(disk) = self.disk.clone() {
+            let octets = key.to_octets();
+            tokio::task::spawn_blocking(move || disk.remove(&octets));
+        }
+    }
+
+    /// Writes an object to the disk, in its own time. Where too much waits already, or the disk takes
+    /// nothing, it is left out, and with it what is there from before.
     pub(super) fn write(&self, key: &Key, body: Bytes, metadata: Vec<u8>) {
-        let Some(disk) = self.disk() else {
-            return;
-        };
         let kilobytes = u32::try_from((body.len() + metadata.len()) >> 10).unwrap_or(u32::MAX);
-        let Ok(permit) = self.writes.clone().try_acquire_many_owned(kilobytes + 1) else {
+        let kilobytes = kilobytes.saturating_add(1).min(WRITES);
+        let permit = self.writes.clone().try_acquire_many_owned(kilobytes);
+        let (Some(disk), Ok(permit)) = (self.disk(), permit) else {
+            if self.is_on_disk(key) {
+                self.unlink(key);
+            }
             return;
         };
         // Before anything else happens to that key.

@@ -18,7 +18,11 @@ impl Cache {
         let (status, times) = (response.status, &stored.times);
         match validate::verdict(&stored.fields, status, response.fields, times) {
             Verdict::Renewed => {}
-            Verdict::Holds => return self.as_it_is(asked, stored, response.response_time),
+            Verdict::Holds => {
+                // Nobody else's is renewed by this.
+                lead.inspect(|lead| lead.alone());
+                return self.as_it_is(asked, stored, response.response_time);
+            }
             Verdict::Another => {
                 self.discard(key).await;
                 return None;
@@ -40,8 +44,8 @@ impl Cache {
         });
         let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
         let age = times.age(response.response_time);
-        let ttl = signed(times.lifetime(&refresh)) - signed(age);
         let vary = key::vary_names(&fields);
+        let before = stored;
         let stored = Arc::new(Stored {
             uri: stored.uri.clone(),
             status: stored.status,
@@ -49,12 +53,13 @@ impl Cache {
             fields: control.kept(&fields),
             times,
             control,
-            judged: Judged::by(generation, refresh),
+            judged: Judged::by(generation, refresh.clone()),
         });
-        if !keep {
+        let ttl = stored.ttl(&refresh, age);
+        if !keep && !policy::has_credentials(request) {
             // For this client alone, as the origin says now.
             self.discard(key).await;
-        } else if !lead.is_some_and(Lead::is_void) {
+        } else if keep {
             let slot = match (self.slot(key).await, vary) {
                 (Ok(Some((Slot::Variants(vary), _))), _) => {
                     Some(key.variant(&vary, &request.fields))
@@ -63,11 +68,13 @@ impl Cache {
                 _ => None,
             };
             if let Some(key) = slot {
-                self.replace(&key, &stored).await;
+                self.replace(asked, &key, before, &stored).await;
             }
         }
-        if let Some(lead) = lead {
-            lead.stored();
+        match lead {
+            Some(lead) if keep && ttl > 0 => lead.stored(),
+            Some(lead) => lead.alone(),
+            None => {}
         }
         let source = stored.body.source();
         Some(Hit {
@@ -75,6 +82,7 @@ impl Cache {
             source,
             age,
             ttl,
+            held: None,
         })
     }
 
@@ -86,12 +94,22 @@ impl Cache {
             stored: stored.clone(),
             source: stored.body.source(),
             age,
-            ttl: signed(stored.times.lifetime(&judged.refresh)) - signed(age),
+            ttl: stored.ttl(&judged.refresh, age),
+            held: None,
         })
     }
 
-    /// Puts a response that has been freshened where the one before is.
-    async fn replace(&self, key: &Key, stored: &Arc<Stored>) {
+    /// Puts a response that has been freshened where the one before is, if that is still there.
+    async fn replace(&self, asked: &Asked, key: &Key, before: &Arc<Stored>, stored: &Arc<Stored>) {
+        let is_current = || asked.epoch == Some(self.epochs.of(key));
+        let replaced = match self.memory.get(key) {
+            Some(Slot::Response(present)) => !Arc::ptr_eq(&present, before),
+            Some(Slot::Variants(_)) => true,
+            None => false,
+        };
+        if replaced || !is_current() {
+            return;
+        }
         let metadata = dossier::of_response(stored, key);
         match &stored.body {
             Body::Growing(_) => {}
@@ -110,6 +128,9 @@ impl Cache {
                 let _ = update.await;
             }
         }
+        if !is_current() {
+            self.discard(key).await;
+        }
     }
 
     /// A stale response where the origin fails, unless one of the three forbids it: the origin, the
@@ -123,7 +144,7 @@ impl Cache {
     ) -> Option<Hit> {
         let age = stored.times.age(now);
         let judged = stored.judged(&asked.request, &asked.generation)?;
-        let ttl = signed(stored.times.lifetime(&judged.refresh)) - signed(age);
+        let ttl = stored.ttl(&judged.refresh, age);
         let max_stale = self.settings.max_stale.as_secs();
         let control = &asked.control;
         policy::may_stand_in(&stored.control, control, age, ttl, trouble, max_stale).then(|| Hit {
@@ -131,6 +152,7 @@ impl Cache {
             source: stored.body.source(),
             age,
             ttl,
+            held: None,
         })
     }
 
@@ -141,10 +163,11 @@ impl Cache {
         if request.method != Method::HEAD || response.status != StatusCode::OK {
             return;
         }
-        let Some(key) = &asked.key else {
+        // What the request could not be answered with, its response says nothing about.
+        let Some(key) = asked.key.as_ref().filter(|_| asked.refused.is_none()) else {
             return;
         };
-        let Ok((stored, _)) = self.find(key, request).await else {
+        let Ok((stored, _)) = self.find(key, asked).await else {
             return;
         };
         let length = response.length;
@@ -167,37 +190,51 @@ impl Cache {
         if safe || !(status.is_success() || status.is_redirection()) {
             return;
         }
-        if let Some(key) = &asked.key {
-            self.remove(key).await;
-        }
         let uri = request.uri();
-        for name in ["location", "content-location"] {
-            let target = response
-                .get(name)
-                .and_then(|value| std::str::from_utf8(value).ok());
-            if let Some(uri) = target.and_then(|target| key::same_origin(uri, target)) {
-                self.remove(&Key::of(&uri.into())).await;
-            }
+        let named = ["location", "content-location"]
+            .into_iter()
+            .filter_map(|name| {
+                let target = std::str::from_utf8(response.get(name)?).ok()?;
+                Some(Key::of(&key::same_origin(uri, target)?.into()))
+            });
+        self.remove(asked.key.clone().into_iter().chain(named).collect())
+            .await;
+    }
+
+    /// Removes what is stored under these keys, their variants included, and keeps what is on its way
+    /// from being stored. Whether there was something. It is done, whether it is waited for or not.
+    pub(super) async fn remove(&self, keys: Vec<Key>) -> bool {
+        let mut found = false;
+        for key in &keys {
+            self.flights.forget(key);
+            self.epochs.end(key);
+            found |= self.memory.remove(key);
         }
-    }
-
-    /// Removes what is stored under a key, its variants included, and keeps what is on its way from
-    /// being stored. Whether there was something.
-    pub(super) async fn remove(&self, key: &Key) -> bool {
-        self.flights.invalidate(key);
-        self.discard(key).await
-    }
-
-    /// Removes what is stored under a key; what is on its way is newer. Whether there was something.
-    async fn discard(&self, key: &Key) -> bool {
-        self.removals.fetch_add(1, Ordering::SeqCst);
-        let in_memory = self.memory.remove(key);
         let Some(disk) = self.disk.clone() else {
-            return in_memory;
+            return found;
         };
-        let octets = key.to_octets();
-        // Also where nothing is there: something may be about to be.
-        let removal = tokio::task::spawn_blocking(move || disk.remove(&octets));
-        removal.await.unwrap_or(false) || in_memory
+        let (memory, epochs) = (self.memory.clone(), self.epochs.clone());
+        let removal = tokio::task::spawn_blocking(move || {
+            let mut found = false;
+            for key in &keys {
+                // Also where nothing is there: something may be about to be.
+                found |= disk.remove(&key.to_octets());
+                // Who has read it before it was removed belongs to an epoch that is over.
+                epochs.end(key);
+                found |= memory.remove(key);
+            }
+            found
+        });
+        removal.await.unwrap_or(false) || found
+    }
+
+    /// Removes what is stored under a key; what is on its way is newer.
+    async fn discard(&self, key: &Key) {
+        self.memory.remove(key);
+        if let Some(disk) = self.disk.clone() {
+            let octets = key.to_octets();
+            let removal = tokio::task::spawn_blocking(move || disk.remove(&octets));
+            let _ = removal.await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::fields::{
 use super::hit::Basis;
 use super::relay::write_body;
 use crate::app::App;
-use crate::cache::{Forward, Hit, Octets, Recording, Response, Trouble};
+use crate::cache::{Forward, Hit, Lead, Octets, Recording, Response, Trouble};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
 use crate::http::{
@@ -112,7 +112,10 @@ impl Exchange<'_> {
                             &mut recording,
                         );
                         let relayed = alongside(upload, relay).await;
-                        if let (Err(Failure::ClientGone), Some(recording)) = (&relayed, recording) {
+                        // What has failed is not what others wait for.
+                        if let (Err(failure), Some(recording)) = (&relayed, recording)
+                            && !failure.is_servers()
+                        {
                             self.finish_without_client(from_origin, recording, target)
                                 .await;
                         }
@@ -140,7 +143,11 @@ impl Exchange<'_> {
                 Ok(hit)
             }
             // What the origin says of its failure is left unread, and the connection with it.
-            Ended::Instead(hit) => Ok(Outcome::Stored(Box::new(hit), Basis::OriginFailed)),
+            Ended::Instead(hit) => {
+                // Others need not wait until this client has it.
+                self.errand.lead.iter().for_each(Lead::alone);
+                Ok(Outcome::Stored(Box::new(hit), Basis::OriginFailed))
+            }
             Ended::Switching(head) => {
                 self.switch(transaction, &mut client.responder, head)
                     .await?;
@@ -279,6 +286,7 @@ impl Exchange<'_> {
             status: head.status,
             fields: &mut fields,
             length,
+            sent: self.fields,
             request_time,
             response_time: SystemTime::now(),
         };
@@ -351,6 +359,7 @@ impl Exchange<'_> {
             status: head.status,
             fields: &mut end_to_end(head.fields.clone(), false),
             length: None,
+            sent: self.fields,
             request_time,
             response_time: SystemTime::now(),
         };

@@ -29,6 +29,7 @@ pub(super) enum Basis {
 }
 
 /// What has come of serving it.
+#[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
     /// The client has its response.
@@ -65,6 +66,8 @@ pub(super) async fn serve(
         mut octets,
         length,
     } = reply(answer, stored.status, &stored.body, &mut fields);
+    // From here on, these octets read it.
+    drop(hit.held);
     if transaction.request.method == Method::HEAD {
         octets = Octets::none();
     }

@@ -42,41 +42,57 @@ impl Exchange<'_> {
         recording: &mut Option<Recording>,
         target: &Target,
     ) -> Result<(), Failure> {
-        let cache = &self.app.cache;
         while let Some(under_way) = recording {
-            under_way.room(cache).await;
-            match from_origin.chunk(self.app.settings.read_timeout).await {
-                Ok(Some(data)) => under_way.push(data),
-                Err(error) => {
-                    under_way.broke(cache);
-                    return Err(reading_reply(target, error));
-                }
-                Ok(None) => {
-                    // Who breaks this off takes it up again without the client.
-                    under_way.finish(cache).await;
-                    break;
-                }
+            if self.record_some(from_origin, under_way, target).await? {
+                *recording = None;
             }
         }
-        *recording = None;
         Ok(())
     }
 
-    /// The client is gone: the rest of the body is for others, or for the cache, where it is worth
-    /// that.
+    /// The next octets, or the end: whether it was that. Who breaks this off takes it up again
+    /// without the client.
+    async fn record_some(
+        &self,
+        from_origin: &mut Reader,
+        recording: &mut Recording,
+        target: &Target,
+    ) -> Result<bool, Failure> {
+        let cache = &self.app.cache;
+        recording.room(cache).await;
+        match from_origin.chunk(self.app.settings.read_timeout).await {
+            Ok(Some(data)) => {
+                recording.push(data);
+                Ok(false)
+            }
+            Ok(None) => {
+                recording.finish(cache).await;
+                Ok(true)
+            }
+            Err(error) => {
+                recording.broke(cache);
+                Err(reading_reply(target, error))
+            }
+        }
+    }
+
+    /// The client is gone: the rest of the body is for others, or for the cache, for as long as it is
+    /// worth that.
     pub(super) async fn finish_without_client(
         &self,
         from_origin: &mut Reader,
-        recording: Recording,
+        mut recording: Recording,
         target: &Target,
     ) {
-        if !recording.is_worth_finishing(&self.app.settings) {
-            return;
-        }
-        let mut recording = Some(recording);
-        let recorded = self.record_body(from_origin, &mut recording, target).await;
-        if let Err(failure) = recorded {
-            tracing::debug!("{failure}, for those who waited for it");
+        while recording.is_worth_finishing(&self.app.settings) {
+            match self.record_some(from_origin, &mut recording, target).await {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(failure) => {
+                    tracing::debug!("{failure}, for those who waited for it");
+                    return;
+                }
+            }
         }
     }
 }

@@ -167,6 +167,38 @@ fn a_damaged_file_is_fetched_anew() {
     assert_eq!(origin.count(), 4);
 }
 
+/// The origin says that it still holds, but it does not.
+#[test]
+fn a_damaged_file_that_is_asked_about_is_fetched_anew() {
+    let origin = Origin::start(|seen, stream| {
+        if seen.field("if-none-match").is_some() {
+            stream.write_all(b"HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n")?;
+            return Ok(Then::Keep);
+        }
+        let body = numbered(20);
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: \"1\"\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        )?;
+        stream.write_all(&body)?;
+        Ok(Then::Keep)
+    });
+    let proxy = Proxy::start("");
+    proxy.get(&origin.url("/"), &[]);
+    let folder = end(proxy);
+    for file in objects(folder.path()) {
+        let mut octets = fs::read(&file).expect("a file");
+        octets[100] ^= 1;
+        fs::write(&file, octets).expect("it can be written");
+    }
+    let proxy = Proxy::in_folder(folder, OPEN_POLICY, &[]);
+    let response = proxy.get(&origin.url("/"), &[]);
+    assert!(response.complete && response.body == numbered(20));
+    assert!(proxy.logged().contains(" TCP_SWAPFAIL_MISS/200 "));
+}
+
 #[test]
 fn two_proxies_do_not_share_a_folder() {
     let proxy = Proxy::start("");

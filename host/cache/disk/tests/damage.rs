@@ -4,10 +4,10 @@ use super::super::format::Damage;
 use super::*;
 use std::os::unix::fs::FileExt as _;
 
-/// Opens and reads all of it.
 /// Metadata and body.
 type Served = (Vec<u8>, Vec<u8>);
 
+/// Opens and reads all of it.
 fn served(disk: &Arc<Disk>, key: &[u8]) -> Result<Option<Served>, Corrupt> {
     let Some(object) = disk.get(key)? else {
         return Ok(None);
