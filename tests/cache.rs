@@ -58,6 +58,79 @@ fn a_304_about_another_response_is_asked_again_without_conditions() {
     assert_eq!(conditions.collect::<Vec<_>>(), [None, Some("\"v1\""), None]);
 }
 
+/// RFC 9110 §13.2.1: conditions are about what a 200 would hold.
+#[test]
+fn conditions_do_not_turn_an_error_into_304() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 404 Not Found\r\nCache-Control: max-age=60\r\nETag: \"none\"\r\n\
+         Content-Length: 4\r\n\r\nnone",
+    );
+    let (proxy, url) = (Proxy::start(""), origin.url("/"));
+    get(&proxy, &origin);
+    for condition in ["If-None-Match: \"none\"", "If-None-Match: *"] {
+        let response = proxy.get(&url, &[condition]);
+        assert_eq!((response.status, &*response.text()), (404, "none"));
+    }
+    assert_eq!(origin.count(), 1);
+}
+
+/// RFC 9111 §4.3.4: a server that compresses weakens the tag of what it sends, but not of a 304.
+/// What is stored holds, and does not get a tag that belongs to other octets.
+#[test]
+fn a_304_does_not_make_a_weak_tag_strong() {
+    let origin = in_turn(&[
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=0\r\nETag: W/\"v1\"\r\nContent-Length: 3\r\n\r\none",
+        "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\nCache-Control: max-age=600\r\n\r\n",
+    ]);
+    let proxy = Proxy::start("");
+    let tags = [(); 3].map(|()| {
+        let response = get(&proxy, &origin);
+        (response.text(), response.field("etag").map(str::to_owned))
+    });
+    for (text, tag) in tags {
+        assert_eq!((&*text, tag.as_deref()), ("one", Some("W/\"v1\"")));
+    }
+    let conditions = origin.all();
+    let conditions = conditions.iter().map(|seen| seen.field("if-none-match"));
+    let weak = Some("W/\"v1\"");
+    assert_eq!(conditions.collect::<Vec<_>>(), [None, weak, weak]);
+}
+
+/// RFC 9111 §4.2.3: the age of what was stored before is not the age of what a 304 renews.
+#[test]
+fn a_304_makes_a_response_young() {
+    let origin = in_turn(&[
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nAge: 900\r\nETag: \"v1\"\r\nContent-Length: 3\r\n\r\none",
+        "HTTP/1.1 304 Not Modified\r\nETag: \"v1\"\r\n\r\n",
+    ]);
+    let proxy = Proxy::start("");
+    for _ in 0..3 {
+        assert_eq!(get(&proxy, &origin).text(), "one");
+    }
+    assert_eq!(origin.count(), 2);
+}
+
+/// RFC 3986 §6.2.2: one resource, however it is spelt; and whoever writes dot segments may get
+/// another answer than the rest of the world, and keeps it.
+#[test]
+fn spellings_of_a_uri_share_what_is_stored() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let proxy = Proxy::start("");
+    for (path, asked) in [
+        ("/a~b", 1),
+        ("/%61%7eb", 0),
+        ("/a~b?", 1),
+        ("/x/../a~b", 1),
+        ("/x/../a~b", 1),
+        ("/a~b", 0),
+    ] {
+        assert_eq!(proxy.get(&origin.url(path), &[]).text(), "ok");
+        assert_eq!(origin.count(), asked, "{path}");
+    }
+}
+
 #[test]
 fn fields_that_private_or_no_cache_name_are_for_the_first_client_alone() {
     let origin = in_turn(&[

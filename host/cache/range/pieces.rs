@@ -15,6 +15,8 @@ use std::time::SystemTime;
 pub struct Pieces {
     /// Those of the complete response: without Content-Range and Content-Length.
     fields: Fields,
+    /// This came as a 200: its fields are all that there are.
+    of_whole: bool,
     validator: StrongValidator,
     total: u64,
     /// By their place in the body. They do not overlap, and none is empty.
@@ -47,10 +49,16 @@ impl Pieces {
     pub fn of_part(fields: &Fields, times: &Times, content: Bytes) -> Option<Pieces> {
         let ContentRange { range, total } = ContentRange::of(fields)?;
         let complete = content.len() as u64 == range.end - range.start;
-        if !complete {
+        if !complete || is_multipart(fields) {
             return None;
         }
-        Pieces::new(fields, times, total?, range.start, content)
+        let validator = strong_validator(fields, times)?;
+        Some(Pieces::new(
+            fields,
+            validator,
+            total?,
+            (range.start, content),
+        ))
     }
 
     /// The beginning of a 200 that broke off before its `total` octets had come.
@@ -63,30 +71,29 @@ impl Pieces {
         if content.is_empty() || content.len() as u64 > total {
             return None;
         }
-        Pieces::new(fields, times, total, 0, content)
-    }
-
-    fn new(
-        fields: &Fields,
-        times: &Times,
-        total: u64,
-        start: u64,
-        content: Bytes,
-    ) -> Option<Pieces> {
-        let mut fields = fields.clone();
-        fields.remove("content-range");
-        fields.remove("content-length");
+        let validator = strong_validator(fields, times)?;
         Some(Pieces {
-            validator: strong_validator(&fields, times)?,
-            fields,
-            total,
-            held: BTreeMap::from([(start, content)]),
+            of_whole: true,
+            ..Pieces::new(fields, validator, total, (0, content))
         })
     }
 
-    /// Adds what a newer answer holds, and renews the fields from it (RFC 9111 §3.4, RFC 9110
-    /// §15.3.7.3). Where the two do not belong together nothing changes, and the newer one is what
-    /// the origin has now.
+    fn new(fields: &Fields, validator: StrongValidator, total: u64, piece: (u64, Bytes)) -> Pieces {
+        let mut fields = fields.clone();
+        fields.remove("content-range");
+        fields.remove("content-length");
+        Pieces {
+            fields,
+            of_whole: false,
+            validator,
+            total,
+            held: BTreeMap::from([piece]),
+        }
+    }
+
+    /// Adds what a newer answer holds. A 200's fields take the place of those that were there, a
+    /// 206's renew them (RFC 9111 §3.4, RFC 9110 §15.3.7.3). Where the two do not belong together
+    /// nothing changes, and the newer one is what the origin has now.
     pub fn combine(&mut self, newer: Pieces, response_time: SystemTime) -> Result<(), Mismatch> {
         if self.validator != newer.validator {
             return Err(Mismatch::Validator);
@@ -116,7 +123,10 @@ impl Pieces {
                 self.held.insert(gap.start, part);
             }
         }
-        self.fields = freshened(&self.fields, &newer.fields, response_time);
+        self.fields = match newer.of_whole {
+            true => newer.fields,
+            false => freshened(&self.fields, &newer.fields, response_time),
+        };
         Ok(())
     }
 
@@ -184,6 +194,14 @@ impl Pieces {
             (from < to).then(|| (from, content_slice(piece, from - start..to - start)))
         })
     }
+}
+
+/// Whether the content is several parts, each with a Content-Range of its own (RFC 9110
+/// §15.3.7.2): there is no place in the body where it would belong.
+fn is_multipart(fields: &Fields) -> bool {
+    const MULTIPART: &[u8] = b"multipart/byteranges";
+    let start = |kind: &Bytes| kind.get(..MULTIPART.len()).map(<[u8]>::to_ascii_lowercase);
+    fields.get("content-type").and_then(start).as_deref() == Some(MULTIPART)
 }
 
 /// A part of a piece, which is in memory: its places fit.

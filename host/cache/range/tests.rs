@@ -175,6 +175,8 @@ fn what_can_be_combined_at_all() {
         (vec![("ETag", "W/\"v1\"")], false), (vec![("ETag", "W/\"v1\""), ("Last-Modified", old)], false),
         // An invalid Content-Range, another unit, no complete length.
         (vec![("Content-Range", "bytes 0-4/3")], false), (vec![("Content-Range", "items 0-4/20")], false), (vec![("Content-Range", "bytes 0-4/*")], false),
+        // Several parts in one.
+        (vec![("Content-Type", "Multipart/ByteRanges; boundary=x")], false), (vec![("Content-Type", "multipart/byte")], true),
         // Of another length than it says.
         (vec![("Content-Range", "bytes 0-5/20")], false), (vec![("Content-Range", "bytes 0-3/20")], false),
     ];
@@ -294,6 +296,28 @@ fn combining_renews_the_fields() {
         ("Date", "Thu, 01 Jan 2015 00:00:00 GMT"),
     ];
     assert_eq!(*pieces.fields(), fields(&expected));
+}
+
+/// RFC 9110 §15.3.7.3: the fields of an incomplete 200 replace those that were there.
+#[test]
+fn a_beginning_brings_all_fields() {
+    let mut pieces = part(5..20, &[("X", "1"), ("Content-Type", "a/b")]).expect("a part");
+    let fields = fields(&[
+        ("ETag", "\"v1\""),
+        ("Content-Type", "c/d"),
+        ("Content-Length", "20"),
+    ]);
+    let beginning =
+        Pieces::of_beginning(&fields, &times(&fields), 20, Bytes::from_static(&BODY[..6]));
+    assert_eq!(
+        pieces.combine(beginning.expect("a beginning"), now()),
+        Ok(())
+    );
+    assert_eq!(pieces.complete().as_deref(), Some(BODY));
+    assert_eq!(
+        *pieces.fields(),
+        self::fields(&[("ETag", "\"v1\""), ("Content-Type", "c/d")])
+    );
 }
 
 proptest! {
