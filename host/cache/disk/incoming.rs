@@ -130,9 +130,6 @@ impl Incoming {
     pub fn finish(mut self, metadata: &[u8]) -> Result<Option<Object>, Degraded> {
         self.check()?;
         let store = self.disk.store.clone();
-        if !store.index().is_newest(&self.digest, self.ticket) {
-            return Ok(None);
-        }
         let sums = std::mem::replace(&mut self.sums, Sums::new());
         let tail =
             Tail::new(sums, &self.key, metadata).map_err(|_| self.give_up(Degraded::TooLarge))?;

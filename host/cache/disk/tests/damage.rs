@@ -3,6 +3,7 @@
 use super::super::format::Damage;
 use super::*;
 use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 /// Metadata and body.
 type Served = (Vec<u8>, Vec<u8>);
@@ -162,10 +163,11 @@ fn a_damaged_file_is_logged_with_its_name() {
 #[test]
 fn what_is_no_file_hangs_nobody() {
     let bench = Bench::new();
+    put(&bench, b"another", b"metadata", b"body");
     put(&bench, b"key", b"metadata", b"body");
     let file = bench.file(b"key");
     fs::remove_file(&file).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    std::os::unix::fs::symlink(Path::new("..").join(Digest::of(b"another").path()), &file).unwrap();
     let said = trouble::said(|| {
         for _ in 0..3 {
             assert!(bench.get(b"key").unwrap().is_none());
@@ -174,6 +176,11 @@ fn what_is_no_file_hangs_nobody() {
     assert_eq!(said.len(), 1);
     assert!(said[0].contains("what is stored there counts as missing"));
     assert!(file.is_symlink());
+    fs::remove_file(&file).unwrap();
+    let (pipe, mode) = (rustix::fs::FileType::Fifo, 0o600.into());
+    rustix::fs::mknodat(rustix::fs::CWD, &file, pipe, mode, 0).unwrap();
+    assert_dropped(&bench, b"key", "a pipe");
+    put(&bench, b"key", b"metadata", b"body");
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();
     assert!(bench.get(b"key").is_err());

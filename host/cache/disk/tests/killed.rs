@@ -20,12 +20,14 @@ fn after_a_kill_nothing_is_served_but_what_was_written() {
         bench.close();
         let (_, module) = module_path!().split_once("::").unwrap();
         let test = format!("{module}::after_a_kill_nothing_is_served_but_what_was_written");
+        let alone = store::lock(&trouble::NO_OTHER_PROCESS);
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([&test, "--exact", "--nocapture"])
             .env(FOLDER, bench.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        drop(alone);
         let done = BufReader::new(child.stdout.take().unwrap()).lines();
         let last = done.take(100 + round * 13).last().unwrap().unwrap();
         child.kill().unwrap();

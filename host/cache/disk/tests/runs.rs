@@ -42,8 +42,8 @@ fn while_the_index_is_rebuilt_objects_are_found_by_their_names() {
     assert!(get(disk, b"0").is_some());
     assert!(disk.remove(b"1"));
     assert!(!disk.may_have(b"1"));
-    let metadata = disk.get(b"2").unwrap().unwrap();
-    assert!(disk.update(&metadata, b"new").unwrap());
+    let object = disk.get(b"2").unwrap().unwrap();
+    assert!(disk.update(&object, b"new").unwrap());
     put_numbered(disk, 3);
     put_numbered(disk, 10);
     let mut seen = 0;

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 /// Numbers that are the same in every run (Knuth's MMIX generator).
@@ -112,6 +113,36 @@ fn threads_that_share_keys_never_see_a_mixture() {
     });
     assert_sound(&bench);
     assert!(bench.usage().evicted > 0);
+}
+
+#[test]
+fn nobody_sees_an_update_half_done() {
+    let bench = Bench::new();
+    let under_way = AtomicUsize::new(2);
+    put(&bench, b"k", &metadata_of(7, 0), &body_of(7));
+    thread::scope(|scope| {
+        for thread in 0..2 {
+            let (disk, under_way) = (&bench.disk, &under_way);
+            scope.spawn(move || {
+                let disk = disk.as_ref().unwrap();
+                let mut numbers = Numbers(thread);
+                for _ in 0..300 {
+                    let object = disk.get(b"k").unwrap().unwrap();
+                    let metadata = metadata_of(7, numbers.below(300_000));
+                    assert!(disk.update(&object, &metadata).unwrap());
+                }
+                under_way.fetch_sub(1, Ordering::Relaxed);
+            });
+            scope.spawn(move || {
+                let disk = disk.as_ref().unwrap();
+                while under_way.load(Ordering::Relaxed) > 0 {
+                    let object = disk.get(b"k").unwrap().unwrap();
+                    assert_eq!(seed(&object), 7);
+                }
+            });
+        }
+    });
+    assert_sound(&bench);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard};
 use tracing::Level;
 
 /// What is logged meanwhile, by this thread, from warnings up.
@@ -23,10 +24,15 @@ pub(super) fn said(run: impl FnOnce()) -> Vec<String> {
     lines.lines().map(|line| line.trim().to_owned()).collect()
 }
 
+/// Held while a process is started: for a moment it has all files open, and what has been removed
+/// goes on to take its room.
+pub(super) static NO_OTHER_PROCESS: Mutex<()> = Mutex::new(());
+
 /// A store on a file system of 256 KiB.
 struct Small {
     bench: Bench,
     mount: Mount,
+    _alone: MutexGuard<'static, ()>,
 }
 
 struct Mount(PathBuf);
@@ -34,6 +40,7 @@ struct Mount(PathBuf);
 impl Small {
     /// None where it cannot be mounted.
     fn new() -> Option<Small> {
+        let alone = store::lock(&NO_OTHER_PROCESS);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         let mut mount = Command::new("mount");
@@ -48,7 +55,11 @@ impl Small {
         }
         let mount = Mount(path.to_owned());
         let bench = Bench::at(folder, 512 << 10);
-        Some(Small { bench, mount })
+        Some(Small {
+            bench,
+            mount,
+            _alone: alone,
+        })
     }
 
     fn remount(&self, how: &str) {
