@@ -79,6 +79,8 @@ pub struct Asked {
     key: Option<Key>,
     /// When it was asked.
     epoch: Option<Epoch>,
+    /// What had landed by then.
+    landed: u64,
     /// How the responses to its URI vary, where that was found.
     varies: OnceLock<Vary>,
     /// Why it cannot be answered from the cache, where that is so whatever is stored.
@@ -237,6 +239,7 @@ impl Cache {
             generation: generation.clone(),
             epoch: key.as_ref().map(|key| self.epochs.of(key)),
             key,
+            landed: self.flights.landed(),
             varies: OnceLock::new(),
             refused,
         }
@@ -372,12 +375,13 @@ impl Cache {
         }
     }
 
-    /// Whether something is stored in memory that was not when it was looked for.
+    /// Whether something may be stored that was not when it was looked for.
     pub fn has_come(&self, asked: &Asked) -> bool {
-        asked
-            .key
-            .as_ref()
-            .is_some_and(|key| self.memory.get(key).is_some())
+        self.flights.landed() != asked.landed
+            && asked
+                .key
+                .as_ref()
+                .is_some_and(|key| self.memory.get(key).is_some())
     }
 
     /// Waits until it is known what somebody else's request brings.

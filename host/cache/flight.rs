@@ -6,6 +6,7 @@ use super::stored::Stored;
 use crate::http::Fields;
 use moka::sync::Cache;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,6 +15,8 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(super) struct Flights {
     flying: Mutex<HashMap<Key, Arc<Flight>>>,
+    /// How many have brought something.
+    landed: AtomicU64,
     /// What was not to be shared when somebody waited for it: nobody waits for it again soon.
     unshared: Cache<Key, ()>,
 }
@@ -94,6 +97,7 @@ impl Flights {
     pub(super) fn new() -> Arc<Flights> {
         Arc::new(Flights {
             flying: Mutex::default(),
+            landed: AtomicU64::new(0),
             unshared: Cache::builder()
                 .max_capacity(UNSHARED)
                 .time_to_live(UNSHARED_TIME)
@@ -123,7 +127,13 @@ impl Flights {
         }))))
     }
 
-    /// The same for one that leads nobody: what it asks for may be of use to itself alone.
+    /// How many have brought something so far: who has looked into the cache need not look again
+    /// while it is the same.
+    pub(super) fn landed(&self) -> u64 {
+        self.landed.load(Ordering::SeqCst)
+    }
+
+    /// What a request for this does that leads nobody: what comes may be of use to itself alone.
     pub(super) fn follow(&self, key: &Key) -> Option<Role> {
         let flying = self.lock();
         let word = flying.get(key)?.word.subscribe();
@@ -166,6 +176,9 @@ impl Lead {
 
     /// The cache has it now; who comes from now on finds it there.
     pub(super) fn stored(&self) {
+        if let Some(flights) = self.0.flights.upgrade() {
+            flights.landed.fetch_add(1, Ordering::SeqCst);
+        }
         self.0.land();
         self.say(Word::Stored);
     }

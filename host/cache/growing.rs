@@ -310,3 +310,6 @@ impl Drop for Reader {
         self.growing.read.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests;
