@@ -2,7 +2,9 @@
 
 use super::limits::Draft;
 use super::state::{FieldsHandle, RequestHandle, State};
+use crate::http::Scheme;
 use crate::transaction::Request;
+use ::http::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -71,12 +73,12 @@ impl State {
 impl http::Host for State {}
 
 impl http::HostRequest for State {
-    fn method(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
-        Ok(self.lent_request()?.method.as_str().to_owned())
+    fn method(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Method> {
+        Ok(method(&self.lent_request()?.method))
     }
 
-    fn scheme(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
-        Ok(self.lent_request()?.target.scheme.as_str().to_owned())
+    fn scheme(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<Option<http::Scheme>> {
+        Ok(scheme(&self.lent_request()?.target.scheme))
     }
 
     fn host(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<String> {
@@ -158,6 +160,18 @@ impl http::HostFields for State {
         Ok(self.lent_fields()?.remove(&name))
     }
 
+    fn remove_all(
+        &mut self,
+        _: Resource<FieldsHandle>,
+        names: Vec<String>,
+    ) -> wasmtime::Result<()> {
+        let fields = self.lent_fields()?;
+        for name in names {
+            fields.remove(&name);
+        }
+        Ok(())
+    }
+
     fn entries(&mut self, _: Resource<FieldsHandle>) -> wasmtime::Result<Vec<(String, Vec<u8>)>> {
         let lines = self.lent_fields()?.fields().iter();
         // Names are tokens, and tokens are ASCII.
@@ -184,6 +198,31 @@ impl log::Host for State {
         };
         self.log(level, &message);
         Ok(())
+    }
+}
+
+fn method(method: &Method) -> http::Method {
+    match *method {
+        Method::GET => http::Method::Get,
+        Method::HEAD => http::Method::Head,
+        Method::POST => http::Method::Post,
+        Method::PUT => http::Method::Put,
+        Method::DELETE => http::Method::Delete,
+        Method::CONNECT => http::Method::Connect,
+        Method::OPTIONS => http::Method::Options,
+        Method::TRACE => http::Method::Trace,
+        Method::PATCH => http::Method::Patch,
+        ref other => http::Method::Other(other.as_str().to_owned()),
+    }
+}
+
+fn scheme(scheme: &Scheme) -> Option<http::Scheme> {
+    match scheme {
+        Scheme::None => None,
+        Scheme::Http => Some(http::Scheme::Http),
+        Scheme::Https => Some(http::Scheme::Https),
+        Scheme::CacheObject => Some(http::Scheme::CacheObject),
+        Scheme::Other(other) => Some(http::Scheme::Other(other.to_string())),
     }
 }
 

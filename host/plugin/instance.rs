@@ -56,7 +56,8 @@ pub(super) struct Instance {
 
 /// One place for an instance for each worker thread.
 pub(super) struct Slots {
-    places: Box<[Mutex<Option<Instance>>]>,
+    /// Each is taken out of its place for a call: boxed, because one is large.
+    places: Box<[Mutex<Option<Box<Instance>>>]>,
     closed: AtomicBool,
 }
 
@@ -98,7 +99,7 @@ impl Template {
 
     /// Makes an instance and configures it. The outer error is the plugin's failure, the inner
     /// one its complaint about the configuration.
-    pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Instance>> {
+    pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Box<Instance>>> {
         let state = State {
             plugin: self.plugin.clone(),
             request: None,
@@ -142,7 +143,7 @@ impl Template {
             };
         }
         store.data_mut().budget = Budget::new(self.limits.time);
-        Ok(Ok(Instance {
+        Ok(Ok(Box::new(Instance {
             calls_left: self.limits.calls,
             access: load!(access),
             request_headers: load!(request_headers),
@@ -150,7 +151,7 @@ impl Template {
             cache_rules: load!(cache_rules),
             cache_key: load!(cache_key),
             store,
-        }))
+        })))
     }
 
     /// Lends a warm instance of this thread's to one call. A call that fails costs the instance,
@@ -338,7 +339,7 @@ impl Slots {
     }
 
     /// The calling thread's place.
-    fn mine(&self) -> &Mutex<Option<Instance>> {
+    fn mine(&self) -> &Mutex<Option<Box<Instance>>> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
             static THREAD: Cell<Option<usize>> = const { Cell::new(None) };

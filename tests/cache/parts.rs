@@ -128,7 +128,9 @@ fn a_response_that_broke_off_is_a_part() {
         Ok(Then::Keep)
     });
     let proxy = Proxy::start("");
-    assert!(!proxy.get(&origin.url("/"), &[]).complete);
+    // A page where the client had nothing yet, else half of it.
+    let broken = proxy.get(&origin.url("/"), &[]);
+    assert!(broken.status == 502 || !broken.complete);
     assert_eq!(part(&proxy, &origin, "0-3").text(), "half");
     assert_eq!(origin.count(), 1);
     assert_eq!(part(&proxy, &origin, "4-7").text(), "rest");

@@ -2,7 +2,8 @@
 
 mod rules;
 
-use rules::{Config, Reason, Rules};
+use rules::{Config, Rules};
+use wproxy_sdk::acl::NeedsAddresses;
 use wproxy_sdk::{Access, ConfigError, Denial, Matched, Plugin, Request, Verdict};
 
 struct AccessPolicy {
@@ -22,19 +23,10 @@ impl Plugin for AccessPolicy {
 
 impl Access for AccessPolicy {
     fn authorize(&self, request: &dyn Request) -> Verdict {
-        let Ok((allow, reason)) = self.rules.decide(request) else {
-            return Verdict::Resolve;
-        };
-        let rule = match reason {
-            Reason::Line(line) => format!("/http_access/{line}"),
-            Reason::OppositeOfLast => {
-                "no http_access line applies: the opposite of the last one".to_owned()
-            }
-            Reason::PurgeNotNamed => "no acl names the method PURGE".to_owned(),
-        };
-        match allow {
-            true => Verdict::Allow(Matched::by(rule)),
-            false => Verdict::Deny(Denial::by(rule)),
+        match self.rules.decide(request) {
+            Ok((true, rule)) => Verdict::Allow(Matched::by(rule)),
+            Ok((false, rule)) => Verdict::Deny(Denial::by(rule)),
+            Err(NeedsAddresses) => Verdict::Resolve,
         }
     }
 }

@@ -21,23 +21,17 @@ pub(crate) struct Config {
 pub(crate) struct Rules {
     acls: Acls,
     http_access: AccessList,
+    /// JSON Pointers to its lines.
+    pointers: Vec<String>,
     purge_is_named: bool,
-}
-
-/// What decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// The `http_access` line with that index.
-    Line(usize),
-    /// No line applies.
-    OppositeOfLast,
-    /// A configuration that does not speak of PURGE does not mean it when it allows everything:
-    /// as in squid, an acl of type `method` has to name it.
-    PurgeNotNamed,
 }
 
 /// squid's method that takes something out of the cache.
 const PURGE: &str = "PURGE";
+/// A configuration that does not speak of PURGE does not mean it when it allows everything: as in
+/// squid, an acl of type `method` has to name it.
+const PURGE_NOT_NAMED: &str = "no acl names the method PURGE";
+const OPPOSITE_OF_LAST: &str = "no http_access line applies: the opposite of the last one";
 
 impl Rules {
     /// # Errors
@@ -45,24 +39,29 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let acls = Acls::parse("/acl", &config.acl)?;
         let http_access = AccessList::parse("/http_access", &config.http_access, &acls)?;
+        let lines = 0..config.http_access.len();
         Ok(Rules {
+            pointers: lines.map(|line| format!("/http_access/{line}")).collect(),
             purge_is_named: acls.name_method(PURGE),
             acls,
             http_access,
         })
     }
 
-    /// May this request pass, and why?
+    /// May this request pass, and by which rule?
     ///
     /// # Errors
     /// The destination's addresses would decide and are not known yet.
-    pub(crate) fn decide(&self, request: &dyn Request) -> Result<(bool, Reason), NeedsAddresses> {
+    pub(crate) fn decide(&self, request: &dyn Request) -> Result<(bool, &str), NeedsAddresses> {
         let decided = self.http_access.decide(&self.acls, request)?;
         if decided.allow && !self.purge_is_named && request.method() == PURGE {
-            return Ok((false, Reason::PurgeNotNamed));
+            return Ok((false, PURGE_NOT_NAMED));
         }
-        let reason = decided.line.map_or(Reason::OppositeOfLast, Reason::Line);
-        Ok((decided.allow, reason))
+        let rule = match decided.line {
+            Some(line) => &self.pointers[line],
+            None => OPPOSITE_OF_LAST,
+        };
+        Ok((decided.allow, rule))
     }
 }
 
@@ -122,8 +121,13 @@ mod tests {
             (manager().from("10.0.2.10"), false, 1),
         ];
         for (request, allow, line) in cases {
-            let decided = documented().decide(&request);
-            assert_eq!(decided, Ok((allow, Reason::Line(line))), "{request:?}");
+            let rules = documented();
+            let pointer = format!("/http_access/{line}");
+            assert_eq!(
+                rules.decide(&request),
+                Ok((allow, &*pointer)),
+                "{request:?}"
+            );
         }
     }
 
@@ -138,7 +142,7 @@ mod tests {
             Rules::new(&config).expect("valid")
         };
         let purge = |by: &str| Sample::new("PURGE", "http://example.com/").from(by);
-        let denied = Ok((false, Reason::PurgeNotNamed));
+        let denied = Ok((false, PURGE_NOT_NAMED));
         assert_eq!(documented().decide(&purge("127.0.0.1")), denied);
         assert_eq!(
             rules(&[], &["allow all"]).decide(&purge("10.0.0.1")),
@@ -151,7 +155,7 @@ mod tests {
         // What a line denies, that line denies.
         assert_eq!(
             documented().decide(&purge("192.168.50.10")),
-            Ok((false, Reason::Line(6)))
+            Ok((false, "/http_access/6"))
         );
         let named = rules(
             &["localhost src 127.0.0.1", "purge method GET purge"],
@@ -159,17 +163,17 @@ mod tests {
         );
         assert_eq!(
             named.decide(&purge("127.0.0.1")),
-            Ok((true, Reason::Line(0)))
+            Ok((true, "/http_access/0"))
         );
         assert_eq!(
             named.decide(&purge("10.0.0.1")),
-            Ok((false, Reason::Line(1)))
+            Ok((false, "/http_access/1"))
         );
         // Methods are told apart by their case (RFC 9110 §9.1): this one is somebody else's.
         let other = Sample::new("purge", "http://example.com/").from("10.0.0.1");
         assert_eq!(
             rules(&[], &["allow all"]).decide(&other),
-            Ok((true, Reason::Line(0)))
+            Ok((true, "/http_access/0"))
         );
     }
 

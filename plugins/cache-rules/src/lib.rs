@@ -29,12 +29,9 @@ impl Plugin for RefreshPatterns {
 
 impl CacheRules for RefreshPatterns {
     fn rule_for(&self, request: &dyn Request, _status: u16, _fields: &dyn Fields) -> Decision {
-        let (line, freshness) = self.rules.choose(request.uri());
+        let (rule, freshness) = self.rules.choose(request.uri());
         Decision::Refresh(Refresh {
-            rule: match line {
-                Some(line) => format!("/refresh_pattern/{line}"),
-                None => "squid's default: . 0 20% 4320".to_owned(),
-            },
+            rule: rule.to_owned(),
             min: freshness.min,
             percent: freshness.percent,
             max: freshness.max,

@@ -26,8 +26,9 @@ pub(crate) struct Freshness {
     pub(crate) overrides: Overrides,
 }
 
+const DEFAULT_RULE: &str = "squid's default: . 0 20% 4320";
 /// Where no line matches: squid's `refresh_pattern . 0 20% 4320`.
-pub(crate) const DEFAULT: Freshness = Freshness {
+const DEFAULT: Freshness = Freshness {
     min: 0,
     percent: 20,
     max: 4320 * 60,
@@ -37,7 +38,15 @@ pub(crate) const DEFAULT: Freshness = Freshness {
 /// The lines, understood.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    lines: Vec<(Pattern, Freshness)>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    /// JSON Pointer to it.
+    pointer: String,
+    pattern: Pattern,
+    freshness: Freshness,
 }
 
 impl Rules {
@@ -46,19 +55,26 @@ impl Rules {
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let lines = config.refresh_pattern.iter().enumerate();
         let lines = lines.map(|(index, line)| {
-            parse(line)
-                .map_err(|message| ConfigError::new(format!("/refresh_pattern/{index}"), message))
+            let pointer = format!("/refresh_pattern/{index}");
+            match parse(line) {
+                Ok((pattern, freshness)) => Ok(Line {
+                    pointer,
+                    pattern,
+                    freshness,
+                }),
+                Err(message) => Err(ConfigError::new(pointer, message)),
+            }
         });
         let lines = lines.collect::<Result<_, _>>()?;
         Ok(Rules { lines })
     }
 
-    /// The first line whose pattern is found in the URI, with its index; else [`DEFAULT`].
-    pub(crate) fn choose(&self, uri: &str) -> (Option<usize>, Freshness) {
-        let mut lines = self.lines.iter().enumerate();
-        match lines.find(|(_, (pattern, _))| pattern.is_found(uri.as_bytes())) {
-            Some((index, &(_, freshness))) => (Some(index), freshness),
-            None => (None, DEFAULT),
+    /// The rule of the first line whose pattern is found in the URI; else squid's default.
+    pub(crate) fn choose(&self, uri: &str) -> (&str, Freshness) {
+        let mut lines = self.lines.iter();
+        match lines.find(|line| line.pattern.is_found(uri.as_bytes())) {
+            Some(line) => (&line.pointer, line.freshness),
+            None => (DEFAULT_RULE, DEFAULT),
         }
     }
 
@@ -66,7 +82,7 @@ impl Rules {
     pub(crate) fn overrule_storage(&self) -> bool {
         let overruling = Overrides::IGNORE_NO_STORE | Overrides::IGNORE_PRIVATE;
         let mut lines = self.lines.iter();
-        lines.any(|(_, freshness)| freshness.overrides.intersects(overruling))
+        lines.any(|line| line.freshness.overrides.intersects(overruling))
     }
 }
 
@@ -139,9 +155,12 @@ mod tests {
             ..DEFAULT
         };
         for (uri, expected) in [
-            ("http://example.com/a?b", (Some(0), stale)),
-            ("http://example.com/CGI-BIN/a", (Some(0), stale)),
-            ("http://example.com/a", (None, DEFAULT)),
+            ("http://example.com/a?b", ("/refresh_pattern/0", stale)),
+            (
+                "http://example.com/CGI-BIN/a",
+                ("/refresh_pattern/0", stale),
+            ),
+            ("http://example.com/a", (DEFAULT_RULE, DEFAULT)),
         ] {
             assert_eq!(rules.choose(uri), expected, "{uri}");
         }
@@ -160,15 +179,24 @@ mod tests {
             max: 43200 * 60,
             overrides: Overrides::EXPIRE | Overrides::IGNORE_RELOAD,
         };
-        assert_eq!(rules.choose("http://example.com/a.rpm"), (Some(0), rpm));
+        assert_eq!(
+            rules.choose("http://example.com/a.rpm"),
+            ("/refresh_pattern/0", rpm)
+        );
         let plain = Freshness {
             min: 60,
             percent: 50,
             max: 120,
             ..DEFAULT
         };
-        assert_eq!(rules.choose("http://example.com/a.RPM"), (Some(1), plain));
-        assert_eq!(rules.choose("https://example.com/a.deb"), (None, DEFAULT));
+        assert_eq!(
+            rules.choose("http://example.com/a.RPM"),
+            ("/refresh_pattern/1", plain)
+        );
+        assert_eq!(
+            rules.choose("https://example.com/a.deb"),
+            (DEFAULT_RULE, DEFAULT)
+        );
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Rules {
 struct Direction {
     /// By lower-case name, in the order of their first lines.
     named: Vec<(String, AccessList)>,
+    /// Those of them that are removed whatever the request: most, and so in one call.
+    removed: Vec<String>,
     /// For fields that squid has no name for and that have no lines of their own.
     other: Option<AccessList>,
     /// For fields without lines of their own that `other` does not stand for.
@@ -48,20 +50,18 @@ impl Rules {
     /// The line that is wrong.
     pub(crate) fn new(config: &Config) -> Result<Self, ConfigError> {
         let acls = Acls::parse("/acl", &config.acl)?;
-        let mut request = Direction::default();
-        request.access(
-            "/request_header_access",
-            &config.request_header_access,
-            &acls,
-        )?;
-        request.replace("/request_header_replace", &config.request_header_replace)?;
-        let mut reply = Direction::default();
-        reply.access("/reply_header_access", &config.reply_header_access, &acls)?;
-        reply.replace("/reply_header_replace", &config.reply_header_replace)?;
         Ok(Rules {
+            request: Direction::new(
+                ("/request_header_access", &config.request_header_access),
+                ("/request_header_replace", &config.request_header_replace),
+                &acls,
+            )?,
+            reply: Direction::new(
+                ("/reply_header_access", &config.reply_header_access),
+                ("/reply_header_replace", &config.reply_header_replace),
+                &acls,
+            )?,
             acls,
-            request,
-            reply,
         })
     }
 
@@ -89,6 +89,23 @@ impl Rules {
 // === impl Direction ===
 
 impl Direction {
+    /// Of lists of lines, each with the JSON Pointer to it.
+    fn new(
+        access: (&str, &[String]),
+        replace: (&str, &[String]),
+        acls: &Acls,
+    ) -> Result<Self, ConfigError> {
+        let mut direction = Direction::default();
+        direction.access(access.0, access.1, acls)?;
+        direction.replace(replace.0, replace.1)?;
+        for (name, list) in &direction.named {
+            if list.constant(acls) == Some(false) && !direction.replace.contains_key(name) {
+                direction.removed.push(name.clone());
+            }
+        }
+        Ok(direction)
+    }
+
     fn access(&mut self, at: &str, lines: &[String], acls: &Acls) -> Result<(), ConfigError> {
         for (index, line) in lines.iter().enumerate() {
             self.access_line(line, acls)
@@ -154,8 +171,13 @@ impl Direction {
     }
 
     fn edit(&self, acls: &Acls, request: &dyn Request, fields: &dyn Fields) {
+        if !self.removed.is_empty() {
+            fields.remove_all(&self.removed);
+        }
         for (name, list) in &self.named {
-            self.apply(name, list, acls, request, fields);
+            if !self.removed.contains(name) {
+                self.apply(name, list, acls, request, fields);
+            }
         }
         if self.all.is_none() && self.other.is_none() {
             return;

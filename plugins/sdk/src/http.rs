@@ -7,7 +7,8 @@ use std::net::IpAddr;
 
 pub use wit::{FieldError, Moment};
 
-/// The request as the client sent it. Each method is that of the WIT resource `request`.
+/// The request as the client sent it. Each method is that of the WIT resource `request`; method and
+/// scheme are text here.
 ///
 /// What was asked for once is remembered for the length of the call.
 pub trait Request {
@@ -51,6 +52,8 @@ pub trait Fields {
     fn append(&self, name: &str, value: &[u8]) -> Result<(), FieldError>;
     /// Removes every line of that name. Whether there was one that could be removed.
     fn remove(&self, name: &str) -> bool;
+    /// The same for several names at once, which costs less than a call for each.
+    fn remove_all(&self, names: &[String]);
     /// All lines, in order.
     fn entries(&self) -> Vec<(String, Vec<u8>)>;
 }
@@ -58,8 +61,8 @@ pub trait Fields {
 /// The host's request, each getter called at most once.
 pub(crate) struct Incoming<'a> {
     resource: &'a wit::Request,
-    method: OnceCell<String>,
-    scheme: OnceCell<String>,
+    method: OnceCell<wit::Method>,
+    scheme: OnceCell<Option<wit::Scheme>>,
     host: OnceCell<String>,
     port: OnceCell<u16>,
     path: OnceCell<String>,
@@ -88,11 +91,28 @@ impl<'a> Incoming<'a> {
 
 impl Request for Incoming<'_> {
     fn method(&self) -> &str {
-        self.method.get_or_init(|| self.resource.method())
+        match self.method.get_or_init(|| self.resource.method()) {
+            wit::Method::Get => "GET",
+            wit::Method::Head => "HEAD",
+            wit::Method::Post => "POST",
+            wit::Method::Put => "PUT",
+            wit::Method::Delete => "DELETE",
+            wit::Method::Connect => "CONNECT",
+            wit::Method::Options => "OPTIONS",
+            wit::Method::Trace => "TRACE",
+            wit::Method::Patch => "PATCH",
+            wit::Method::Other(other) => other,
+        }
     }
 
     fn scheme(&self) -> &str {
-        self.scheme.get_or_init(|| self.resource.scheme())
+        match self.scheme.get_or_init(|| self.resource.scheme()) {
+            None => "",
+            Some(wit::Scheme::Http) => "http",
+            Some(wit::Scheme::Https) => "https",
+            Some(wit::Scheme::CacheObject) => "cache_object",
+            Some(wit::Scheme::Other(other)) => other,
+        }
     }
 
     fn host(&self) -> &str {
@@ -161,6 +181,10 @@ impl Fields for wit::Fields {
 
     fn remove(&self, name: &str) -> bool {
         self.remove(name)
+    }
+
+    fn remove_all(&self, names: &[String]) {
+        self.remove_all(names);
     }
 
     fn entries(&self) -> Vec<(String, Vec<u8>)> {

@@ -187,6 +187,12 @@ impl Fields for FieldList {
         lines.len() < before
     }
 
+    fn remove_all(&self, names: &[String]) {
+        for name in names {
+            self.remove(name);
+        }
+    }
+
     fn entries(&self) -> Vec<(String, Vec<u8>)> {
         self.0.borrow().clone()
     }
