@@ -195,7 +195,7 @@ impl Cache {
         let disk = match &settings.cache_dir {
             CacheDir::None => None,
             CacheDir::At(path) => Some(Disk::open(path, size)?),
-            CacheDir::Usual => match cache_directory().map(|path| path.join("objects")) {
+            CacheDir::Usual => match cache_directory("objects") {
                 None => None,
                 Some(path) => Disk::open(&path, size)
                     .inspect_err(|error| tracing::warn!("the cache is in memory alone: {error}"))

@@ -44,6 +44,8 @@
 
 mod admit;
 mod app;
+#[doc(hidden)]
+pub mod bench;
 mod cache;
 pub mod cli;
 mod client;

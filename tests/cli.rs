@@ -350,6 +350,21 @@ fn an_operator_edits_one_file() {
     assert!(!stdout.contains("Safe_ports"), "{stdout}");
 }
 
+/// wasmtime removes from the folder of its cache what it does not know: nothing else may be there.
+#[test]
+fn the_compile_cache_has_a_folder_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = wproxy()
+        .arg("check")
+        .env("XDG_CACHE_HOME", folder.path())
+        .output()
+        .expect("wproxy runs");
+    assert!(check.status.success());
+    let entries = fs::read_dir(folder.path().join("wproxy")).unwrap();
+    let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["compiled"]);
+}
+
 #[test]
 fn the_wit_files_are_good_and_every_hook_is_in_a_world() {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");

@@ -65,7 +65,7 @@ impl Engine {
             .concurrency_support(false)
             .epoch_interruption(true)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            .cache(cache_directory().as_deref().and_then(open_cache));
+            .cache(cache_directory("compiled").as_deref().and_then(open_cache));
         let wasmtime = wasmtime::Engine::new(&config)
             .map_err(anyhow::Error::from)
             .context("the wasm engine cannot start")?;
