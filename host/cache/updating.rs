@@ -197,8 +197,9 @@ impl Cache {
                 let target = std::str::from_utf8(response.get(name)?).ok()?;
                 Some(Key::of(&key::same_origin(uri, target)?.into()))
             });
-        self.remove(asked.key.clone().into_iter().chain(named).collect())
-            .await;
+        // What has no key of its own for this method may have one for GET.
+        let own = asked.key.clone().unwrap_or_else(|| Key::of(uri));
+        self.remove([own].into_iter().chain(named).collect()).await;
     }
 
     /// Removes what is stored under these keys, their variants included, and keeps what is on its way

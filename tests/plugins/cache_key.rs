@@ -28,3 +28,20 @@ fn a_plugin_can_say_that_two_urls_are_one_to_the_cache() {
     }
     assert_eq!(origin.count(), 2);
 }
+
+/// RFC 9111 §4.4: a change is a change, whatever the plugin says of the method.
+#[test]
+fn what_has_a_key_for_get_alone_is_invalidated_all_the_same() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let folder = folder("");
+    let proxy = Proxy::with_plugins("", folder.path());
+    let url = origin.url("/key/get-only");
+    for found in ["MISS from none", "HIT from none"] {
+        assert_eq!(proxy.get(&url, &[]).field("x-cache"), Some(found));
+    }
+    proxy.request("DELETE", &url, &[], b"");
+    let after = proxy.get(&url, &[]);
+    assert_eq!(after.field("x-cache"), Some("MISS from none"));
+}

@@ -185,6 +185,7 @@ impl CacheKey for Hostile {
         misbehave(request, "/key");
         match request.path() {
             "/key/never" => Key::Never,
+            "/key/get-only" if request.method() != "GET" => Key::Never,
             "/key/empty" => Key::Named(String::new()),
             "/key/longest" => Key::Named("x".repeat(8 << 10)),
             "/key/longer" => Key::Named("x".repeat((8 << 10) + 1)),
