@@ -94,7 +94,12 @@ impl Disk {
                 "old temporary files in the disk cache {folder} cannot be removed: {error}"
             );
         }
+        let is_empty = folder.is_empty().unwrap_or(false);
         let store = Arc::new(Store::new(folder, budget));
+        if is_empty {
+            // It is known at once what is there.
+            store.index().rebuilt();
+        }
         let keeper = thread::Builder::new().name("disk-cache".into());
         let keeper = keeper.spawn({
             let store = store.clone();

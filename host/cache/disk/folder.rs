@@ -231,6 +231,17 @@ impl Folder {
         }
     }
 
+    /// Whether nothing is there but what the store itself needs.
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            if name != LOCK && name != TEMPORARY {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// What is there beside folders of objects and what the store itself needs.
     pub(super) fn foreign(&self) -> io::Result<Foreign> {
         let mut foreign = Foreign::default();

@@ -24,7 +24,9 @@ const BATCH: usize = 1000;
 impl Store {
     /// Until it is told to stop, and nothing is left to do.
     pub(super) fn keep(&self) {
-        self.rebuild();
+        if self.index().is_rebuilding() {
+            self.rebuild();
+        }
         loop {
             let mut work = lock(&self.work);
             work.idle = true;

@@ -29,6 +29,20 @@ fn the_index_comes_back_as_it_was_with_the_order_of_use() {
     assert_eq!(numbers(&bench), expected);
 }
 
+/// A part of a response is not stored where all of it may be on the disk already: a proxy that had
+/// just started with a new folder took some for that.
+#[test]
+fn what_is_in_an_empty_folder_is_known_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cache");
+    // The second time there are the lock and the folder of temporary files.
+    for _ in 0..2 {
+        let disk = Disk::open(&path, MUCH).unwrap();
+        assert!(!disk.usage().rebuilding);
+        assert!(!disk.may_have(b"never stored"));
+    }
+}
+
 #[test]
 fn while_the_index_is_rebuilt_objects_are_found_by_their_names() {
     let mut bench = Bench::new();
