@@ -68,7 +68,7 @@ pub struct Cache {
 }
 
 /// A request, as the cache sees it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Asked {
     request: Arc<Request>,
     generation: Arc<Generation>,
@@ -292,11 +292,11 @@ impl Cache {
         if policy::acceptable(&stored.control, control, age, ttl) {
             return Lookup::Fresh(hit(source));
         }
-        if policy::may_revalidate_behind(&stored.control, control, age, ttl) {
-            return Lookup::WhileRevalidating(hit(source));
-        }
         if self.settings.offline_mode {
             return Lookup::Fresh(hit(Source::Offline));
+        }
+        if policy::may_revalidate_behind(&stored.control, control, age, ttl) {
+            return Lookup::WhileRevalidating(hit(source));
         }
         if control.only_if_cached {
             return Lookup::OnlyIfCached;
@@ -305,8 +305,8 @@ impl Cache {
     }
 
     /// What a request that the cache cannot answer does about others for the same thing. None: it
-    /// goes to the origin, whoever else does.
-    /// `revalidates`: it asks about what is stored, not about what the client has.
+    /// goes to the origin, whoever else does. `revalidates`: it asks about what is stored, not about
+    /// what the client has.
     pub fn join(&self, asked: &Asked, revalidates: bool) -> Option<Role> {
         let request = &asked.request;
         let alone = !self.settings.collapsed_forwarding
@@ -382,10 +382,7 @@ impl Cache {
     /// Octets of the largest response that is stored (squid's `maximum_object_size`).
     fn largest(&self) -> u64 {
         match self.disk {
-            Some(_) => self
-                .settings
-                .maximum_object_size
-                .max(self.largest_in_memory()),
+            Some(_) => self.settings.maximum_object_size,
             None => self.largest_in_memory(),
         }
     }
@@ -402,6 +399,17 @@ fn largest_in_memory(settings: &Settings) -> u64 {
     largest
         .min(settings.cache_mem)
         .min(settings.maximum_object_size)
+}
+
+// === impl Asked ===
+
+impl Asked {
+    /// Under what that is stored which a change or a purge removes: what has no key of its own for
+    /// this method may have one for GET.
+    fn key_of_resource(&self) -> Key {
+        let own = self.key.clone();
+        own.unwrap_or_else(|| Key::of(self.request.uri()))
+    }
 }
 
 // === impl Forward ===

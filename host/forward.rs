@@ -65,15 +65,12 @@ pub async fn serve(
     let asked = app.cache.ask(&request, &transaction.generation);
     let mut waits = 0;
     loop {
-        let (why, stored) = match app.cache.lookup(&asked, SystemTime::now()).await {
-            Lookup::Fresh(hit) => {
-                match hit::serve(app, transaction, client, hit, Basis::Fresh).await? {
-                    hit::Done::Served => return Ok(Served::Response),
-                    hit::Done::Damaged => (Forward::Damaged, None),
-                }
-            }
-            Lookup::WhileRevalidating(hit) => {
-                revalidate_meanwhile(app, transaction, &asked, hit.stored.clone());
+        let lookup = app.cache.lookup(&asked, SystemTime::now()).await;
+        if let Lookup::WhileRevalidating(hit) = &lookup {
+            revalidate_meanwhile(app, transaction, &asked, hit.stored.clone());
+        }
+        let (why, stored) = match lookup {
+            Lookup::Fresh(hit) | Lookup::WhileRevalidating(hit) => {
                 match hit::serve(app, transaction, client, hit, Basis::Fresh).await? {
                     hit::Done::Served => return Ok(Served::Response),
                     hit::Done::Damaged => (Forward::Damaged, None),
@@ -179,17 +176,24 @@ fn revalidate_meanwhile(
     let Some(Role::Leader(lead)) = app.cache.join(asked, true) else {
         return;
     };
+    let transaction = transaction.in_background();
     tokio::spawn(revalidate(
         app.clone(),
-        transaction.in_background(),
+        transaction,
+        asked.clone(),
         stored,
         lead,
     ));
 }
 
 /// Asks the origin whether a stored response still holds, for nobody but the cache.
-async fn revalidate(app: Arc<App>, mut transaction: Transaction, stored: Arc<Stored>, lead: Lead) {
-    let asked = app.cache.ask(&transaction.request, &transaction.generation);
+async fn revalidate(
+    app: Arc<App>,
+    mut transaction: Transaction,
+    asked: Asked,
+    stored: Arc<Stored>,
+    lead: Lead,
+) {
     let errand = Errand {
         asked: &asked,
         why: Forward::Stale,

@@ -7,12 +7,12 @@ use crate::app::App;
 use crate::client::Client;
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{Fields, Host, Scheme, Target};
+use crate::http::{Host, Scheme, Target};
 use crate::log::Code;
 use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::Method;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
@@ -84,15 +84,8 @@ pub async fn serve(
     }
     let page = PAGES.iter().find(|(page, ..)| *page == name);
     let (.., contents) = page.ok_or_else(no_such_page)?;
-    let mut fields = Fields::default();
-    fields.push("Content-Type", "text/plain; charset=utf-8");
-    fields.push("Cache-Control", "no-store");
     transaction.entry.outcome.code = Code::Miss;
-    let reply = Reply {
-        status: StatusCode::OK,
-        fields,
-        body: contents(app).into(),
-    };
+    let reply = Reply::text(contents(app));
     client
         .responder
         .reply(app, transaction, reply, Hooks::Asked)

@@ -4,11 +4,9 @@
 use crate::app::App;
 use crate::client::Client;
 use crate::error::Failure;
-use crate::http::Fields;
 use crate::log::Code;
 use crate::respond::{Hooks, Reply};
 use crate::transaction::{Request, Transaction};
-use http::StatusCode;
 
 /// Whether that is what the client asks for.
 pub fn is_purge(request: &Request) -> bool {
@@ -30,15 +28,8 @@ pub async fn serve(
         return Err(Failure::NotStored);
     }
     app.metrics.cache_purged.inc();
-    let mut fields = Fields::default();
-    fields.push("Content-Type", "text/plain; charset=utf-8");
-    fields.push("Cache-Control", "no-store");
     transaction.entry.outcome.code = Code::Miss;
-    let reply = Reply {
-        status: StatusCode::OK,
-        fields,
-        body: format!("purged {}\n", request.uri()).into(),
-    };
+    let reply = Reply::text(format!("purged {}\n", request.uri()));
     client
         .responder
         .reply(app, transaction, reply, Hooks::Asked)

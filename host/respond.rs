@@ -54,6 +54,22 @@ pub struct Responder {
     begun: Option<u64>,
 }
 
+// === impl Reply ===
+
+impl Reply {
+    /// 200 with a text of the proxy's own, which says how things are now.
+    pub fn text(text: String) -> Reply {
+        let mut fields = Fields::default();
+        fields.push("Content-Type", "text/plain; charset=utf-8");
+        fields.push("Cache-Control", "no-store");
+        Reply {
+            status: StatusCode::OK,
+            fields,
+            body: text.into(),
+        }
+    }
+}
+
 // === impl Responder ===
 
 impl Responder {

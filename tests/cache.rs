@@ -292,8 +292,8 @@ fn a_targeted_field_stands_in_place_of_cache_control_where_the_settings_name_it(
 #[test]
 fn offline_mode_asks_about_nothing_that_is_stored() {
     let origin = in_turn(&[
-        "HTTP/1.1 200 OK\r\nAge: 99\r\nCache-Control: max-age=60\r\nETag: \"1\"\r\n\
-         Content-Length: 3\r\n\r\nold",
+        "HTTP/1.1 200 OK\r\nAge: 99\r\nCache-Control: max-age=60, stale-while-revalidate=600\r\n\
+         ETag: \"1\"\r\nContent-Length: 3\r\n\r\nold",
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew",
     ]);
     let proxy = Proxy::start("offline_mode = true");

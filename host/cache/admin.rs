@@ -100,11 +100,8 @@ impl Cache {
 
     /// Removes what is stored for a request's URI, all variants. Whether there was anything.
     pub async fn purge(&self, asked: &Asked) -> bool {
-        match &asked.key {
-            // Variants are found by way of the URI's own slot: without it they are no more.
-            Some(key) => self.remove(vec![key.clone()]).await,
-            None => false,
-        }
+        // Variants are found by way of the URI's own slot: without it they are no more.
+        self.remove(vec![asked.key_of_resource()]).await
     }
 
     /// Removes every response whose URI is selected; how many there were. It looks at all of them:

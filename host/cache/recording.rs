@@ -64,7 +64,6 @@ impl Recording {
     pub async fn room(&mut self, cache: &Cache) {
         let come = self.growing.len();
         if matches!(self.place, Place::Memory) && come > cache.largest_in_memory() {
-            // A part is collected in memory; it has said that it fits there.
             self.place = match cache.disk() {
                 Some(disk) => Place::File(Box::new(Writing {
                     incoming: Some(disk.create(self.key.to_octets())),
@@ -132,8 +131,8 @@ impl Recording {
     pub async fn finish(&mut self, cache: &Cache) {
         let wanted = cache.is_wanted(self);
         match &mut self.place {
-            _ if !wanted => {}
             Place::Nowhere => {}
+            _ if !wanted => {}
             Place::Memory => cache.store(self, self.growing.whole()),
             Place::File(writing) => {
                 let metadata = || dossier::of_response(&self.head, &self.key);

@@ -60,11 +60,9 @@ impl Cache {
             // For this client alone, as the origin says now.
             self.discard(key).await;
         } else if keep {
-            let slot = match (self.slot(key).await, vary) {
-                (Ok(Some((Slot::Variants(vary), _))), _) => {
-                    Some(key.variant(&vary, &request.fields))
-                }
-                (_, Some(names)) if names.is_empty() => Some(key.clone()),
+            let slot = match (asked.varies.get(), vary) {
+                (Some(vary), _) => Some(key.variant(vary, &request.fields)),
+                (None, Some(names)) if names.is_empty() => Some(key.clone()),
                 _ => None,
             };
             if let Some(key) = slot {
@@ -197,9 +195,8 @@ impl Cache {
                 let target = std::str::from_utf8(response.get(name)?).ok()?;
                 Some(Key::of(&key::same_origin(uri, target)?.into()))
             });
-        // What has no key of its own for this method may have one for GET.
-        let own = asked.key.clone().unwrap_or_else(|| Key::of(uri));
-        self.remove([own].into_iter().chain(named).collect()).await;
+        let own = [asked.key_of_resource()].into_iter();
+        self.remove(own.chain(named).collect()).await;
     }
 
     /// Removes what is stored under these keys, their variants included, and keeps what is on its way

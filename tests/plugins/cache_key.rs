@@ -38,10 +38,12 @@ fn what_has_a_key_for_get_alone_is_invalidated_all_the_same() {
     let folder = folder("");
     let proxy = Proxy::with_plugins("", folder.path());
     let url = origin.url("/key/get-only");
-    for found in ["MISS from none", "HIT from none"] {
-        assert_eq!(proxy.get(&url, &[]).field("x-cache"), Some(found));
+    for method in ["DELETE", "PURGE"] {
+        for found in ["MISS from none", "HIT from none"] {
+            assert_eq!(proxy.get(&url, &[]).field("x-cache"), Some(found));
+        }
+        assert_eq!(proxy.request(method, &url, &[], b"").status, 200);
     }
-    proxy.request("DELETE", &url, &[], b"");
     let after = proxy.get(&url, &[]);
     assert_eq!(after.field("x-cache"), Some("MISS from none"));
 }
