@@ -13,6 +13,7 @@ mod epochs;
 mod flight;
 mod freshness;
 mod growing;
+mod judgements;
 mod key;
 mod loading;
 mod memory;
@@ -44,6 +45,7 @@ use flight::{Arriving, Flights, Landed};
 use freshness::Times;
 use growing::Growing;
 use http::{Method, StatusCode};
+use judgements::Judgements;
 use key::{Key, Vary};
 use memory::{Memory, Slot};
 use policy::signed;
@@ -63,6 +65,7 @@ pub struct Cache {
     settings: Arc<Settings>,
     sets_of_variants: AtomicU64,
     epochs: Arc<Epochs>,
+    judgements: Judgements,
     /// One permit for each KB that waits to be written to the disk.
     writes: Arc<Semaphore>,
 }
@@ -215,6 +218,7 @@ impl Cache {
             // Not again what it was in an earlier process, whose variants are on the disk.
             sets_of_variants: AtomicU64::new(u64::try_from(started).unwrap_or(u64::MAX)),
             epochs: Arc::new(Epochs::new()),
+            judgements: Judgements::new(),
             writes: Arc::new(Semaphore::new(WRITES as usize)),
         }
     }
@@ -328,13 +332,16 @@ impl Cache {
         }
     }
 
-    /// Whether something may be stored that was not when it was looked for.
-    pub fn has_come(&self, asked: &Asked) -> bool {
-        self.flights.landed() != asked.landed
-            && asked
-                .key
-                .as_ref()
-                .is_some_and(|key| self.memory.get(key).is_some())
+    /// Whether something else may be stored now than what was found when it was looked for.
+    pub fn has_come(&self, asked: &Asked, found: Option<&Arc<Stored>>) -> bool {
+        if self.flights.landed() == asked.landed {
+            return false;
+        }
+        let present = asked.key.as_ref().and_then(|key| self.memory.get(key));
+        match (present, found) {
+            (Some(Slot::Response(present)), Some(found)) => !Arc::ptr_eq(&present, found),
+            (present, found) => present.is_some() && found.is_none(),
+        }
     }
 
     /// Waits until it is known what somebody else's request brings.

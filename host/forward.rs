@@ -88,7 +88,10 @@ pub async fn serve(
         let lead = match role {
             None => None,
             // Between the look and the lead, another one may have landed.
-            Some(Role::Leader(_)) if why == Forward::UriMiss && app.cache.has_come(&asked) => {
+            Some(Role::Leader(_))
+                if matches!(why, Forward::UriMiss | Forward::Stale)
+                    && app.cache.has_come(&asked, stored.as_ref()) =>
+            {
                 continue;
             }
             Some(Role::Leader(lead)) => Some(lead),
@@ -176,6 +179,9 @@ fn revalidate_meanwhile(
     let Some(Role::Leader(lead)) = app.cache.join(asked, true) else {
         return;
     };
+    if app.cache.has_come(asked, Some(&stored)) {
+        return;
+    }
     let transaction = transaction.in_background();
     tokio::spawn(revalidate(
         app.clone(),

@@ -4,7 +4,7 @@
 use super::control::ResponseControl;
 use super::freshness::Times;
 use super::key::{Key, Vary};
-use super::stored::{Body, Judged, Stored};
+use super::stored::{Body, Judging, Stored};
 use super::{Listed, Tier, signed};
 use crate::http::ResponseHead;
 use crate::plugin::Refresh;
@@ -115,8 +115,8 @@ pub(super) fn read(octets: &[u8], targets: &[String]) -> Option<Dossier> {
 }
 
 impl Filed {
-    /// The response, its body there.
-    pub(super) fn with_body(self, body: Body) -> Stored {
+    /// The response, its body there, and what was said of it.
+    pub(super) fn with_body(self, body: Body, judged: Judging) -> Stored {
         Stored {
             uri: self.uri.into(),
             status: self.head.status,
@@ -124,7 +124,7 @@ impl Filed {
             body,
             times: self.times,
             control: self.control,
-            judged: Judged::before(),
+            judged,
         }
     }
 

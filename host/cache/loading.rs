@@ -2,6 +2,7 @@
 
 use super::disk::{Corrupt, Object};
 use super::dossier::Dossier;
+use super::stored::{Judged, Judging};
 use super::*;
 use bytes::{Bytes, BytesMut};
 
@@ -44,7 +45,11 @@ impl Cache {
         }
         let epoch = self.epochs.of(key);
         let (disk, settings) = (disk.clone(), self.settings.clone());
-        let load = tokio::task::spawn_blocking(move || load(&disk, &octets, &settings));
+        let (judgements, owned) = (self.judgements.clone(), key.clone());
+        let load = tokio::task::spawn_blocking(move || {
+            let judging = |object: &Object| judgements.of(&owned, object.metadata());
+            load(&disk, &octets, &settings, judging)
+        });
         let slot = match load.await {
             Ok(Ok(Some(slot))) => slot,
             Ok(Ok(None)) => return Ok(None),
@@ -60,8 +65,14 @@ impl Cache {
     }
 }
 
-/// What stands under a key on the disk; what memory can hold, without its file.
-fn load(disk: &Arc<Disk>, key: &[u8], settings: &Settings) -> Result<Option<Slot>, Corrupt> {
+/// What stands under a key on the disk; what memory can hold, without its file. `judging`: what has
+/// been said of an object that stays there.
+fn load(
+    disk: &Arc<Disk>,
+    key: &[u8],
+    settings: &Settings,
+    judging: impl FnOnce(&Object) -> Judging,
+) -> Result<Option<Slot>, Corrupt> {
     let Some(object) = disk.get(key)? else {
         return Ok(None);
     };
@@ -74,11 +85,13 @@ fn load(disk: &Arc<Disk>, key: &[u8], settings: &Settings) -> Result<Option<Slot
             return Ok(None);
         }
     };
-    let body = match object.len() <= largest_in_memory(settings) {
-        true => Body::Memory(whole(&object)?),
-        false => Body::Disk(object),
+    let stored = if object.len() <= largest_in_memory(settings) {
+        filed.with_body(Body::Memory(whole(&object)?), Judged::before())
+    } else {
+        let judging = judging(&object);
+        filed.with_body(Body::Disk(object), judging)
     };
-    Ok(Some(Slot::Response(Arc::new(filed.with_body(body)))))
+    Ok(Some(Slot::Response(Arc::new(stored))))
 }
 
 /// All of an object's body: in octets of its own, where it would hold on to more than it is.

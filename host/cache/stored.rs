@@ -30,7 +30,7 @@ pub struct Stored {
     pub body: Body,
     pub(super) times: Times,
     pub(super) control: ResponseControl,
-    pub(super) judged: ArcSwap<Judged>,
+    pub(super) judged: Judging,
 }
 
 /// Where a body is.
@@ -66,6 +66,9 @@ pub(super) struct Judged {
     generation: u64,
     pub(super) refresh: Refresh,
 }
+
+/// A judgement that may be replaced; a clone is the same.
+pub(super) type Judging = Arc<ArcSwap<Judged>>;
 
 /// How a hit answers the client's request.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,7 +130,7 @@ impl Stored {
             body,
             times: self.times.clone(),
             control: self.control.clone(),
-            judged: ArcSwap::new(self.judged.load_full()),
+            judged: self.judged.clone(),
         }
     }
 
@@ -183,19 +186,19 @@ impl Stored {
 // === impl Judged ===
 
 impl Judged {
-    pub(super) fn by(generation: &Generation, refresh: Refresh) -> ArcSwap<Judged> {
-        ArcSwap::from_pointee(Judged {
+    pub(super) fn by(generation: &Generation, refresh: Refresh) -> Judging {
+        Arc::new(ArcSwap::from_pointee(Judged {
             generation: generation.id(),
             refresh,
-        })
+        }))
     }
 
     /// By nobody who is still there: the hook is asked at the first use.
-    pub(super) fn before() -> ArcSwap<Judged> {
-        ArcSwap::from_pointee(Judged {
+    pub(super) fn before() -> Judging {
+        Arc::new(ArcSwap::from_pointee(Judged {
             generation: 0,
             refresh: Refresh::stale_at_once(),
-        })
+        }))
     }
 }
 

@@ -208,7 +208,10 @@ impl Cache {
 
     /// A response stands on the disk: what memory has is older.
     pub(super) fn placed(&self, recording: &Recording) {
-        self.memory.remove(&recording.key);
+        let (key, head) = (&recording.key, &recording.head);
+        self.memory.remove(key);
+        let dossier = dossier::of_response(head, key);
+        self.judgements.keep(key, &dossier, head.judged.clone());
         self.filed(recording);
     }
 

@@ -118,6 +118,7 @@ impl Cache {
                 self.write(key, body.clone(), metadata);
             }
             Body::Disk(object) => {
+                self.judgements.keep(key, &metadata, stored.judged.clone());
                 let (disk, object) = (self.disk.clone(), object.clone());
                 let update = tokio::task::spawn_blocking(move || {
                     // What it says of its failure, the store has said already.

@@ -55,8 +55,6 @@ pub(super) async fn serve(
 ) -> Result<Done, Failure> {
     let stored = &hit.stored;
     let mut fields = stored.fields.clone();
-    // It was set for the client that the response was fetched for.
-    fields.remove("set-cookie");
     fields.set("Age", hit.age.to_string());
     marks(app, &mut fields, hit.ttl, basis);
     let answer = stored.answer(&transaction.request);

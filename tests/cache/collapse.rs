@@ -116,9 +116,9 @@ fn when_the_leader_s_client_leaves_the_others_get_all_of_it() {
         [b"first ".to_vec(), b"second".to_vec()],
     );
     let (proxy, url) = (Proxy::start(""), origin.url("/"));
-    let leader = begun(&proxy, &url, &[], 6);
+    let (leader, ..) = begun(&proxy, &url, &[], 6);
     let (mut follower, ..) = begun(&proxy, &url, &[], 6);
-    drop(leader);
+    leader.reset();
     go_on.send(()).expect("the origin waits");
     assert_eq!(follower.take(6).expect("the second half"), b"second");
     let codes = [proxy.logged(), proxy.logged()].concat();

@@ -3,6 +3,7 @@
 use super::PATIENCE;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// A connection to a proxy.
 pub(crate) struct Connection {
@@ -52,6 +53,12 @@ impl Connection {
     /// Ends the sending side.
     pub(crate) fn end(&mut self) {
         self.stream.shutdown(Shutdown::Write).expect("still open");
+    }
+
+    /// Ends all of it so that the proxy knows at once: what it writes from now on fails.
+    pub(crate) fn reset(self) {
+        let at_once = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        at_once.expect("a socket");
     }
 
     /// The response to a request of that method.

@@ -176,6 +176,9 @@ impl CacheRules for Hostile {
             || fields.remove("Cache-Control");
         assert!(!changed, "these are lent to be read");
         misbehave(request, "/cache");
+        if request.path().starts_with("/cache/told/") {
+            wproxy_sdk::log(Level::Info, &format!("asked about {}", request.path()));
+        }
         Decision::Pass
     }
 }
