@@ -155,9 +155,10 @@ impl Generation {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "\nplugin {}\n  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
+                "\nplugin {}\n  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
                 plugin.name(),
                 plugin.compiled().digest(),
+                plugin.compiled().version(),
                 hooks(plugin),
                 plugin.compiled().rights().join(", "),
                 limits.time,

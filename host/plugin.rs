@@ -6,17 +6,20 @@ mod bindings;
 mod budget;
 mod compiled;
 mod engine;
+mod exports;
 mod instance;
 mod limits;
 mod manifest;
 mod state;
 pub mod toolchain;
+mod version;
 mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
 pub use manifest::{FailurePolicy, Manifest};
+pub use version::Version;
 
 use crate::config::{Mistake, Section};
 use crate::http::Fields;
@@ -422,6 +425,11 @@ impl Hook {
         Hook::CacheRules,
         Hook::CacheKey,
     ];
+
+    /// Whether that version of the WIT has it.
+    fn is_in(self, version: Version) -> bool {
+        version != Version::V0_1 || self != Hook::CacheKey
+    }
 }
 
 impl fmt::Display for Hook {

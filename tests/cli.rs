@@ -215,7 +215,7 @@ fn check_prints_what_would_run() {
         "hooks   access\n",
         "hooks   request-headers (response-headers: nothing to do with this configuration)",
         "hooks   cache-rules (cache-rules for what must not be stored: nothing to do with this ",
-        "rights  wproxy:plugin/http@0.1.0",
+        "rights  wproxy:plugin/http@0.2.0",
     ] {
         assert!(stdout.contains(part), "no {part:?} in:\n{stdout}");
     }
@@ -368,10 +368,14 @@ fn the_compile_cache_has_a_folder_of_its_own() {
 #[test]
 fn the_wit_files_are_good_and_every_hook_is_in_a_world() {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("wit");
+    let mut before = wit_parser::Resolve::default();
+    let (package, _) = before.push_dir(wit.join("0.1")).expect("valid WIT");
+    let package = before.packages[package].name.to_string();
+    assert_eq!(package, "wproxy:plugin@0.1.0");
     let mut resolve = wit_parser::Resolve::default();
     let (package, _) = resolve.push_dir(&wit).expect("valid WIT");
     let package = &resolve.packages[package];
-    assert_eq!(package.name.to_string(), "wproxy:plugin@0.1.0");
+    assert_eq!(package.name.to_string(), "wproxy:plugin@0.2.0");
     for world in [
         "access-plugin",
         "header-plugin",

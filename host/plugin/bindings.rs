@@ -1,7 +1,10 @@
 //! The WIT interfaces, as the host serves and calls them.
 
+mod previous;
+
 use super::limits::Draft;
 use super::state::{FieldsHandle, RequestHandle, State};
+use super::version::Version;
 use crate::http::Scheme;
 use crate::transaction::Request;
 use ::http::Method;
@@ -9,9 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use wasmtime::component::Resource;
 
-pub(super) use generated::exports::wproxy::plugin::{
-    access, cache_key, cache_rules, lifecycle, request_headers, response_headers,
-};
+pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, log};
 
@@ -22,14 +23,14 @@ mod generated {
         inline: "
             package wproxy:host;
             world host {
-                import wproxy:plugin/http@0.1.0;
-                import wproxy:plugin/log@0.1.0;
-                export wproxy:plugin/lifecycle@0.1.0;
-                export wproxy:plugin/access@0.1.0;
-                export wproxy:plugin/request-headers@0.1.0;
-                export wproxy:plugin/response-headers@0.1.0;
-                export wproxy:plugin/cache-rules@0.1.0;
-                export wproxy:plugin/cache-key@0.1.0;
+                import wproxy:plugin/http@0.2.0;
+                import wproxy:plugin/log@0.2.0;
+                export wproxy:plugin/lifecycle@0.2.0;
+                export wproxy:plugin/access@0.2.0;
+                export wproxy:plugin/request-headers@0.2.0;
+                export wproxy:plugin/response-headers@0.2.0;
+                export wproxy:plugin/cache-rules@0.2.0;
+                export wproxy:plugin/cache-key@0.2.0;
             }
         ",
         with: {
@@ -40,12 +41,18 @@ mod generated {
     });
 }
 
-/// Serves `http` and `log` to components.
+/// Serves `http` and `log` to components of that version.
 pub(super) fn add_to_linker(
     linker: &mut wasmtime::component::Linker<State>,
+    version: Version,
 ) -> wasmtime::Result<()> {
-    http::add_to_linker::<_, HasState>(linker, |state| state)?;
-    log::add_to_linker::<_, HasState>(linker, |state| state)
+    match version {
+        Version::V0_1 => previous::add_to_linker(linker),
+        Version::V0_2 => {
+            http::add_to_linker::<_, HasState>(linker, |state| state)?;
+            log::add_to_linker::<_, HasState>(linker, |state| state)
+        }
+    }
 }
 
 struct HasState;

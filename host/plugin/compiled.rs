@@ -5,6 +5,7 @@ use super::bindings;
 use super::engine::Engine;
 use super::manifest::Manifest;
 use super::state::State;
+use super::version::{self, Version};
 use super::wasi;
 use crate::config::Mistake;
 use sha2::{Digest as _, Sha256};
@@ -15,17 +16,14 @@ use wasmtime::component::{Component, InstancePre, Linker};
 #[derive(Clone)]
 pub struct Compiled {
     digest: [u8; 32],
+    version: Version,
     rights: Arc<[String]>,
     hooks: Arc<[Hook]>,
     pub(super) linked: InstancePre<State>,
 }
 
 /// The interfaces that every plugin may import, beside those of the empty WASI.
-const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
-
-/// How the names of this project's interfaces begin, and the version of them that this host has.
-const OURS: &str = "wproxy:plugin/";
-const VERSION: &str = "@0.1.0";
+const OFFERED: [&str; 2] = ["http", "log"];
 
 // === impl Compiled ===
 
@@ -39,22 +37,29 @@ impl Compiled {
         let component = engine
             .compile(bytes)
             .map_err(|error| wrong(format!("not a WebAssembly component: {error:#}")))?;
+        let version = version(engine, &component).map_err(|odd| {
+            let served = Version::ALL
+                .map(|version| version.to_string())
+                .join(" and ");
+            wrong(odd).help(format!("this host serves versions {served} of the WIT"))
+        })?;
         let rights = rights(engine, &component);
-        if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
+        if let Some(unknown) = rights.iter().find(|right| !is_offered(right, version)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
-            let offered = OFFERED.join(" and ");
+            let offered = OFFERED.map(|name| version.interface(name)).join(" and ");
             return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
         }
-        let hooks = hooks(engine, &component).map_err(|unknown| {
+        let hooks = hooks(engine, &component, version).map_err(|unknown| {
             let mistake = format!("the component serves `{unknown}`, which this host never calls");
-            let known = Hook::ALL.map(|hook| format!("{OURS}{hook}{VERSION}"));
+            let known = Hook::ALL.into_iter().filter(|hook| hook.is_in(version));
+            let known: Vec<_> = known.map(|hook| version.interface(hook)).collect();
             wrong(mistake).help(format!("the hooks that it calls are {}", known.join(", ")))
         })?;
         if hooks.is_empty() {
             return Err(wrong("the component serves no hook of this host's".into()));
         }
         let mut linker = Linker::new(&engine.wasmtime);
-        let linked = bindings::add_to_linker(&mut linker)
+        let linked = bindings::add_to_linker(&mut linker, version)
             .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
             .and_then(|()| linker.instantiate_pre(&component))
             .map_err(|error| {
@@ -64,6 +69,7 @@ impl Compiled {
             })?;
         Ok(Compiled {
             digest: digest(bytes),
+            version,
             rights,
             hooks,
             linked,
@@ -86,6 +92,11 @@ impl Compiled {
         text
     }
 
+    /// The version of the WIT that it was built for.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// The interfaces that it imports.
     pub fn rights(&self) -> &[String] {
         &self.rights
@@ -103,8 +114,38 @@ impl PartialEq for Compiled {
     }
 }
 
-fn is_offered(import: &str) -> bool {
-    OFFERED.contains(&import) || (import.starts_with(wasi::PREFIX) && import.contains("@0.2."))
+fn is_offered(import: &str, version: Version) -> bool {
+    match version::parts(import) {
+        Some((name, of)) => OFFERED.contains(&name) && of == version.as_str(),
+        None => import.starts_with(wasi::PREFIX) && import.contains("@0.2."),
+    }
+}
+
+/// The version of the WIT that a component was built for.
+///
+/// # Errors
+/// One that is not served, or more than one.
+fn version(engine: &Engine, component: &Component) -> Result<Version, String> {
+    let component = component.component_type();
+    let imports = component.imports(&engine.wasmtime).map(|(name, _)| name);
+    let exports = component.exports(&engine.wasmtime).map(|(name, _)| name);
+    let mut built_for = None;
+    for name in imports.chain(exports) {
+        let Some((_, text)) = version::parts(name) else {
+            continue;
+        };
+        let version = Version::of(text).ok_or_else(|| {
+            format!("the component has `{name}`, of a version that this host does not know")
+        })?;
+        if built_for.is_some_and(|other| other != version) {
+            return Err(format!(
+                "the component has `{name}` and others of another version"
+            ));
+        }
+        built_for = Some(version);
+    }
+    // One that has nothing of ours serves no hook: whatever version it is.
+    Ok(built_for.unwrap_or(Version::ALL[0]))
 }
 
 fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
@@ -113,19 +154,18 @@ fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
     imports.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// The hooks among its exports, in the order of their declaration here. An interface of ours that is none of them is an error: whoever
-/// wrote it relies on its being called, and a scrubber that is not called scrubs nothing.
-fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> {
+/// The hooks among its exports, in the order of their declaration here. An interface of ours that
+/// is none of them is an error: whoever wrote it relies on its being called, and a scrubber that is
+/// not called scrubs nothing.
+fn hooks(engine: &Engine, component: &Component, version: Version) -> Result<Arc<[Hook]>, String> {
     let component = component.component_type();
     let exports = component.exports(&engine.wasmtime);
-    let ours = exports.filter_map(|(name, _)| name.strip_prefix(OURS));
-    let hooks = ours.filter(|name| name.strip_suffix(VERSION) != Some("lifecycle"));
-    let known = |name: &str| {
-        let name_only = name.strip_suffix(VERSION);
-        let hook = Hook::ALL
-            .into_iter()
-            .find(|hook| name_only == Some(&hook.to_string()));
-        hook.ok_or_else(|| format!("{OURS}{name}"))
+    let ours = exports.filter_map(|(interface, _)| Some((interface, version::parts(interface)?.0)));
+    let hooks = ours.filter(|&(_, name)| name != "lifecycle");
+    let known = |(interface, name): (&str, &str)| {
+        let named = |hook: &Hook| hook.is_in(version) && hook.to_string() == name;
+        let hook = Hook::ALL.into_iter().find(named);
+        hook.ok_or_else(|| interface.to_owned())
     };
     let mut hooks = hooks.map(known).collect::<Result<Vec<_>, _>>()?;
     hooks.sort_by_key(|hook| *hook as usize);

@@ -1,15 +1,16 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
 use super::bindings::lifecycle::{self, Spared};
-use super::bindings::{access, cache_key, cache_rules, request_headers, response_headers};
+use super::bindings::{access, cache_key, cache_rules};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
+use super::exports::{Exports, Functions};
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::wasi::Wasi;
-use super::{Configured, Hook, printable};
+use super::{Configured, printable};
 use crate::http::Fields;
 use crate::transaction::Request;
 use std::cell::Cell;
@@ -35,23 +36,14 @@ pub(super) struct Template {
     config: String,
     /// What the first instance answered: the host goes by it, whichever instance it calls.
     spared: OnceLock<Spared>,
-    lifecycle: lifecycle::GuestIndices,
-    access: Option<access::GuestIndices>,
-    request_headers: Option<request_headers::GuestIndices>,
-    response_headers: Option<response_headers::GuestIndices>,
-    cache_rules: Option<cache_rules::GuestIndices>,
-    cache_key: Option<cache_key::GuestIndices>,
+    exports: Exports,
 }
 
 /// One instance: serves one call at a time.
 pub(super) struct Instance {
     store: Store<State>,
+    functions: Functions,
     calls_left: u64,
-    access: Option<access::Guest>,
-    request_headers: Option<request_headers::Guest>,
-    response_headers: Option<response_headers::Guest>,
-    cache_rules: Option<cache_rules::Guest>,
-    cache_key: Option<cache_key::Guest>,
 }
 
 /// One place for an instance for each worker thread.
@@ -70,27 +62,12 @@ impl Template {
         compiled: &Compiled,
         config: String,
     ) -> wasmtime::Result<Template> {
-        let component = compiled.linked.clone();
-        // What it exports has to be what the hook is: else it would be loaded and never called.
-        macro_rules! served {
-            ($hook:ident, $interface:ident) => {
-                match compiled.hooks().contains(&Hook::$hook) {
-                    true => Some($interface::GuestIndices::new(&component)?),
-                    false => None,
-                }
-            };
-        }
         Ok(Template {
             engine: engine.clone(),
             plugin: manifest.name.as_str().into(),
             spared: OnceLock::new(),
-            lifecycle: lifecycle::GuestIndices::new(&component)?,
-            access: served!(Access, access),
-            request_headers: served!(RequestHeaders, request_headers),
-            response_headers: served!(ResponseHeaders, response_headers),
-            cache_rules: served!(CacheRules, cache_rules),
-            cache_key: served!(CacheKey, cache_key),
-            component,
+            exports: Exports::of(compiled)?,
+            component: compiled.linked.clone(),
             limits: manifest.limits.clone(),
             grants: manifest.grants,
             config,
@@ -119,8 +96,10 @@ impl Template {
         });
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
-        let lifecycle = self.lifecycle.load(&mut store, &instance)?;
-        match lifecycle.call_configure(&mut store, &self.config)? {
+        match self
+            .exports
+            .configure(&mut store, &instance, &self.config)?
+        {
             Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
             // One that wants to be called where the others do not would not be.
             Ok(_) => {
@@ -134,22 +113,10 @@ impl Template {
                 }));
             }
         }
-        macro_rules! load {
-            ($hook:ident) => {
-                match &self.$hook {
-                    Some(indices) => Some(indices.load(&mut store, &instance)?),
-                    None => None,
-                }
-            };
-        }
         store.data_mut().budget = Budget::new(self.limits.time);
         Ok(Ok(Box::new(Instance {
+            functions: self.exports.load(&mut store, &instance)?,
             calls_left: self.limits.calls,
-            access: load!(access),
-            request_headers: load!(request_headers),
-            response_headers: load!(response_headers),
-            cache_rules: load!(cache_rules),
-            cache_key: load!(cache_key),
             store,
         })))
     }
@@ -205,16 +172,16 @@ impl Instance {
         &mut self,
         request: &Arc<Request>,
     ) -> wasmtime::Result<access::Verdict> {
-        let hook = self.access.as_ref().ok_or_else(not_served)?;
+        let hook = self.functions.authorize.as_ref().ok_or_else(not_served)?;
         lend(&mut self.store, request, |store| {
-            hook.call_authorize(store, request_handle())
+            Ok(hook.call(store, (request_handle(),))?.0)
         })
     }
 
     pub(super) fn key_for(&mut self, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
-        let hook = self.cache_key.as_ref().ok_or_else(not_served)?;
+        let hook = self.functions.key_for.as_ref().ok_or_else(not_served)?;
         lend(&mut self.store, request, |store| {
-            hook.call_key_for(store, request_handle())
+            Ok(hook.call(store, (request_handle(),))?.0)
         })
     }
 
@@ -223,9 +190,9 @@ impl Instance {
         request: &Arc<Request>,
         lent: Lent<'_>,
     ) -> wasmtime::Result<()> {
-        let hook = self.request_headers.as_ref().ok_or_else(not_served)?;
+        let hook = self.functions.on_request.as_ref().ok_or_else(not_served)?;
         lent.to(&mut self.store, request, |store| {
-            hook.call_on_request(store, request_handle(), fields_handle())
+            hook.call(store, (request_handle(), fields_handle()))
         })
     }
 
@@ -235,9 +202,9 @@ impl Instance {
         status: u16,
         lent: Lent<'_>,
     ) -> wasmtime::Result<()> {
-        let hook = self.response_headers.as_ref().ok_or_else(not_served)?;
+        let hook = self.functions.on_response.as_ref().ok_or_else(not_served)?;
         lent.to(&mut self.store, request, |store| {
-            hook.call_on_response(store, request_handle(), status, fields_handle())
+            hook.call(store, (request_handle(), status, fields_handle()))
         })
     }
 
@@ -247,9 +214,11 @@ impl Instance {
         status: u16,
         lent: Lent<'_>,
     ) -> wasmtime::Result<cache_rules::Decision> {
-        let hook = self.cache_rules.as_ref().ok_or_else(not_served)?;
+        let hook = self.functions.rule_for.as_ref().ok_or_else(not_served)?;
         lent.to(&mut self.store, request, |store| {
-            hook.call_rule_for(store, request_handle(), status, fields_handle())
+            Ok(hook
+                .call(store, (request_handle(), status, fields_handle()))?
+                .0)
         })
     }
 }

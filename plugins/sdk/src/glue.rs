@@ -24,9 +24,9 @@ pub mod bindings {
             inline: "
                 package wproxy:sdk;
                 world base {
-                    import wproxy:plugin/http@0.1.0;
-                    import wproxy:plugin/log@0.1.0;
-                    export wproxy:plugin/lifecycle@0.1.0;
+                    import wproxy:plugin/http@0.2.0;
+                    import wproxy:plugin/log@0.2.0;
+                    export wproxy:plugin/lifecycle@0.2.0;
                 }
             ",
             generate_all,
@@ -41,11 +41,11 @@ pub mod bindings {
             path: "../../wit",
             inline: "
                 package wproxy:sdk;
-                world access { export wproxy:plugin/access@0.1.0; }
+                world access { export wproxy:plugin/access@0.2.0; }
             ",
             with: {
-                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
-                "wproxy:plugin/access@0.1.0": generate,
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/access@0.2.0": generate,
             },
             pub_export_macro: true,
             export_macro_name: "export_access",
@@ -59,14 +59,14 @@ pub mod bindings {
             inline: "
                 package wproxy:sdk;
                 world headers {
-                    export wproxy:plugin/request-headers@0.1.0;
-                    export wproxy:plugin/response-headers@0.1.0;
+                    export wproxy:plugin/request-headers@0.2.0;
+                    export wproxy:plugin/response-headers@0.2.0;
                 }
             ",
             with: {
-                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
-                "wproxy:plugin/request-headers@0.1.0": generate,
-                "wproxy:plugin/response-headers@0.1.0": generate,
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/request-headers@0.2.0": generate,
+                "wproxy:plugin/response-headers@0.2.0": generate,
             },
             pub_export_macro: true,
             export_macro_name: "export_headers",
@@ -79,11 +79,11 @@ pub mod bindings {
             path: "../../wit",
             inline: "
                 package wproxy:sdk;
-                world cache-rules { export wproxy:plugin/cache-rules@0.1.0; }
+                world cache-rules { export wproxy:plugin/cache-rules@0.2.0; }
             ",
             with: {
-                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
-                "wproxy:plugin/cache-rules@0.1.0": generate,
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/cache-rules@0.2.0": generate,
             },
             pub_export_macro: true,
             export_macro_name: "export_cache_rules",
@@ -96,11 +96,11 @@ pub mod bindings {
             path: "../../wit",
             inline: "
                 package wproxy:sdk;
-                world cache-key { export wproxy:plugin/cache-key@0.1.0; }
+                world cache-key { export wproxy:plugin/cache-key@0.2.0; }
             ",
             with: {
-                "wproxy:plugin/http@0.1.0": crate::bindings::base::wproxy::plugin::http,
-                "wproxy:plugin/cache-key@0.1.0": generate,
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/cache-key@0.2.0": generate,
             },
             pub_export_macro: true,
             export_macro_name: "export_cache_key",

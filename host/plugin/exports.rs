@@ -1,0 +1,133 @@
+//! What the host calls of a component: found once for each component, loaded for each instance.
+//!
+//! The hooks are the same in every version that is served, so that the functions of an older
+//! component are called as those of a new one; `configure` answers less in the older.
+
+use super::Configured;
+use super::Hook;
+use super::bindings::lifecycle::{ConfigError, Spared};
+use super::bindings::{access, cache_key, cache_rules};
+use super::compiled::Compiled;
+use super::state::{FieldsHandle, RequestHandle, State};
+use super::version::Version;
+use wasmtime::Store;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource, TypedFunc,
+};
+
+/// Where the functions are among a component's exports.
+pub(super) struct Exports {
+    version: Version,
+    configure: ComponentExportIndex,
+    authorize: Option<ComponentExportIndex>,
+    on_request: Option<ComponentExportIndex>,
+    on_response: Option<ComponentExportIndex>,
+    rule_for: Option<ComponentExportIndex>,
+    key_for: Option<ComponentExportIndex>,
+}
+
+/// An instance's functions.
+pub(super) struct Functions {
+    pub(super) authorize: Option<Authorize>,
+    pub(super) on_request: Option<OnRequest>,
+    pub(super) on_response: Option<OnResponse>,
+    pub(super) rule_for: Option<RuleFor>,
+    pub(super) key_for: Option<KeyFor>,
+}
+
+type Request = Resource<RequestHandle>;
+type Fields = Resource<FieldsHandle>;
+
+type Authorize = TypedFunc<(Request,), (access::Verdict,)>;
+type OnRequest = TypedFunc<(Request, Fields), ()>;
+type OnResponse = TypedFunc<(Request, u16, Fields), ()>;
+type RuleFor = TypedFunc<(Request, u16, Fields), (cache_rules::Decision,)>;
+type KeyFor = TypedFunc<(Request,), (cache_key::Key,)>;
+
+// === impl Exports ===
+
+impl Exports {
+    /// What it exports has to be what the hook is: else it would be loaded and never called.
+    pub(super) fn of(compiled: &Compiled) -> wasmtime::Result<Exports> {
+        let (component, version) = (compiled.linked.component(), compiled.version());
+        let served = |hook: Hook, function: &str| match compiled.hooks().contains(&hook) {
+            true => find(component, &version.interface(hook), function).map(Some),
+            false => Ok(None),
+        };
+        Ok(Exports {
+            version,
+            configure: find(component, &version.interface("lifecycle"), "configure")?,
+            authorize: served(Hook::Access, "authorize")?,
+            on_request: served(Hook::RequestHeaders, "on-request")?,
+            on_response: served(Hook::ResponseHeaders, "on-response")?,
+            rule_for: served(Hook::CacheRules, "rule-for")?,
+            key_for: served(Hook::CacheKey, "key-for")?,
+        })
+    }
+
+    /// Hands an instance its configuration.
+    pub(super) fn configure(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        config: &str,
+    ) -> wasmtime::Result<Configured<Spared>> {
+        type Answer<T> = (Result<T, ConfigError>,);
+        let configure = &self.configure;
+        let (answer,) = match self.version {
+            Version::V0_1 => {
+                let configure =
+                    instance.get_typed_func::<(&str,), Answer<()>>(&mut *store, configure)?;
+                let (answer,) = configure.call(store, (config,))?;
+                (answer.map(|()| Spared::empty()),)
+            }
+            Version::V0_2 => {
+                let configure =
+                    instance.get_typed_func::<(&str,), Answer<Spared>>(&mut *store, configure)?;
+                configure.call(store, (config,))?
+            }
+        };
+        Ok(answer)
+    }
+
+    /// The functions of one instance.
+    pub(super) fn load(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Functions> {
+        Ok(Functions {
+            authorize: load(self.authorize.as_ref(), store, instance)?,
+            on_request: load(self.on_request.as_ref(), store, instance)?,
+            on_response: load(self.on_response.as_ref(), store, instance)?,
+            rule_for: load(self.rule_for.as_ref(), store, instance)?,
+            key_for: load(self.key_for.as_ref(), store, instance)?,
+        })
+    }
+}
+
+fn find(
+    component: &Component,
+    interface: &str,
+    function: &str,
+) -> wasmtime::Result<ComponentExportIndex> {
+    let found = component
+        .get_export_index(None, interface)
+        .and_then(|instance| component.get_export_index(Some(&instance), function));
+    found
+        .ok_or_else(|| wasmtime::Error::msg(format!("it does not export `{interface}#{function}`")))
+}
+
+fn load<P, R>(
+    export: Option<&ComponentExportIndex>,
+    store: &mut Store<State>,
+    instance: &Instance,
+) -> wasmtime::Result<Option<TypedFunc<P, R>>>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    export
+        .map(|export| instance.get_typed_func(store, export))
+        .transpose()
+}
