@@ -11,8 +11,10 @@ use crate::plugin::Engine;
 use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
+use crate::watch::Watch;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use std::future::pending;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -166,8 +168,9 @@ impl App {
                 let new = Arc::new(new);
                 self.generation.store(new.clone());
                 old.give_way_to(&new);
+                let s = if plugins == 1 { "" } else { "s" };
                 tracing::info!(
-                    "generation {id} serves: {plugins} plugins, {kept} of them unchanged"
+                    "generation {id} serves: {plugins} plugin{s}, {kept} of them unchanged"
                 );
             }
             Err(mistake) => {
@@ -214,6 +217,7 @@ impl App {
         socket: Option<Socket>,
         listeners: Vec<TcpListener>,
         mut signals: Signals,
+        mut watch: Option<Watch>,
     ) -> anyhow::Result<()> {
         let workers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(self.settings.workers)
@@ -237,7 +241,7 @@ impl App {
         }
         workers.spawn(sweep(app.clone()));
         control.block_on(async {
-            app.obey(&mut signals).await;
+            app.obey(&mut signals, watch.as_mut()).await;
             // Who comes after this one can have it.
             drop(commands);
             app.stop(&mut signals).await;
@@ -267,9 +271,16 @@ impl App {
     }
 
     /// Does what it is told, until that is to stop.
-    async fn obey(self: &Arc<Self>, signals: &mut Signals) {
+    async fn obey(self: &Arc<Self>, signals: &mut Signals, mut watch: Option<&mut Watch>) {
         loop {
-            match signals.next().await {
+            let order = tokio::select! {
+                order = signals.next() => order,
+                what = changed(watch.as_deref_mut()) => {
+                    tracing::info!("{what} has changed");
+                    Order::Reload
+                }
+            };
+            match order {
                 Order::Reload => {
                     let app = self.clone();
                     // Compiling takes its time, and other orders may come meanwhile.
@@ -313,6 +324,14 @@ fn end_in_any_case(limit: Duration) {
         std::thread::sleep(limit);
         std::process::exit(1);
     });
+}
+
+/// What has changed, where anybody looks.
+async fn changed(watch: Option<&mut Watch>) -> String {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => pending().await,
+    }
 }
 
 async fn sweep(app: Arc<App>) {

@@ -34,6 +34,9 @@ enum Command {
         /// Listen here instead of where http_port says: 8080, 10.0.1.11:8080, [::1]:8080
         #[arg(long, value_name = "ADDR")]
         listen: Vec<String>,
+        /// Swap whenever the settings or a plugin have changed, as SIGHUP does
+        #[arg(long)]
+        watch: bool,
     },
     /// Read everything, compile and configure the plugins, bind nothing, print what would run
     Check {
@@ -91,7 +94,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
     let done = match cli.command {
-        Command::Run { sources, listen } => run::run(sources, listen),
+        Command::Run {
+            sources,
+            listen,
+            watch,
+        } => run::run(sources, listen, watch),
         Command::Check { sources } => check::check(sources),
         Command::Explain {
             method,

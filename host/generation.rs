@@ -32,6 +32,8 @@ pub struct Generation {
     /// By hook: the plugins that serve it and have something to do there.
     asked: [Box<[Arc<Plugin>]>; Hook::ALL.len()],
     overrules_storage: bool,
+    /// All generations of a process hold the same.
+    alive: Arc<()>,
 }
 
 /// A plugin as it stands on disk or in the binary: not compiled yet.
@@ -108,7 +110,12 @@ impl Generation {
                 }
             }
         });
-        Ok(Generation::of(id, plugins.collect::<Result<_, _>>()?))
+        Ok(Generation {
+            alive: previous
+                .map(|previous| previous.alive.clone())
+                .unwrap_or_default(),
+            ..Generation::of(id, plugins.collect::<Result<_, _>>()?)
+        })
     }
 
     fn of(id: u64, plugins: Vec<Arc<Plugin>>) -> Generation {
@@ -123,12 +130,18 @@ impl Generation {
             overrules_storage: !cache_rules.iter().all(|plugin| plugin.spares_unstorable()),
             asked,
             plugins,
+            alive: Arc::default(),
         }
     }
 
     /// Counted from 1, the one that the proxy started with.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// How many generations there are: this one, and others that requests are still pinned to.
+    pub fn alive(&self) -> usize {
+        Arc::strong_count(&self.alive)
     }
 
     /// Its plugins, in the order in which they are asked.

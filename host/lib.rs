@@ -68,3 +68,4 @@ mod signals;
 mod transaction;
 mod tunnel;
 mod upstream;
+mod watch;

@@ -32,7 +32,8 @@ const PAGES: &[Page] = &[
         plugins,
     ),
     ("metrics", "Counters for Prometheus", |app| {
-        app.metrics.text(&app.cache.stats())
+        app.metrics
+            .text(&app.cache.stats(), app.generation().alive())
     }),
 ];
 
@@ -103,7 +104,7 @@ fn info(app: &App) -> String {
     let settings = &app.settings;
     format!(
         "wproxy {}\nVisible hostname: {}\nUptime: {} seconds\nWorkers: {}\n\
-         Plugin generation: {}\nReloads: {}\nReload failures: {}\n\
+         Plugin generation: {}\nGenerations alive: {}\nReloads: {}\nReload failures: {}\n\
          Client connections: {}\nIdle server connections: {}\n\
          Access log lines dropped: {}\nPurged responses: {}\n",
         env!("CARGO_PKG_VERSION"),
@@ -111,6 +112,7 @@ fn info(app: &App) -> String {
         app.uptime().as_secs(),
         settings.workers,
         app.generation().id(),
+        app.generation().alive(),
         app.metrics.reloads.get(),
         app.metrics.reload_failures.get(),
         app.metrics.connections.get(),

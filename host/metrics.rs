@@ -20,6 +20,7 @@ pub struct Metrics {
     pub sent: Counter,
     /// `wproxy_generation`
     pub generation: Gauge,
+    generations_alive: Gauge,
     /// `wproxy_reloads_total`
     pub reloads: Counter,
     /// `wproxy_reload_failures_total`
@@ -53,6 +54,7 @@ impl Default for Metrics {
             connections: Gauge::default(),
             sent: Counter::default(),
             generation: Gauge::default(),
+            generations_alive: Gauge::default(),
             reloads: Counter::default(),
             reload_failures: Counter::default(),
             access_log_dropped: Counter::default(),
@@ -77,6 +79,11 @@ impl Default for Metrics {
             "generation",
             "The plugin generation that serves",
             metrics.generation.clone(),
+        );
+        registry.register(
+            "generations_alive",
+            "The plugin generation that serves, and those that requests are still pinned to",
+            metrics.generations_alive.clone(),
         );
         registry.register(
             "reloads",
@@ -129,9 +136,11 @@ impl Metrics {
         self.requests.get_or_create(&ByCode { code }).get()
     }
 
-    /// All of it in Prometheus's text format (OpenMetrics). What the cache does not count as it goes
-    /// comes with the question.
-    pub fn text(&self, cache: &Stats) -> String {
+    /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes with
+    /// the question: of the cache, and how many generations there are.
+    pub fn text(&self, cache: &Stats, generations: usize) -> String {
+        let generations = i64::try_from(generations).unwrap_or(i64::MAX);
+        self.generations_alive.set(generations);
         for stats in &cache.tiers {
             let labels = ByTier { tier: stats.tier };
             for (gauges, value) in [

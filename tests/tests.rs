@@ -19,3 +19,4 @@ mod purge;
 mod shutdown;
 mod swap;
 mod upstream;
+mod watch;

@@ -3,22 +3,35 @@
 use super::{Prepared, Sources};
 use crate::app::App;
 use crate::cache::Cache;
+use crate::config::DEFAULT_PATH;
 use crate::signals::Signals;
+use crate::watch::Watch;
 use crate::{control, listen};
+use std::path::Path;
 use std::process::ExitCode;
 
-pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow::Result<ExitCode> {
     // For signals and what they order; the workers have a runtime of their own.
     let control = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let signals = control.block_on(async { Signals::catch() })?;
+    // Before anything is read: what changes meanwhile is a change.
+    let watch = watch.then(|| {
+        let usual = Path::new(DEFAULT_PATH);
+        let settings = sources.config.as_deref();
+        Watch::start(
+            sources.plugins.as_deref(),
+            settings.or_else(|| usual.exists().then_some(usual)),
+        )
+    });
     let Prepared {
         configuration,
         upstreams,
         generation,
         reloader,
     } = sources.prepare(listen)?;
+    let watch = watch.transpose()?;
     if let Err(error) = listen::raise_file_limit() {
         tracing::warn!("{error:#}");
     }
@@ -43,6 +56,6 @@ pub(super) fn run(sources: Sources, listen: Vec<String>) -> anyhow::Result<ExitC
     let cache = Cache::open(&settings)?;
     let app = App::new(settings.clone(), upstreams, cache, generation, reloader)?;
     let listeners = listen::bind(&settings.http_port)?;
-    app.run(control, socket, listeners, signals)?;
+    app.run(control, socket, listeners, signals, watch)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,123 @@
+//! `--watch`: what an author or operator saves is swapped in at once.
+//!
+//! A file counts as changed when whoever wrote it has closed it, or when it was moved into its
+//! place: what is half written is never read. Editors and compilers touch several files at a time,
+//! and so it is quiet for a moment before anything happens.
+
+mod changes;
+
+use crate::plugin::Manifest;
+use anyhow::Context as _;
+use changes::Changes;
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+/// Watches the files that a generation is made of.
+#[derive(Debug)]
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    events: UnboundedReceiver<notify::Result<Event>>,
+    changes: Changes,
+    /// Of plugins.
+    folder: Option<PathBuf>,
+    settings: Option<PathBuf>,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// Watches a folder of plugins and a file of settings.
+    ///
+    /// # Errors
+    /// There is nothing to watch, or the system cannot.
+    pub fn start(folder: Option<&Path>, settings: Option<&Path>) -> anyhow::Result<Watch> {
+        anyhow::ensure!(
+            folder.is_some() || settings.is_some(),
+            "there is nothing to watch: --watch is for the folder that --plugins names and the file \
+             that --config names"
+        );
+        let (sender, events) = unbounded_channel();
+        let watcher = notify::recommended_watcher(move |event| {
+            // Nobody listens any more: the proxy ends.
+            let _ = sender.send(event);
+        });
+        let mut watch = Watch {
+            watcher: watcher.context("files cannot be watched")?,
+            events,
+            changes: Changes::default(),
+            folder: folder.map(absolute).transpose()?,
+            settings: settings.map(absolute).transpose()?,
+        };
+        watch.look()?;
+        Ok(watch)
+    }
+
+    /// Waits for a change; says what has changed.
+    pub async fn changed(&mut self) -> String {
+        loop {
+            let quiet = self.changes.quiet_at();
+            let event = tokio::select! {
+                event = self.events.recv() => event,
+                () = until(quiet) => None,
+            };
+            match event {
+                Some(Ok(event)) => self.changes.see(&event, Instant::now()),
+                Some(Err(error)) => tracing::warn!("--watch may have missed a change: {error}"),
+                None => {
+                    // A folder that is new has to be watched itself.
+                    if let Err(error) = self.look() {
+                        tracing::warn!("{error:#}");
+                    }
+                    return self.changes.take();
+                }
+            }
+        }
+    }
+
+    /// Finds out which files matter as things stand, and watches the folders that they are in: a
+    /// file that is replaced is another one, its folder is the same.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
+        if let Some(folder) = &self.folder {
+            let entries = std::fs::read_dir(folder)
+                .with_context(|| format!("cannot watch {}", folder.display()))?;
+            for plugin in entries.flatten().map(|entry| entry.path()) {
+                if !plugin.is_dir() {
+                    continue;
+                }
+                // One that cannot be read is the reload's to complain about.
+                let component = Manifest::read(&plugin).map(|manifest| manifest.component);
+                files.extend(component.map(|component| plugin.join(component)));
+                files.insert(plugin.join("plugin.toml"));
+            }
+        }
+        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+        for folder in folders.into_iter().chain(self.folder.as_deref()) {
+            // A component's folder may still have to be made by whoever builds it.
+            match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Err(error) if folder.exists() => {
+                    return Err(error)
+                        .with_context(|| format!("cannot watch {}", folder.display()));
+                }
+                _ => {}
+            }
+        }
+        self.changes.watch(files, self.folder.clone());
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("cannot watch {}", path.display()))
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => pending().await,
+    }
+}
