@@ -9,6 +9,9 @@ mod engine;
 mod instance;
 mod limits;
 mod manifest;
+mod meters;
+mod rate;
+mod series;
 mod state;
 pub mod toolchain;
 mod wasi;
@@ -17,6 +20,8 @@ pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
 pub use manifest::{FailurePolicy, Manifest};
+pub use meters::{Limit, Meter, Meters};
+pub use series::{Measure, Registered};
 
 use crate::config::{Mistake, Section};
 use crate::http::Fields;
@@ -25,7 +30,7 @@ use backoff::{Backoff, Change};
 use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use instance::{Instance, Lent, Slots, Template};
-use limits::Keep;
+use limits::{Exceeded, Keep};
 use std::fmt;
 use std::sync::Arc;
 
@@ -71,6 +76,9 @@ pub struct Failed {
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a cache key.
 const MAX_KEY: usize = 8 << 10;
+/// Lines of a trap's backtrace, and the octets of one: names of generic functions are long.
+const MAX_TRACE: usize = 20;
+const MAX_FRAME: usize = 300;
 
 /// The plugin's answer to `configure`.
 type Configured<T> = Result<T, lifecycle::ConfigError>;
@@ -91,9 +99,12 @@ impl Plugin {
         workers: usize,
     ) -> Result<Plugin, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
+        compiled.check_grants(&manifest)?;
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let template = Template::new(engine, &manifest, &compiled, config.json().to_owned())
-            .map_err(|error| {
+        let directories = manifest.open_directories()?;
+        let json = config.json().to_owned();
+        let template =
+            Template::new(engine, &manifest, &compiled, directories, json).map_err(|error| {
                 wrong(format!(
                     "the component does not fit this host's WIT: {error:#}"
                 ))
@@ -104,6 +115,7 @@ impl Plugin {
             Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
             Err(error) => {
                 let reason = explain(&error);
+                note(template.meter(), &error);
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
@@ -117,7 +129,8 @@ impl Plugin {
         })
     }
 
-    /// Whether a plugin made of these would be the same as this one.
+    /// Whether a plugin made of these would be the same as this one. One that was granted
+    /// directories never is: what it read there may have changed.
     pub fn is_same(
         &self,
         manifest: &Manifest,
@@ -138,6 +151,7 @@ impl Plugin {
             && self.manifest.order == *order
             && self.manifest.limits == *limits
             && self.manifest.grants == *grants
+            && grants.directories.is_empty()
             && self.manifest.failure == *failure
             && self.config.is_same(config.unwrap_or(own))
             && self.compiled == *compiled
@@ -190,6 +204,11 @@ impl Plugin {
     /// none is kept.
     pub fn retire(&self) {
         self.slots.close();
+        let meter = self.template.meter();
+        let left_out = meter.log().left_out();
+        if left_out > 0 {
+            state::tell_left_out(meter, self.manifest.limits.log_rate, left_out);
+        }
     }
 
     /// Its component.
@@ -199,7 +218,7 @@ impl Plugin {
 
     /// May this request pass?
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
-        let verdict = self.call(Hook::Access, |instance| {
+        let verdict = self.call(Hook::Access, request, |instance| {
             let verdict = instance.authorize(request)?;
             match &verdict {
                 access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
@@ -234,7 +253,7 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::RequestHeaders, fields, limit);
-        self.call(Hook::RequestHeaders, |instance| {
+        self.call(Hook::RequestHeaders, request, |instance| {
             instance.on_request(request, lent)
         })
     }
@@ -248,7 +267,7 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::ResponseHeaders, fields, limit);
-        self.call(Hook::ResponseHeaders, |instance| {
+        self.call(Hook::ResponseHeaders, request, |instance| {
             instance.on_response(request, status, lent)
         })
     }
@@ -277,7 +296,7 @@ impl Plugin {
             limit: 0,
             keep: Keep::ReadOnly,
         };
-        let decision = self.call(Hook::CacheRules, |instance| {
+        let decision = self.call(Hook::CacheRules, request, |instance| {
             instance.rule_for(request, status, lent)
         });
         Ok(match decision? {
@@ -303,7 +322,7 @@ impl Plugin {
 
     /// Under which key is the response cached?
     pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
-        let key = self.call(Hook::CacheKey, |instance| {
+        let key = self.call(Hook::CacheKey, request, |instance| {
             let key = instance.key_for(request)?;
             if let cache_key::Key::Named(name) = &key {
                 check_key(name)?;
@@ -338,30 +357,79 @@ impl Plugin {
     fn call<R>(
         &self,
         hook: Hook,
+        request: &Request,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        let failed = |reason| Failed {
-            plugin: self.template.plugin(),
-            hook,
-            reason,
-        };
         let backoff = &self.backoffs[hook as usize];
-        let turn = backoff.turn().map_err(|aside| failed(aside.to_string()))?;
-        let answer = self.template.call(&self.slots, call).map_err(|error| {
-            let failed = failed(explain(&error));
-            tracing::warn!("{failed}");
-            tracing::debug!(plugin = self.name(), "{error:?}");
-            failed
-        });
+        let turn = backoff
+            .turn()
+            .map_err(|aside| self.failed(hook, aside.to_string()))?;
+        self.template.meter().called(hook);
+        let answer = self
+            .template
+            .call(&self.slots, call)
+            .map_err(|error| self.report(hook, request, &error));
         match backoff.end(turn, answer.is_ok()) {
             None => {}
-            Some(Change::PutAside(aside)) => tracing::error!("{}", failed(aside.to_string())),
+            Some(Change::PutAside(aside)) => {
+                self.template.meter().ran_into(Limit::Failures);
+                tracing::error!("{}", self.failed(hook, aside.to_string()));
+            }
             Some(Change::Back) => {
                 tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
             }
         }
         answer
     }
+
+    fn failed(&self, hook: Hook, reason: String) -> Failed {
+        Failed {
+            plugin: self.template.plugin(),
+            hook,
+            reason,
+        }
+    }
+
+    /// Tells the operator of a call that failed, and where in the plugin it was.
+    fn report(&self, hook: Hook, request: &Request, error: &wasmtime::Error) -> Failed {
+        let meter = self.template.meter();
+        meter.failed(hook);
+        note(meter, error);
+        let failed = self.failed(hook, explain(error));
+        let rate = self.manifest.limits.log_rate;
+        let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
+        tracing::warn!(
+            request = request.id,
+            "{failed}{}",
+            trace.unwrap_or_default()
+        );
+        tracing::debug!(plugin = self.name(), "{error:?}");
+        failed
+    }
+}
+
+/// Counts what a failed call ran into, if it was a limit.
+fn note(meter: &Meter, error: &wasmtime::Error) {
+    let exceeded = error.downcast_ref::<Exceeded>();
+    let stack = error.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::StackOverflow);
+    if let Some(limit) = exceeded.map(|exceeded| exceeded.limit()) {
+        meter.ran_into(limit);
+    } else if stack {
+        meter.ran_into(Limit::Stack);
+    }
+}
+
+/// The plugin's own functions, the one that failed first; each on a line of its own, which none of
+/// them can end: the names are the plugin's.
+fn backtrace(error: &wasmtime::Error) -> Option<String> {
+    let trace = error.downcast_ref::<wasmtime::WasmBacktrace>()?.to_string();
+    // The first line only says what comes.
+    let frames = trace.lines().skip(1).take(MAX_TRACE);
+    let shown = frames.map(|frame| {
+        let end = frame.floor_char_boundary(MAX_FRAME);
+        format!("\n    {}", state::escaped(frame[..end].trim()))
+    });
+    Some(shown.collect())
 }
 
 /// Whether that can be a key: keys are compared, logged and listed.

@@ -20,8 +20,15 @@ pub struct Compiled {
     pub(super) linked: InstancePre<State>,
 }
 
-/// The interfaces that every plugin may import, beside those of the empty WASI.
-const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
+/// The interfaces that there are to import, beside those of the empty WASI.
+const OFFERED: [&str; 3] = [
+    "wproxy:plugin/http@0.1.0",
+    "wproxy:plugin/log@0.1.0",
+    METRICS,
+];
+
+/// The one among them that has to be granted.
+const METRICS: &str = "wproxy:plugin/metrics@0.1.0";
 
 /// How the names of this project's interfaces begin, and the version of them that this host has.
 const OURS: &str = "wproxy:plugin/";
@@ -42,7 +49,7 @@ impl Compiled {
         let rights = rights(engine, &component);
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
-            let offered = OFFERED.join(" and ");
+            let offered = OFFERED.join(", ");
             return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
         }
         let hooks = hooks(engine, &component).map_err(|unknown| {
@@ -68,6 +75,22 @@ impl Compiled {
             hooks,
             linked,
         })
+    }
+
+    /// Whether it imports no more than its manifest grants. What it imports of WASI need not be:
+    /// that is empty, and toolchains import it in any case.
+    ///
+    /// # Errors
+    /// The import, what to write to grant it, and what that would let the plugin do.
+    pub(super) fn check_grants(&self, manifest: &Manifest) -> Result<(), Mistake> {
+        if manifest.grants.metrics || !self.rights.iter().any(|right| right == METRICS) {
+            return Ok(());
+        }
+        let mistake = format!("the component imports `{METRICS}`, which it was not granted");
+        Err(manifest.component_mistake(mistake).help(
+            "`metrics = true` under [grants] lets it have counters and histograms of its own in \
+             the proxy's metrics",
+        ))
     }
 
     /// Whether these octets are what it was compiled from.

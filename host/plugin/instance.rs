@@ -7,8 +7,9 @@ use super::compiled::Compiled;
 use super::engine::Engine;
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
-use super::state::{FieldsHandle, RequestHandle, State};
-use super::wasi::Wasi;
+use super::meters::{Limit, Meter};
+use super::state::{FieldsHandle, Own, RequestHandle, State};
+use super::wasi::{Preopen, Wasi};
 use super::{Configured, Hook, printable};
 use crate::http::Fields;
 use crate::transaction::Request;
@@ -29,9 +30,11 @@ const MAX_CROSSING: usize = 4 << 20;
 pub(super) struct Template {
     engine: Engine,
     plugin: Arc<str>,
+    meter: Arc<Meter>,
     component: InstancePre<State>,
-    limits: Limits,
+    limits: Arc<Limits>,
     grants: Grants,
+    directories: Arc<[Preopen]>,
     config: String,
     /// What the first instance answered: the host goes by it, whichever instance it calls.
     spared: OnceLock<Spared>,
@@ -68,6 +71,7 @@ impl Template {
         engine: &Engine,
         manifest: &Manifest,
         compiled: &Compiled,
+        directories: Arc<[Preopen]>,
         config: String,
     ) -> wasmtime::Result<Template> {
         let component = compiled.linked.clone();
@@ -83,6 +87,7 @@ impl Template {
         Ok(Template {
             engine: engine.clone(),
             plugin: manifest.name.as_str().into(),
+            meter: engine.meters().of(&manifest.name),
             spared: OnceLock::new(),
             lifecycle: lifecycle::GuestIndices::new(&component)?,
             access: served!(Access, access),
@@ -91,8 +96,9 @@ impl Template {
             cache_rules: served!(CacheRules, cache_rules),
             cache_key: served!(CacheKey, cache_key),
             component,
-            limits: manifest.limits.clone(),
-            grants: manifest.grants,
+            limits: Arc::new(manifest.limits.clone()),
+            grants: manifest.grants.clone(),
+            directories,
             config,
         })
     }
@@ -101,14 +107,17 @@ impl Template {
     /// one its complaint about the configuration.
     pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Box<Instance>>> {
         let state = State {
-            plugin: self.plugin.clone(),
+            limits: self.limits.clone(),
+            meter: self.meter.clone(),
             request: None,
             fields: None,
-            allowance: Allowance::new(self.limits.memory),
+            allowance: Allowance::new(&self.limits),
             budget: Budget::new(CONFIGURE_TIME),
             lines: 0,
-            wasi: Wasi::new(&self.grants),
+            wasi: Wasi::new(&self.grants, self.directories.clone(), self.limits.handles),
+            own: Own::default(),
         };
+        self.meter.instance_made();
         let mut store = Store::new(&self.engine.wasmtime, state);
         store.limiter(|state| &mut state.allowance);
         store.set_hostcall_fuel(MAX_CROSSING);
@@ -174,6 +183,9 @@ impl Template {
         self.call_begins(&mut instance.store);
         let result = call(&mut instance);
         instance.calls_left -= 1;
+        if instance.calls_left == 0 {
+            self.meter.ran_into(Limit::Calls);
+        }
         if result.is_ok() && instance.calls_left > 0 && !slots.closed.load(Ordering::Relaxed) {
             *slot = Some(instance);
         }
@@ -190,6 +202,11 @@ impl Template {
 
     pub(super) fn plugin(&self) -> Arc<str> {
         self.plugin.clone()
+    }
+
+    /// What is counted of the plugin.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// The calls that the configuration makes pointless; none before there is an instance.
@@ -297,7 +314,9 @@ impl Lent<'_> {
         call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
         let fields = std::mem::take(self.fields);
-        store.data_mut().fields = Some(Draft::new(fields, self.limit, self.keep));
+        let state = store.data_mut();
+        let room = state.limits.fields;
+        state.fields = Some(Draft::new(fields, self.limit, room, self.keep));
         let result = lend(store, request, call);
         if let Some(draft) = store.data_mut().fields.take() {
             *self.fields = draft.finish(result.is_ok());
