@@ -398,11 +398,9 @@ impl Plugin {
         let failed = self.failed(hook, explain(error));
         let rate = self.manifest.limits.log_rate;
         let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
-        tracing::warn!(
-            request = request.id,
-            "{failed}{}",
-            trace.unwrap_or_default()
-        );
+        // As the tags of other lines, but before the trace.
+        let tag = format_args!("request={}", request.id);
+        tracing::warn!("{failed} {tag}{}", trace.unwrap_or_default());
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
     }

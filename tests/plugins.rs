@@ -1,7 +1,10 @@
 //! Plugins that misbehave, and what it costs: their own request an error page, others nothing.
 
+mod allow_list;
 mod cache_key;
 mod cache_rules;
+mod grants;
+mod limits;
 mod spared;
 
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};

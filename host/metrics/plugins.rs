@@ -27,10 +27,10 @@ impl Collector for Plugins {
             &mut encoder,
             &meters,
             "plugin_calls",
-            "Calls of plugins",
+            "Calls of plugins.",
             Meter::calls,
         )?;
-        let what = "Calls of plugins that failed";
+        let what = "Calls of plugins that failed.";
         by_hook(
             &mut encoder,
             &meters,
@@ -50,13 +50,13 @@ impl Collector for Plugins {
         counters(
             &mut encoder,
             "plugin_limit",
-            "How often a plugin ran into a limit",
+            "How often a plugin ran into a limit.",
             limits,
         )?;
         let instances = meters
             .iter()
             .map(|meter| ([named(meter)], meter.instances()));
-        let what = "Instances of plugins that were made";
+        let what = "Instances of plugins that were made.";
         counters(&mut encoder, "plugin_instances", what, instances)?;
         own(&mut encoder, &meters)
     }
@@ -115,7 +115,7 @@ fn own(encoder: &mut DescriptorEncoder<'_>, meters: &[Arc<Meter>]) -> fmt::Resul
             _ => MetricType::Counter,
         };
         let name = format!("custom_{name}");
-        let mut family = encoder.encode_descriptor(&name, "Of the plugin's own", None, kind)?;
+        let mut family = encoder.encode_descriptor(&name, "Of the plugin's own.", None, kind)?;
         for (labels, measure) in &series {
             let mut series = family.encode_family(labels)?;
             match measure {

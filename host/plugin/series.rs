@@ -244,7 +244,7 @@ impl Histogram {
 
     /// How many values were in each bucket, by its upper bound.
     pub fn buckets(&self) -> Vec<(f64, u64)> {
-        let bounds = BOUNDS.into_iter().chain([f64::MAX]);
+        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
         let counts = self.buckets.iter().map(|n| n.load(Ordering::Relaxed));
         bounds.zip(counts).collect()
     }

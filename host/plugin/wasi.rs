@@ -17,6 +17,7 @@ pub(super) use filesystem::Preopen;
 use super::limits::Exceeded;
 use super::manifest::Grants;
 use super::state::State;
+use cli::{TerminalInput, TerminalOutput};
 use clocks::Clock;
 use filesystem::{Descriptor, Entries};
 use io::{InputStream, IoError, OutputStream, Pollable};
@@ -132,6 +133,8 @@ fn resource(linker: &mut LinkerInstance<'_, State>, name: &str) -> wasmtime::Res
         "error" => held::<IoError>(linker, name),
         "descriptor" => held::<Descriptor>(linker, name),
         "directory-entry-stream" => held::<Entries>(linker, name),
+        "terminal-input" => held::<TerminalInput>(linker, name),
+        "terminal-output" => held::<TerminalOutput>(linker, name),
         // Of nobody's but a stub's, and of those there are none.
         _ => {
             let mut hasher = DefaultHasher::new();

@@ -4,8 +4,10 @@ use super::io::{InputStream, OutputStream};
 use super::{Call, Versioned};
 use wasmtime::component::Resource;
 
-enum TerminalInput {}
-enum TerminalOutput {}
+/// There is none.
+pub(super) enum TerminalInput {}
+/// There is none.
+pub(super) enum TerminalOutput {}
 
 pub(super) fn add_to_linker(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {
     let mut environment = linker.instance("wasi:cli/environment")?;
