@@ -6,6 +6,7 @@ mod bindings;
 mod budget;
 mod compiled;
 mod engine;
+mod failure;
 mod instance;
 mod limits;
 mod manifest;
@@ -19,6 +20,7 @@ mod wasi;
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
+pub use failure::Failed;
 pub use manifest::{FailurePolicy, Manifest};
 pub use meters::{Limit, Meter, Meters};
 pub use series::{Measure, Registered};
@@ -29,8 +31,9 @@ use crate::transaction::Request;
 use backoff::{Backoff, Change};
 use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
+use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
-use limits::{Exceeded, Keep};
+use limits::Keep;
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,25 +63,10 @@ pub struct Plugin {
     backoffs: [Backoff; Hook::ALL.len()],
 }
 
-/// A plugin failed in a hook: trapped, took too long, wanted too much.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("plugin `{plugin}` failed in its hook `{hook}`: {reason}")]
-pub struct Failed {
-    /// Its name.
-    pub plugin: Arc<str>,
-    /// Where.
-    pub hook: Hook,
-    /// What a person can understand of it.
-    pub reason: String,
-}
-
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a cache key.
 const MAX_KEY: usize = 8 << 10;
-/// Lines of a trap's backtrace, and the octets of one: names of generic functions are long.
-const MAX_TRACE: usize = 20;
-const MAX_FRAME: usize = 300;
 
 /// The plugin's answer to `configure`.
 type Configured<T> = Result<T, lifecycle::ConfigError>;
@@ -115,7 +103,13 @@ impl Plugin {
             Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
             Err(error) => {
                 let reason = explain(&error);
-                note(template.meter(), &error);
+                failure::count(template.meter(), &error);
+                if let Some(trace) = backtrace(&error) {
+                    tracing::warn!(
+                        "plugin `{}` fails in `configure`: {reason}{trace}",
+                        manifest.name
+                    );
+                }
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
@@ -394,7 +388,7 @@ impl Plugin {
     fn report(&self, hook: Hook, request: &Request, error: &wasmtime::Error) -> Failed {
         let meter = self.template.meter();
         meter.failed(hook);
-        note(meter, error);
+        failure::count(meter, error);
         let failed = self.failed(hook, explain(error));
         let rate = self.manifest.limits.log_rate;
         let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
@@ -404,30 +398,6 @@ impl Plugin {
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
     }
-}
-
-/// Counts what a failed call ran into, if it was a limit.
-fn note(meter: &Meter, error: &wasmtime::Error) {
-    let exceeded = error.downcast_ref::<Exceeded>();
-    let stack = error.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::StackOverflow);
-    if let Some(limit) = exceeded.map(|exceeded| exceeded.limit()) {
-        meter.ran_into(limit);
-    } else if stack {
-        meter.ran_into(Limit::Stack);
-    }
-}
-
-/// The plugin's own functions, the one that failed first; each on a line of its own, which none of
-/// them can end: the names are the plugin's.
-fn backtrace(error: &wasmtime::Error) -> Option<String> {
-    let trace = error.downcast_ref::<wasmtime::WasmBacktrace>()?.to_string();
-    // The first line only says what comes.
-    let frames = trace.lines().skip(1).take(MAX_TRACE);
-    let shown = frames.map(|frame| {
-        let end = frame.floor_char_boundary(MAX_FRAME);
-        format!("\n    {}", state::escaped(frame[..end].trim()))
-    });
-    Some(shown.collect())
 }
 
 /// Whether that can be a key: keys are compared, logged and listed.
@@ -445,20 +415,6 @@ fn check_key(key: &str) -> wasmtime::Result<()> {
 fn printable(text: &str) -> String {
     let end = text.floor_char_boundary(1000);
     text[..end].replace(char::is_control, " ")
-}
-
-/// What a person can understand of a failure.
-fn explain(error: &wasmtime::Error) -> String {
-    if let Some(full) = error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
-        return format!(
-            "this host has no place for another instance ({full}): it takes fewer plugins, or \
-             fewer workers"
-        );
-    }
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => format!("it trapped ({trap})"),
-        None => error.root_cause().to_string(),
-    }
 }
 
 impl fmt::Debug for Plugin {

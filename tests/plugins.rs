@@ -419,6 +419,31 @@ fn a_component_with_a_hook_that_this_host_does_not_call_is_refused() {
     );
 }
 
+/// What it would do without it, nobody knows.
+#[test]
+fn a_component_that_imports_what_this_host_lacks_is_refused() {
+    let folder = folder("");
+    let path = folder.path().join("hostile/hostile.wasm");
+    let component = fs::read(&path).unwrap();
+    for (known, unknown) in [
+        ("wproxy:plugin/log@0.1.0", "wproxy:plugin/lag@0.1.0"),
+        ("wproxy:plugin/log@0.1.0", "secret:plugin/log@0.1.0"),
+        ("wasi:random/random@0.2.6", "wasi:random/random@0.9.6"),
+    ] {
+        let mut patched = component.clone();
+        for at in memchr::memmem::find_iter(&component, known) {
+            patched[at..at + known.len()].copy_from_slice(unknown.as_bytes());
+        }
+        fs::write(&path, patched).unwrap();
+        let said = refused(&folder);
+        let what = format!("the component imports `{unknown}`, which this host lacks");
+        assert!(
+            said.contains(&what) && said.contains("plugin.toml:2"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_complaint_of_any_size_is_shown_as_a_line_at_its_place() {
     let folder = folder("[config]\ncomplaint = 1000000");

@@ -129,7 +129,9 @@ impl Template {
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
-        match lifecycle.call_configure(&mut store, &self.config)? {
+        let configured = lifecycle.call_configure(&mut store, &self.config);
+        store.data_mut().end_lines();
+        match configured? {
             Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
             // One that wants to be called where the others do not would not be.
             Ok(_) => {
@@ -283,7 +285,9 @@ fn lend<R>(
 ) -> wasmtime::Result<R> {
     store.data_mut().request = Some(request.clone());
     let result = call(store);
-    store.data_mut().request = None;
+    let state = store.data_mut();
+    state.end_lines();
+    state.request = None;
     result
 }
 

@@ -230,7 +230,8 @@ fn what_is_printed_is_in_the_log() {
     let folder = granted(ALL);
     let proxy = Proxy::with_plugins("", folder.path());
     told(&proxy, "/print/hello");
-    for (line, level) in [("hello to stdout", "INFO"), ("hello to stderr", "WARN")] {
+    // What does not end with a line does with the call.
+    for (line, level) in [("hello to stderr", "WARN"), ("hello to stdout", "INFO")] {
         let line = proxy.says(line);
         let tags = line.contains("plugin=\"granted\" request=") && line.contains(level);
         assert!(tags, "{line}");

@@ -62,6 +62,18 @@ impl State {
             self.log(level, line);
         }
     }
+
+    /// A call is over: what it has begun to write is a line.
+    pub(in crate::plugin) fn end_lines(&mut self) {
+        for (index, stream) in [OutputStream::Stdout, OutputStream::Stderr]
+            .into_iter()
+            .enumerate()
+        {
+            if !self.wasi.output[index].is_empty() {
+                self.print(stream, b"\n");
+            }
+        }
+    }
 }
 
 impl Wasi {

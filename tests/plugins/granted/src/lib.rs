@@ -2,7 +2,7 @@
 //! the rule what came of it. Built for wasm32-wasip2, whose std::fs is the WASI of the host's.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use wproxy_sdk::{Access, ConfigError, Denial, NoConfig, Plugin, Request, Verdict, metrics};
 
 struct Granted;
@@ -127,7 +127,9 @@ fn observe(path: &str) -> String {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "as asked")]
 fn print(path: &str) -> String {
-    println!("{path} to stdout");
+    print!("{path} to stdout");
+    // std keeps what is no line yet, C does not.
+    let _ = io::stdout().flush();
     eprintln!("{path} to stderr");
     "printed".to_owned()
 }
