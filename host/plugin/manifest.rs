@@ -42,7 +42,8 @@ pub struct Grants {
     pub random: bool,
     /// Counters and histograms in the proxy's own metrics: the interface `metrics`.
     pub metrics: bool,
-    /// Directories, to read only; without one there are no files.
+    /// Directories, to read only; without one there are no files. The worker itself reads: what is
+    /// slow belongs into `configure`.
     pub directories: Vec<Directory>,
 }
 

@@ -1,10 +1,11 @@
 //! Each limit: what the host does at it, and how often it says that it did.
 
 use super::{assert_names_plugin, folder};
-use crate::support::{Origin, Proxy};
+use crate::support::{Origin, PATIENCE, Proxy};
 use rustix::process::Signal;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// The number that the proxy's metrics have for that series.
 pub(super) fn metric(proxy: &Proxy, series: &str) -> Option<f64> {
@@ -53,7 +54,15 @@ fn what_costs_a_call_its_instance_is_counted() {
     for _ in 0..2 {
         assert_eq!(proxy.get(&origin.url("/access/trap"), &[]).status, 500);
     }
-    assert_eq!(limit(&proxy, "failures"), None);
+    // The page is not there before the hook is back.
+    let start = Instant::now();
+    let put_aside = loop {
+        match limit(&proxy, "failures") {
+            Some(times) => break times,
+            None => assert!(start.elapsed() < PATIENCE),
+        }
+    };
+    assert_eq!(put_aside, 1.0);
 }
 
 #[test]
@@ -194,5 +203,19 @@ fn a_trap_shows_where_in_the_plugin_it_was() {
             frame.starts_with("    ") && !frame.contains("_ZN"),
             "{frame}"
         );
+    }
+}
+
+#[test]
+fn a_plugin_that_fails_when_it_starts_says_where_and_why() {
+    let said = super::refused(&folder("[config]\npanics = true"));
+    for part in [
+        "panicked at ",
+        "as asked",
+        "plugin `hostile` fails in `configure`: it trapped",
+        "<hostile::Hostile as wproxy_sdk::glue::Plugin>::configure",
+        "error: the plugin fails when it starts: it trapped (wasm trap: wasm `unreachable`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
     }
 }

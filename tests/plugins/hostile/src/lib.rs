@@ -20,6 +20,8 @@ wproxy_sdk::export!(Hostile: access, headers, cache_rules, cache_key);
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
+    /// Whether it cannot even be configured.
+    panics: bool,
     /// Octets of what it has to say against its configuration.
     complaint: usize,
     /// The calls that it says are pointless, by their names in the WIT.
@@ -34,6 +36,7 @@ impl Plugin for Hostile {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
+        assert!(!config.panics, "as asked");
         match config.complaint {
             0 => Ok(Hostile {
                 spared: match config.fickle {
