@@ -88,7 +88,7 @@ impl App {
         generation: Generation,
         reloader: Reloader,
     ) -> anyhow::Result<App> {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(reloader.engine.meters().clone());
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;

@@ -164,19 +164,17 @@ impl Generation {
         use std::fmt::Write as _;
         let mut text = format!("generation {}\n", self.id);
         for plugin in &self.plugins {
-            let limits = &plugin.manifest().limits;
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "\nplugin {}\n  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
+                "\nplugin {}\n  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  grants  {}\n  limits  {}",
                 plugin.name(),
                 plugin.compiled().digest(),
                 plugin.compiled().version(),
                 hooks(plugin),
                 plugin.compiled().rights().join(", "),
-                limits.time,
-                limits.memory >> 10,
-                limits.calls,
+                plugin.manifest().grants,
+                plugin.manifest().limits,
             );
             for hook in plugin.aside() {
                 let _ = writeln!(text, "  aside   {hook}: it keeps failing");

@@ -54,6 +54,8 @@ pub enum Code {
 /// What a line is made of.
 #[derive(Debug)]
 pub struct Record<'a> {
+    /// Its number, by which other logs call it; none where it could not be read.
+    pub request: Option<u64>,
     /// When the request had been read.
     pub received: SystemTime,
     /// From its first octet to its end.

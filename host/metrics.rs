@@ -1,13 +1,18 @@
 //! Counters, as Prometheus reads them.
 
+mod plugins;
+
 use crate::cache::{Stats, Tier};
 use crate::log::Code;
+use crate::plugin::Meters;
+use plugins::Plugins;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::sync::Arc;
 
 /// What the proxy counts.
 #[derive(Debug)]
@@ -46,8 +51,9 @@ struct ByTier {
 
 // === impl Metrics ===
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// All at 0, beside what is counted of plugins.
+    pub fn new(plugins: Arc<Meters>) -> Self {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("wproxy"),
             requests: Family::default(),
@@ -120,11 +126,10 @@ impl Default for Metrics {
             "Octets that stored responses may take",
             metrics.cache_budget.clone(),
         );
+        registry.register_collector(Box::new(Plugins(plugins)));
         metrics
     }
-}
 
-impl Metrics {
     /// Counts a request.
     pub fn count(&self, code: Code, sent: u64) {
         self.requests.get_or_create(&ByCode { code }).inc();

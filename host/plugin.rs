@@ -7,9 +7,13 @@ mod budget;
 mod compiled;
 mod engine;
 mod exports;
+mod failure;
 mod instance;
 mod limits;
 mod manifest;
+mod meters;
+mod rate;
+mod series;
 mod state;
 pub mod toolchain;
 mod version;
@@ -18,7 +22,10 @@ mod wasi;
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
+pub use failure::Failed;
 pub use manifest::{FailurePolicy, Manifest};
+pub use meters::{Limit, Meter, Meters};
+pub use series::{Measure, Registered};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
@@ -27,6 +34,7 @@ use crate::transaction::Request;
 use backoff::{Backoff, Change};
 use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
+use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
 use std::fmt;
@@ -58,18 +66,6 @@ pub struct Plugin {
     backoffs: [Backoff; Hook::ALL.len()],
 }
 
-/// A plugin failed in a hook: trapped, took too long, wanted too much.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("plugin `{plugin}` failed in its hook `{hook}`: {reason}")]
-pub struct Failed {
-    /// Its name.
-    pub plugin: Arc<str>,
-    /// Where.
-    pub hook: Hook,
-    /// What a person can understand of it.
-    pub reason: String,
-}
-
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a cache key.
@@ -94,9 +90,12 @@ impl Plugin {
         workers: usize,
     ) -> Result<Plugin, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
+        compiled.check_grants(&manifest)?;
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let template = Template::new(engine, &manifest, &compiled, config.json().to_owned())
-            .map_err(|error| {
+        let directories = manifest.open_directories()?;
+        let json = config.json().to_owned();
+        let template =
+            Template::new(engine, &manifest, &compiled, directories, json).map_err(|error| {
                 wrong(format!(
                     "the component does not fit this host's WIT: {error:#}"
                 ))
@@ -107,6 +106,13 @@ impl Plugin {
             Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
             Err(error) => {
                 let reason = explain(&error);
+                failure::count(template.meter(), &error);
+                if let Some(trace) = backtrace(&error) {
+                    tracing::warn!(
+                        "plugin `{}` fails in `configure`: {reason}{trace}",
+                        manifest.name
+                    );
+                }
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
@@ -120,7 +126,8 @@ impl Plugin {
         })
     }
 
-    /// Whether a plugin made of these would be the same as this one.
+    /// Whether a plugin made of these would be the same as this one. One that was granted
+    /// directories never is: what it read there may have changed.
     pub fn is_same(
         &self,
         manifest: &Manifest,
@@ -141,6 +148,7 @@ impl Plugin {
             && self.manifest.order == *order
             && self.manifest.limits == *limits
             && self.manifest.grants == *grants
+            && grants.directories.is_empty()
             && self.manifest.failure == *failure
             && self.config.is_same(config.unwrap_or(own))
             && self.compiled == *compiled
@@ -193,6 +201,11 @@ impl Plugin {
     /// none is kept.
     pub fn retire(&self) {
         self.slots.close();
+        let meter = self.template.meter();
+        let left_out = meter.log().left_out();
+        if left_out > 0 {
+            state::tell_left_out(meter, self.manifest.limits.log_rate, left_out);
+        }
     }
 
     /// Its component.
@@ -202,7 +215,7 @@ impl Plugin {
 
     /// May this request pass?
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
-        let verdict = self.call(Hook::Access, |instance| {
+        let verdict = self.call(Hook::Access, request, |instance| {
             let verdict = instance.authorize(request)?;
             match &verdict {
                 access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
@@ -237,7 +250,7 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::RequestHeaders, fields, limit);
-        self.call(Hook::RequestHeaders, |instance| {
+        self.call(Hook::RequestHeaders, request, |instance| {
             instance.on_request(request, lent)
         })
     }
@@ -251,7 +264,7 @@ impl Plugin {
         limit: usize,
     ) -> Result<(), Failed> {
         let lent = self.lend(Hook::ResponseHeaders, fields, limit);
-        self.call(Hook::ResponseHeaders, |instance| {
+        self.call(Hook::ResponseHeaders, request, |instance| {
             instance.on_response(request, status, lent)
         })
     }
@@ -280,7 +293,7 @@ impl Plugin {
             limit: 0,
             keep: Keep::ReadOnly,
         };
-        let decision = self.call(Hook::CacheRules, |instance| {
+        let decision = self.call(Hook::CacheRules, request, |instance| {
             instance.rule_for(request, status, lent)
         });
         Ok(match decision? {
@@ -306,7 +319,7 @@ impl Plugin {
 
     /// Under which key is the response cached?
     pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
-        let key = self.call(Hook::CacheKey, |instance| {
+        let key = self.call(Hook::CacheKey, request, |instance| {
             let key = instance.key_for(request)?;
             if let cache_key::Key::Named(name) = &key {
                 check_key(name)?;
@@ -341,29 +354,52 @@ impl Plugin {
     fn call<R>(
         &self,
         hook: Hook,
+        request: &Request,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        let failed = |reason| Failed {
-            plugin: self.template.plugin(),
-            hook,
-            reason,
-        };
         let backoff = &self.backoffs[hook as usize];
-        let turn = backoff.turn().map_err(|aside| failed(aside.to_string()))?;
-        let answer = self.template.call(&self.slots, call).map_err(|error| {
-            let failed = failed(explain(&error));
-            tracing::warn!("{failed}");
-            tracing::debug!(plugin = self.name(), "{error:?}");
-            failed
-        });
+        let turn = backoff
+            .turn()
+            .map_err(|aside| self.failed(hook, aside.to_string()))?;
+        self.template.meter().called(hook);
+        let answer = self
+            .template
+            .call(&self.slots, call)
+            .map_err(|error| self.report(hook, request, &error));
         match backoff.end(turn, answer.is_ok()) {
             None => {}
-            Some(Change::PutAside(aside)) => tracing::error!("{}", failed(aside.to_string())),
+            Some(Change::PutAside(aside)) => {
+                self.template.meter().ran_into(Limit::Failures);
+                tracing::error!("{}", self.failed(hook, aside.to_string()));
+            }
             Some(Change::Back) => {
                 tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
             }
         }
         answer
+    }
+
+    fn failed(&self, hook: Hook, reason: String) -> Failed {
+        Failed {
+            plugin: self.template.plugin(),
+            hook,
+            reason,
+        }
+    }
+
+    /// Tells the operator of a call that failed, and where in the plugin it was.
+    fn report(&self, hook: Hook, request: &Request, error: &wasmtime::Error) -> Failed {
+        let meter = self.template.meter();
+        meter.failed(hook);
+        failure::count(meter, error);
+        let failed = self.failed(hook, explain(error));
+        let rate = self.manifest.limits.log_rate;
+        let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
+        // As the tags of other lines, but before the trace.
+        let tag = format_args!("request={}", request.id);
+        tracing::warn!("{failed} {tag}{}", trace.unwrap_or_default());
+        tracing::debug!(plugin = self.name(), "{error:?}");
+        failed
     }
 }
 
@@ -382,20 +418,6 @@ fn check_key(key: &str) -> wasmtime::Result<()> {
 fn printable(text: &str) -> String {
     let end = text.floor_char_boundary(1000);
     text[..end].replace(char::is_control, " ")
-}
-
-/// What a person can understand of a failure.
-fn explain(error: &wasmtime::Error) -> String {
-    if let Some(full) = error.downcast_ref::<wasmtime::PoolConcurrencyLimitError>() {
-        return format!(
-            "this host has no place for another instance ({full}): it takes fewer plugins, or \
-             fewer workers"
-        );
-    }
-    match error.downcast_ref::<wasmtime::Trap>() {
-        Some(trap) => format!("it trapped ({trap})"),
-        None => error.root_cause().to_string(),
-    }
 }
 
 impl fmt::Debug for Plugin {

@@ -8,13 +8,17 @@ use crate::plugin::Rule;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The request as the client sent it: what plugins see through the WIT resource `request`.
 #[derive(Debug)]
 pub struct Request {
+    /// What logs call it by: no other request of this process has it.
+    pub id: u64,
     /// Case kept.
     pub method: Method,
     /// Normalised.
@@ -93,6 +97,7 @@ impl Request {
             let _ = addresses.set(Ok(Arc::from([address])));
         }
         Request {
+            id: next_id(),
             method: head.method,
             target,
             version: head.version,
@@ -138,6 +143,21 @@ impl Request {
     }
 }
 
+/// A number that no request has had. Threads take them by the thousand, and none waits for another.
+fn next_id() -> u64 {
+    const BLOCK: u64 = 1000;
+    static BLOCKS: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static NEXT: Cell<u64> = const { Cell::new(0) };
+    }
+    let id = match NEXT.get() {
+        over if over.is_multiple_of(BLOCK) => BLOCKS.fetch_add(1, Ordering::Relaxed) * BLOCK + 1,
+        next => next,
+    };
+    NEXT.set(id + 1);
+    id
+}
+
 // === impl Transaction ===
 
 impl Transaction {
@@ -180,6 +200,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
         self.app.record(&Record {
+            request: Some(request.id),
             received: request.received,
             elapsed: self.started.elapsed(),
             client: request.client.ip(),

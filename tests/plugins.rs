@@ -1,7 +1,10 @@
 //! Plugins that misbehave, and what it costs: their own request an error page, others nothing.
 
+mod allow_list;
 mod cache_key;
 mod cache_rules;
+mod grants;
+mod limits;
 mod spared;
 mod versions;
 
@@ -396,6 +399,31 @@ fn refused(folder: &TempDir) -> String {
     let check = check(folder, &[]);
     assert!(!check.status.success());
     String::from_utf8(check.stderr).expect("UTF-8")
+}
+
+/// What it would do without it, nobody knows.
+#[test]
+fn a_component_that_imports_what_this_host_lacks_is_refused() {
+    let folder = folder("");
+    let path = folder.path().join("hostile/hostile.wasm");
+    let component = fs::read(&path).unwrap();
+    for (known, unknown) in [
+        ("wproxy:plugin/log@0.2.0", "wproxy:plugin/lag@0.2.0"),
+        ("wproxy:plugin/log@0.2.0", "secret:plugin/log@0.2.0"),
+        ("wasi:random/random@0.2.6", "wasi:random/random@0.9.6"),
+    ] {
+        let mut patched = component.clone();
+        for at in memchr::memmem::find_iter(&component, known) {
+            patched[at..at + known.len()].copy_from_slice(unknown.as_bytes());
+        }
+        fs::write(&path, patched).unwrap();
+        let said = refused(&folder);
+        let what = format!("the component imports `{unknown}`, which this host lacks");
+        assert!(
+            said.contains(&what) && said.contains("plugin.toml:2"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -136,6 +136,7 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let line = serde_json::json!({
+        "request": record.request,
         "time": (time.as_secs_f64() * 1000.0).round() / 1000.0,
         "elapsed_us": u64::try_from(record.elapsed.as_micros()).unwrap_or(u64::MAX),
         "client": record.client.to_string(),
@@ -221,6 +222,7 @@ mod tests {
 
     fn record<'a>(outcome: &'a Outcome, uri: &'a str, fields: &'a Fields) -> Record<'a> {
         Record {
+            request: Some(1001),
             received: UNIX_EPOCH + Duration::from_millis(1_795_390_775_101),
             elapsed: Duration::from_micros(3_900),
             client: [10, 0, 2, 10].into(),
@@ -298,6 +300,7 @@ mod tests {
             &record(&outcome, "http://a/", &fields),
         );
         let line: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(line["request"], 1001);
         assert_eq!(line["generation"], 7);
         assert_eq!(line["rule"], "http_access allow localnet");
         assert_eq!(line["code"], "TCP_MISS");

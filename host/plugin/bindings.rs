@@ -3,6 +3,8 @@
 mod previous;
 
 use super::limits::Draft;
+use super::meters::Limit;
+use super::series::Key;
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::version::Version;
 use crate::http::Scheme;
@@ -14,7 +16,7 @@ use wasmtime::component::Resource;
 
 pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
 pub(super) use generated::wproxy::plugin::http::FieldError;
-use generated::wproxy::plugin::{http, log};
+use generated::wproxy::plugin::{http, log, metrics};
 
 /// Every interface at once: which of the exports a component has is found out one by one.
 mod generated {
@@ -25,6 +27,7 @@ mod generated {
             world host {
                 import wproxy:plugin/http@0.2.0;
                 import wproxy:plugin/log@0.2.0;
+                import wproxy:plugin/metrics@0.2.0;
                 export wproxy:plugin/lifecycle@0.2.0;
                 export wproxy:plugin/access@0.2.0;
                 export wproxy:plugin/request-headers@0.2.0;
@@ -41,7 +44,8 @@ mod generated {
     });
 }
 
-/// Serves `http` and `log` to components of that version.
+/// Serves `http`, `log` and `metrics` to components of that version. Who may have the last is asked
+/// elsewhere.
 pub(super) fn add_to_linker(
     linker: &mut wasmtime::component::Linker<State>,
     version: Version,
@@ -50,7 +54,8 @@ pub(super) fn add_to_linker(
         Version::V0_1 => previous::add_to_linker(linker),
         Version::V0_2 => {
             http::add_to_linker::<_, HasState>(linker, |state| state)?;
-            log::add_to_linker::<_, HasState>(linker, |state| state)
+            log::add_to_linker::<_, HasState>(linker, |state| state)?;
+            metrics::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
 }
@@ -74,6 +79,14 @@ impl State {
         self.fields
             .as_mut()
             .ok_or_else(|| wasmtime::Error::msg("no fields are lent at this time"))
+    }
+
+    /// Counts it where there was no room for a field.
+    fn written(&self, done: Result<(), FieldError>) -> Result<(), FieldError> {
+        if done == Err(FieldError::TooLarge) {
+            self.meter.ran_into(Limit::Fields);
+        }
+        done
     }
 }
 
@@ -151,7 +164,8 @@ impl http::HostFields for State {
         name: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), FieldError>> {
-        Ok(self.lent_fields()?.set(name, value))
+        let done = self.lent_fields()?.set(name, value);
+        Ok(self.written(done))
     }
 
     fn append(
@@ -160,7 +174,8 @@ impl http::HostFields for State {
         name: String,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), FieldError>> {
-        Ok(self.lent_fields()?.append(name, value))
+        let done = self.lent_fields()?.append(name, value);
+        Ok(self.written(done))
     }
 
     fn remove(&mut self, _: Resource<FieldsHandle>, name: String) -> wasmtime::Result<bool> {
@@ -204,6 +219,28 @@ impl log::Host for State {
             log::Level::Error => tracing::Level::ERROR,
         };
         self.log(level, &message);
+        Ok(())
+    }
+}
+
+impl metrics::Host for State {
+    fn count(
+        &mut self,
+        name: String,
+        labels: Vec<(String, String)>,
+        by: u64,
+    ) -> wasmtime::Result<()> {
+        self.count(Key::new(name, labels), by);
+        Ok(())
+    }
+
+    fn observe(
+        &mut self,
+        name: String,
+        labels: Vec<(String, String)>,
+        value: f64,
+    ) -> wasmtime::Result<()> {
+        self.observe(Key::new(name, labels), value);
         Ok(())
     }
 }

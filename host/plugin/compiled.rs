@@ -22,8 +22,8 @@ pub struct Compiled {
     pub(super) linked: InstancePre<State>,
 }
 
-/// The interfaces that every plugin may import, beside those of the empty WASI.
-const OFFERED: [&str; 2] = ["http", "log"];
+/// The interface among those that there are to import that has to be granted.
+const METRICS: &str = "metrics";
 
 // === impl Compiled ===
 
@@ -46,7 +46,8 @@ impl Compiled {
         let rights = rights(engine, &component);
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right, version)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
-            let offered = OFFERED.map(|name| version.interface(name)).join(" and ");
+            let offered = version.imports().iter().map(|name| version.interface(name));
+            let offered = offered.collect::<Vec<_>>().join(", ");
             return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
         }
         let hooks = hooks(engine, &component, version).map_err(|unknown| {
@@ -74,6 +75,23 @@ impl Compiled {
             hooks,
             linked,
         })
+    }
+
+    /// Whether it imports no more than its manifest grants. What it imports of WASI need not be:
+    /// that is empty, and toolchains import it in any case.
+    ///
+    /// # Errors
+    /// The import, what to write to grant it, and what that would let the plugin do.
+    pub(super) fn check_grants(&self, manifest: &Manifest) -> Result<(), Mistake> {
+        let metrics = self.version.interface(METRICS);
+        if manifest.grants.metrics || !self.rights.contains(&metrics) {
+            return Ok(());
+        }
+        let mistake = format!("the component imports `{metrics}`, which it was not granted");
+        Err(manifest.component_mistake(mistake).help(
+            "`metrics = true` under [grants] lets it have counters and histograms of its own in \
+             the proxy's metrics",
+        ))
     }
 
     /// Whether these octets are what it was compiled from.
@@ -116,7 +134,7 @@ impl PartialEq for Compiled {
 
 fn is_offered(import: &str, version: Version) -> bool {
     match version::parts(import) {
-        Some((name, of)) => OFFERED.contains(&name) && of == version.as_str(),
+        Some((name, of)) => version.imports().contains(&name) && of == version.as_str(),
         None => import.starts_with(wasi::PREFIX) && import.contains("@0.2."),
     }
 }

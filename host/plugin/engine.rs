@@ -1,7 +1,9 @@
 //! The wasm engine: one for the process, with its clock and its compile cache.
 
+use super::meters::Meters;
 use crate::config::cache_directory;
 use anyhow::Context as _;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +18,17 @@ use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAl
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     ticker: Arc<Ticker>,
+    meters: Arc<Meters>,
 }
 
 /// The most memory that a manifest can give an instance.
 pub(super) const MAX_MEMORY: usize = 1 << 30;
+/// The most table elements that a manifest can give an instance.
+pub(super) const MAX_TABLE: usize = 100_000;
+/// Octets of stack that a call can use. One for all plugins: the code is compiled for it.
+const STACK: usize = 512 << 10;
+/// Functions that a trap's backtrace shows.
+const FRAMES: NonZeroUsize = NonZeroUsize::new(20).expect("more than none");
 /// How often the epoch advances.
 const TICK: Duration = Duration::from_millis(1);
 /// The longest deadline that a manifest can give a call.
@@ -58,19 +67,30 @@ impl Engine {
             .max_tables_per_component(PARTS)
             .max_component_instance_size(16 << 20)
             .max_core_instance_size(16 << 20)
-            .table_elements(100_000);
+            .table_elements(MAX_TABLE);
         let mut config = Config::new();
         config
             .wasm_component_model(true)
             .concurrency_support(false)
             .epoch_interruption(true)
+            .max_wasm_stack(STACK)
+            .wasm_backtrace_max_frames(Some(FRAMES))
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
             .cache(cache_directory("compiled").as_deref().and_then(open_cache));
         let wasmtime = wasmtime::Engine::new(&config)
             .map_err(anyhow::Error::from)
             .context("the wasm engine cannot start")?;
         let ticker = Ticker::start(wasmtime.clone(), IDLE_TICKS)?;
-        Ok(Engine { wasmtime, ticker })
+        Ok(Engine {
+            wasmtime,
+            ticker,
+            meters: Arc::default(),
+        })
+    }
+
+    /// What plugins count, and what is counted of them: for as long as the process lives.
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Compiles a component, or finds it compiled in the cache.

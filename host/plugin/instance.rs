@@ -8,8 +8,9 @@ use super::engine::Engine;
 use super::exports::{Exports, Functions};
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
-use super::state::{FieldsHandle, RequestHandle, State};
-use super::wasi::Wasi;
+use super::meters::{Limit, Meter};
+use super::state::{FieldsHandle, Own, RequestHandle, State};
+use super::wasi::{Preopen, Wasi};
 use super::{Configured, printable};
 use crate::http::Fields;
 use crate::transaction::Request;
@@ -30,9 +31,11 @@ const MAX_CROSSING: usize = 4 << 20;
 pub(super) struct Template {
     engine: Engine,
     plugin: Arc<str>,
+    meter: Arc<Meter>,
     component: InstancePre<State>,
-    limits: Limits,
+    limits: Arc<Limits>,
     grants: Grants,
+    directories: Arc<[Preopen]>,
     config: String,
     /// What the first instance answered: the host goes by it, whichever instance it calls.
     spared: OnceLock<Spared>,
@@ -60,16 +63,19 @@ impl Template {
         engine: &Engine,
         manifest: &Manifest,
         compiled: &Compiled,
+        directories: Arc<[Preopen]>,
         config: String,
     ) -> wasmtime::Result<Template> {
         Ok(Template {
             engine: engine.clone(),
             plugin: manifest.name.as_str().into(),
+            meter: engine.meters().of(&manifest.name),
             spared: OnceLock::new(),
             exports: Exports::of(compiled)?,
             component: compiled.linked.clone(),
-            limits: manifest.limits.clone(),
-            grants: manifest.grants,
+            limits: Arc::new(manifest.limits.clone()),
+            grants: manifest.grants.clone(),
+            directories,
             config,
         })
     }
@@ -78,14 +84,17 @@ impl Template {
     /// one its complaint about the configuration.
     pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Box<Instance>>> {
         let state = State {
-            plugin: self.plugin.clone(),
+            limits: self.limits.clone(),
+            meter: self.meter.clone(),
             request: None,
             fields: None,
-            allowance: Allowance::new(self.limits.memory),
+            allowance: Allowance::new(&self.limits),
             budget: Budget::new(CONFIGURE_TIME),
             lines: 0,
-            wasi: Wasi::new(&self.grants),
+            wasi: Wasi::new(&self.grants, self.directories.clone(), self.limits.handles),
+            own: Own::default(),
         };
+        self.meter.instance_made();
         let mut store = Store::new(&self.engine.wasmtime, state);
         store.limiter(|state| &mut state.allowance);
         store.set_hostcall_fuel(MAX_CROSSING);
@@ -96,10 +105,9 @@ impl Template {
         });
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
-        match self
-            .exports
-            .configure(&mut store, &instance, &self.config)?
-        {
+        let configured = self.exports.configure(&mut store, &instance, &self.config);
+        store.data_mut().end_lines();
+        match configured? {
             Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
             // One that wants to be called where the others do not would not be.
             Ok(_) => {
@@ -141,6 +149,9 @@ impl Template {
         self.call_begins(&mut instance.store);
         let result = call(&mut instance);
         instance.calls_left -= 1;
+        if instance.calls_left == 0 {
+            self.meter.ran_into(Limit::Calls);
+        }
         if result.is_ok() && instance.calls_left > 0 && !slots.closed.load(Ordering::Relaxed) {
             *slot = Some(instance);
         }
@@ -157,6 +168,11 @@ impl Template {
 
     pub(super) fn plugin(&self) -> Arc<str> {
         self.plugin.clone()
+    }
+
+    /// What is counted of the plugin.
+    pub(super) fn meter(&self) -> &Arc<Meter> {
+        &self.meter
     }
 
     /// The calls that the configuration makes pointless; none before there is an instance.
@@ -235,7 +251,9 @@ fn lend<R>(
 ) -> wasmtime::Result<R> {
     store.data_mut().request = Some(request.clone());
     let result = call(store);
-    store.data_mut().request = None;
+    let state = store.data_mut();
+    state.end_lines();
+    state.request = None;
     result
 }
 
@@ -266,7 +284,9 @@ impl Lent<'_> {
         call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
         let fields = std::mem::take(self.fields);
-        store.data_mut().fields = Some(Draft::new(fields, self.limit, self.keep));
+        let state = store.data_mut();
+        let room = state.limits.fields;
+        state.fields = Some(Draft::new(fields, self.limit, room, self.keep));
         let result = lend(store, request, call);
         if let Some(draft) = store.data_mut().fields.take() {
             *self.fields = draft.finish(result.is_ok());

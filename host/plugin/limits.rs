@@ -1,7 +1,9 @@
 //! What a plugin may use up, and the fields that it may change.
 
 use super::bindings::FieldError;
+use super::meters::Limit;
 use crate::http::{Fields, is_token, is_value};
+use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
@@ -12,6 +14,22 @@ pub struct Limits {
     pub time: Duration,
     /// Octets of all memories and tables of one instance together; default 64 MB.
     pub memory: usize,
+    /// Elements of all tables of one instance together; default 100,000.
+    pub table_elements: usize,
+    /// Octets of names and values that one call can write into fields, beside what the proxy's own
+    /// limits say of the header section; default 64 KB.
+    pub fields: usize,
+    /// Octets of one log line; what is longer is cut. Default 4 KB.
+    pub log_line: usize,
+    /// Lines that one call can log. Default 100.
+    pub log_lines: usize,
+    /// Lines a second that all instances together can log. Default 200.
+    pub log_rate: u32,
+    /// Descriptors, streams and the like of WASI's that one instance can hold. Default 256.
+    pub handles: usize,
+    /// Counters and histograms of its own that it can have, those with other labels counted for
+    /// themselves. Default 200.
+    pub series: usize,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
     /// Failures of a hook in a row after which it is not called for a while: a second, then twice
@@ -24,9 +42,38 @@ impl Default for Limits {
         Limits {
             time: Duration::from_millis(10),
             memory: 64 << 20,
+            table_elements: 100_000,
+            fields: 64 << 10,
+            log_line: 4 << 10,
+            log_lines: 100,
+            log_rate: 200,
+            handles: 256,
+            series: 200,
             calls: 1_000_000,
             failures: 5,
         }
+    }
+}
+
+/// As the manifest has them, for people.
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} a call, {} KB, {} table elements, {} handles, {} calls, {} failures\n          \
+             {} KB into fields, {} log lines of {} bytes a call, {} a second, {} series",
+            self.time,
+            self.memory >> 10,
+            self.table_elements,
+            self.handles,
+            self.calls,
+            self.failures,
+            self.fields >> 10,
+            self.log_lines,
+            self.log_line,
+            self.log_rate,
+            self.series,
+        )
     }
 }
 
@@ -37,6 +84,24 @@ pub(super) enum Exceeded {
     Time(Duration),
     #[error("it wanted more memory than its limit of {} KB", .0 >> 10)]
     Memory(usize),
+    #[error("it wanted more table elements than its limit of {0}")]
+    Table(usize),
+    #[error("it holds more descriptors, streams and the like than its limit of {0}")]
+    Handles(usize),
+}
+
+// === impl Exceeded ===
+
+impl Exceeded {
+    /// What it is counted as.
+    pub(super) fn limit(self) -> Limit {
+        match self {
+            Exceeded::Time(_) => Limit::Time,
+            Exceeded::Memory(_) => Limit::Memory,
+            Exceeded::Table(_) => Limit::Table,
+            Exceeded::Handles(_) => Limit::Handles,
+        }
+    }
 }
 
 /// What an instance holds of the host's memory: its memories and tables, however many a component
@@ -45,6 +110,8 @@ pub(super) enum Exceeded {
 pub(super) struct Allowance {
     limit: usize,
     used: usize,
+    table_limit: usize,
+    table_elements: usize,
 }
 
 /// Fields that a hook changes: all of it, or, where the call fails, nothing.
@@ -56,6 +123,8 @@ pub(super) struct Draft {
     before: Option<Fields>,
     /// Octets on the wire.
     limit: usize,
+    /// Octets that the call can still write.
+    room: usize,
 }
 
 /// When the fields are wanted as they were.
@@ -85,12 +154,14 @@ const HOST_OWNED: [&str; 9] = [
 // === impl Draft ===
 
 impl Draft {
-    pub(super) fn new(fields: Fields, limit: usize, keep: Keep) -> Self {
+    /// Fields that may grow to `limit` octets on the wire, by a call that may write `room` octets.
+    pub(super) fn new(fields: Fields, limit: usize, room: usize, keep: Keep) -> Self {
         Draft {
             fields,
             keep,
             before: None,
             limit,
+            room,
         }
     }
 
@@ -136,8 +207,12 @@ impl Draft {
         value: &[u8],
         replaced: usize,
     ) -> Result<&mut Fields, FieldError> {
+        if self.keep == Keep::ReadOnly {
+            return Err(FieldError::HostOwned);
+        }
         // First, because whatever comes after looks at every octet.
-        if self.fields.wire_len() - replaced + name.len() + value.len() + 4 > self.limit {
+        let written = name.len() + value.len();
+        if written > self.room || self.fields.wire_len() - replaced + written + 4 > self.limit {
             return Err(FieldError::TooLarge);
         }
         if !is_token(name.as_bytes()) || !is_value(value) || value.trim_ascii() != value {
@@ -146,6 +221,7 @@ impl Draft {
         if self.is_read_only(name) {
             return Err(FieldError::HostOwned);
         }
+        self.room -= written;
         Ok(self.writable())
     }
 
@@ -165,8 +241,13 @@ impl Draft {
 // === impl Allowance ===
 
 impl Allowance {
-    pub(super) fn new(limit: usize) -> Allowance {
-        Allowance { limit, used: 0 }
+    pub(super) fn new(limits: &Limits) -> Allowance {
+        Allowance {
+            limit: limits.memory,
+            used: 0,
+            table_limit: limits.table_elements,
+            table_elements: 0,
+        }
     }
 
     fn grow(&mut self, octets: usize) -> wasmtime::Result<bool> {
@@ -200,6 +281,10 @@ impl ResourceLimiter for Allowance {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let elements = desired.saturating_sub(current);
+        self.table_elements = self.table_elements.saturating_add(elements);
+        if self.table_elements > self.table_limit {
+            return Err(Exceeded::Table(self.table_limit).into());
+        }
         self.grow(elements.saturating_mul(size_of::<usize>()))
     }
 
@@ -216,7 +301,7 @@ mod tests {
         let mut fields = Fields::default();
         fields.push("Host", "a");
         fields.push("Via", "1.1 b");
-        Draft::new(fields, 100, Keep::OnFailure)
+        Draft::new(fields, 100, 1000, Keep::OnFailure)
     }
 
     #[test]
@@ -268,6 +353,7 @@ mod tests {
     fn fields_that_are_lent_to_be_read_take_no_change() {
         let mut draft = draft();
         draft.keep = Keep::ReadOnly;
+        draft.limit = 0;
         let refused = Err(FieldError::HostOwned);
         assert_eq!(draft.append("X".into(), b"y".into()), refused);
         assert_eq!(draft.set("Via".into(), b"y".into()), refused);
@@ -278,7 +364,10 @@ mod tests {
 
     #[test]
     fn all_memories_and_tables_of_an_instance_count_together() {
-        let mut allowance = Allowance::new(10 << 16);
+        let mut allowance = Allowance::new(&Limits {
+            memory: 10 << 16,
+            ..Limits::default()
+        });
         let grow = |allowance: &mut Allowance, from: usize, to: usize| {
             let grown = allowance.memory_growing(from << 16, to << 16, None);
             grown.map_err(|error| *error.downcast_ref::<Exceeded>().expect("a limit"))
@@ -293,6 +382,33 @@ mod tests {
             exceeded.to_string(),
             "it wanted more memory than its limit of 640 KB"
         );
+    }
+
+    #[test]
+    fn all_tables_of_an_instance_count_together() {
+        let mut allowance = Allowance::new(&Limits {
+            table_elements: 10,
+            ..Limits::default()
+        });
+        assert!(allowance.table_growing(0, 6, None).is_ok());
+        assert!(allowance.table_growing(0, 4, None).is_ok());
+        let grown = allowance.table_growing(4, 5, None).map_err(|error| {
+            let exceeded = error.downcast_ref::<Exceeded>().expect("a limit");
+            exceeded.to_string()
+        });
+        let what = "it wanted more table elements than its limit of 10";
+        assert_eq!(grown, Err(what.to_owned()));
+    }
+
+    #[test]
+    fn what_a_call_writes_counts_though_it_is_replaced() {
+        let mut draft = draft();
+        draft.room = 100;
+        assert_eq!(draft.set("A".into(), vec![b'x'; 49]), Ok(()));
+        let refused = draft.set("A".into(), vec![b'x'; 50]);
+        assert_eq!(refused, Err(FieldError::TooLarge));
+        assert_eq!(draft.set("A".into(), vec![b'x'; 49]), Ok(()));
+        assert_eq!(draft.set("A".into(), Vec::new()), Err(FieldError::TooLarge));
     }
 
     #[test]

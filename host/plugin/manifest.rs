@@ -1,10 +1,15 @@
 //! `plugin.toml`: what a plugin is, may and costs.
 
 use super::limits::Limits;
+use super::wasi::Preopen;
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, Size, Source, Span};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use toml::Spanned;
 
 /// A plugin's manifest, understood.
@@ -25,17 +30,32 @@ pub struct Manifest {
     /// Its own `[config]`.
     pub config: Section,
     source: Source,
-    component_span: std::ops::Range<usize>,
+    component_span: Range<usize>,
 }
 
 /// Rights beyond those of every plugin. None by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// The time of day and a clock that runs; without it both stand still.
     pub clock: bool,
     /// Numbers that nobody can guess; without it they are the same for every instance.
     pub random: bool,
+    /// Counters and histograms in the proxy's own metrics: the interface `metrics`.
+    pub metrics: bool,
+    /// Directories, to read only; without one there are no files. The worker itself reads: what is
+    /// slow belongs into `configure`.
+    pub directories: Vec<Directory>,
+}
+
+/// A directory that is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// What the plugin knows it by: `/lists`.
+    pub guest: String,
+    /// Where it is; beside the manifest if it was written as relative.
+    pub host: PathBuf,
+    /// Where the manifest names it.
+    span: Range<usize>,
 }
 
 /// What happens to a request where the plugin fails in one of its hooks.
@@ -69,7 +89,7 @@ struct Written {
     #[serde(default)]
     limits: WrittenLimits,
     #[serde(default)]
-    grants: Grants,
+    grants: WrittenGrants,
     #[serde(default)]
     failure: WrittenFailure,
     #[serde(default, rename = "config")]
@@ -81,8 +101,24 @@ struct Written {
 struct WrittenLimits {
     time: Option<Spanned<Span>>,
     memory: Option<Spanned<Size>>,
+    table_elements: Option<Spanned<usize>>,
+    fields: Option<Spanned<Size>>,
+    log_line: Option<Spanned<Size>>,
+    log_lines: Option<Spanned<usize>>,
+    log_rate: Option<u32>,
+    handles: Option<Spanned<usize>>,
+    series: Option<Spanned<usize>>,
     calls: Option<Spanned<u64>>,
     failures: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WrittenGrants {
+    clock: bool,
+    random: bool,
+    metrics: bool,
+    directories: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,11 +136,17 @@ struct WrittenFailure {
 impl Manifest {
     /// Reads `plugin.toml` in that folder.
     pub fn read(folder: &Path) -> Result<Manifest, Mistake> {
-        Manifest::from_source(&Source::read(&folder.join("plugin.toml"))?)
+        let source = Source::read(&folder.join("plugin.toml"))?;
+        Manifest::in_folder(folder, &source)
     }
 
     /// The same from a text.
     pub fn from_source(source: &Source) -> Result<Manifest, Mistake> {
+        Manifest::in_folder(Path::new(""), source)
+    }
+
+    /// The same, as it would be in that folder.
+    fn in_folder(folder: &Path, source: &Source) -> Result<Manifest, Mistake> {
         let written: Written = source.parse()?;
         let name = name(written.name, source)?;
         let config = match source.section(&["config"])? {
@@ -117,7 +159,7 @@ impl Manifest {
             component: written.component.into_inner(),
             order: written.order.unwrap_or(50),
             limits: limits(&written.limits, source)?,
-            grants: written.grants,
+            grants: grants(written.grants, folder, source)?,
             failure: FailurePolicies {
                 access: written.failure.access,
                 request_headers: written.failure.request_headers,
@@ -133,6 +175,21 @@ impl Manifest {
     /// A mistake about the component that the manifest names.
     pub fn component_mistake(&self, message: impl Into<String>) -> Mistake {
         self.source.mistake(self.component_span.clone(), message)
+    }
+
+    /// Opens the directories that it grants.
+    ///
+    /// # Errors
+    /// One cannot be opened.
+    pub(super) fn open_directories(&self) -> Result<Arc<[Preopen]>, Mistake> {
+        let open = |directory: &Directory| {
+            Preopen::open(&directory.guest, &directory.host).map_err(|error| {
+                let host = directory.host.display();
+                let what = format!("cannot open the directory {host}: {error}");
+                self.source.mistake(directory.span.clone(), what)
+            })
+        };
+        self.grants.directories.iter().map(open).collect()
     }
 
     /// The file, as people call it.
@@ -153,6 +210,30 @@ fn name(written: Spanned<String>, source: &Source) -> Result<String, Mistake> {
     }
 }
 
+fn grants(written: WrittenGrants, folder: &Path, source: &Source) -> Result<Grants, Mistake> {
+    let directory = |(guest, host): (Spanned<String>, Spanned<PathBuf>)| {
+        let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+        match guest.get_ref().strip_prefix('/') {
+            Some(rest) if rest.split('/').all(plain) => Ok(Directory {
+                span: host.span(),
+                host: folder.join(host.get_ref()),
+                guest: guest.into_inner(),
+            }),
+            _ => {
+                let mistake = source.mistake(guest.span(), "not a directory's path for a plugin");
+                Err(mistake.help("it begins with a slash and ends without one: \"/lists\""))
+            }
+        }
+    };
+    let directories = written.directories.into_iter().map(directory);
+    Ok(Grants {
+        clock: written.clock,
+        random: written.random,
+        metrics: written.metrics,
+        directories: directories.collect::<Result<_, _>>()?,
+    })
+}
+
 fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
     let default = Limits::default();
     let time = match &written.time {
@@ -165,29 +246,70 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
             span
         }
     };
-    let memory = match &written.memory {
-        None => default.memory,
-        Some(memory) => {
-            let octets = usize::try_from(memory.get_ref().0).unwrap_or(usize::MAX);
-            if !(1 << 16..=engine::MAX_MEMORY).contains(&octets) {
-                return Err(source.mistake(memory.span(), "an instance can have 64 KB to 1 GB"));
-            }
-            octets
-        }
+    let octets = |written: &Option<Spanned<Size>>, default, least, most, message: &str| {
+        let number = written.as_ref().map(|size| {
+            let octets = usize::try_from(size.get_ref().0).unwrap_or(usize::MAX);
+            Spanned::new(size.span(), octets)
+        });
+        within(number.as_ref(), default, least..=most, message, source)
     };
-    let calls = match &written.calls {
-        None => default.calls,
-        Some(calls) if *calls.get_ref() == 0 => {
-            return Err(source.mistake(calls.span(), "an instance serves one call at least"));
-        }
-        Some(calls) => *calls.get_ref(),
+    let count = |written: &Option<Spanned<usize>>, default, most, message: &str| {
+        within(written.as_ref(), default, 1..=most, message, source)
     };
-    Ok(Limits {
+    #[rustfmt::skip]
+    let limits = Limits {
         time,
-        memory,
-        calls,
+        memory: octets(&written.memory, default.memory, 1 << 16, engine::MAX_MEMORY, "an instance can have 64 KB to 1 GB")?,
+        table_elements: count(&written.table_elements, default.table_elements, engine::MAX_TABLE, "an instance can have 1 to 100000 table elements")?,
+        fields: octets(&written.fields, default.fields, 0, 1 << 20, "a call can write 0 to 1 MB into fields")?,
+        log_line: octets(&written.log_line, default.log_line, 80, 64 << 10, "a log line can have 80 bytes to 64 KB")?,
+        log_lines: count(&written.log_lines, default.log_lines, 10_000, "a call can log 1 to 10000 lines")?,
+        log_rate: written.log_rate.unwrap_or(default.log_rate),
+        handles: count(&written.handles, default.handles, 10_000, "an instance can hold 1 to 10000 handles")?,
+        series: count(&written.series, default.series, 10_000, "a plugin can have 1 to 10000 series of its own")?,
+        calls: within(written.calls.as_ref(), default.calls, 1..=u64::MAX, "an instance serves one call at least", source)?,
         failures: written.failures.unwrap_or(default.failures),
-    })
+    };
+    Ok(limits)
+}
+
+/// The number that is written, or the default.
+fn within<T: Copy + PartialOrd>(
+    written: Option<&Spanned<T>>,
+    default: T,
+    range: RangeInclusive<T>,
+    message: &str,
+    source: &Source,
+) -> Result<T, Mistake> {
+    match written {
+        None => Ok(default),
+        Some(number) if range.contains(number.get_ref()) => Ok(*number.get_ref()),
+        Some(number) => Err(source.mistake(number.span(), message)),
+    }
+}
+
+// === impl Grants ===
+
+/// As the manifest has them, for people.
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [
+            ("clock", self.clock),
+            ("random", self.random),
+            ("metrics", self.metrics),
+        ];
+        let named = named.iter().filter(|(_, granted)| *granted);
+        let named = named.map(|(name, _)| (*name).to_owned());
+        let directories = self
+            .directories
+            .iter()
+            .map(|Directory { guest, host, .. }| format!("{guest} (reads {})", host.display()));
+        let all: Vec<String> = named.chain(directories).collect();
+        match all.is_empty() {
+            true => f.write_str("none"),
+            false => f.write_str(&all.join(", ")),
+        }
+    }
 }
 
 // === impl FailurePolicies ===
@@ -222,12 +344,15 @@ mod tests {
         assert_eq!(least.config.json(), "{}");
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
-             calls = 5\nfailures = 0\n[grants]\nclock = true\n[failure]\ncache-rules = 'open'\n\
+             calls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
+             [grants]\nclock = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
              cache-key = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
         assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
-        assert!(most.grants.clock && !most.grants.random);
+        assert_eq!((most.limits.log_line, most.limits.series), (80, 10_000));
+        assert_eq!(most.grants.to_string(), "clock, /a/b (reads c)");
+        assert_eq!(least.grants.to_string(), "none");
         for (hook, policy) in [
             (Hook::CacheRules, FailurePolicy::Open),
             (Hook::CacheKey, FailurePolicy::Open),
@@ -247,6 +372,10 @@ mod tests {
             ("name = 'a'\ncomponent = 'a'\n[limits]\ntime = '0 s'", "1 ms to 10 s", "4:8"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nmemory = '2 GB'", "64 KB to 1 GB", "4:10"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ncalls = 0", "one call at least", "4:9"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\ntable_elements = 100001", "1 to 100000", "4:18"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
+            ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'a' = 'b'}", "not a directory's path", "4:16"),
+            ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'/a/../b' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\nnetwork = true", "there is no key `network`", "4:1"),
             ("name = 'a'\ncomponent = 'a'\n[failure]\naccess = 'ajar'", "unknown variant `ajar`", "4:10"),
         ];

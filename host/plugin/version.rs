@@ -28,6 +28,14 @@ impl Version {
         }
     }
 
+    /// The interfaces that there are to import, beside those of the empty WASI.
+    pub(super) fn imports(self) -> &'static [&'static str] {
+        match self {
+            Version::V0_1 => &["http", "log"],
+            Version::V0_2 => &["http", "log", "metrics"],
+        }
+    }
+
     /// The whole name of an interface: `wproxy:plugin/access@0.2.0`.
     pub(super) fn interface(self, name: impl fmt::Display) -> String {
         format!("{PACKAGE}{name}@{self}")

@@ -166,6 +166,7 @@ impl Unread {
         }
         outcome.sent = client.responder.writer.sent() - before;
         app.record(&Record {
+            request: None,
             received,
             elapsed: started.elapsed(),
             client: client.peer.ip(),

@@ -314,6 +314,9 @@ pub mod instance {
         Result<Spared, bindings::base::exports::wproxy::plugin::lifecycle::ConfigError>;
 
     pub fn configure<P: Plugin>(instance: &OnceLock<P>, config: &str) -> Configured {
+        // Without WASI a panic has nowhere to say what it is about.
+        #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+        std::panic::set_hook(Box::new(|panic| log(Level::Error, &panic.to_string())));
         let plugin = config::parse(config).and_then(P::configure);
         let configured = plugin.and_then(|plugin| {
             let spared = plugin.spared();

@@ -42,6 +42,7 @@ pub mod acl;
 mod config;
 mod glue;
 mod http;
+pub mod metrics;
 #[cfg(feature = "pattern")]
 mod pattern;
 pub mod testing;

@@ -46,6 +46,12 @@ pub(crate) fn connect() -> &'static str {
     "there is a network"
 }
 
+/// Holds on to a thousand streams.
+pub(crate) fn hoard() -> &'static str {
+    (0..1000).for_each(|_| std::mem::forget(stdout::get_stdout()));
+    "a thousand streams are held"
+}
+
 /// Writes a million lines at once.
 pub(crate) fn flood() -> &'static str {
     match stdout::get_stdout().write(&[b'\n'; 1 << 20]) {

@@ -1,6 +1,7 @@
 //! Does whatever a plugin must not, as the request's path asks: `/access/loop` and so on.
 
 mod empty;
+mod handles;
 
 use serde::Deserialize;
 use std::hint::black_box;
@@ -19,6 +20,8 @@ wproxy_sdk::export!(Hostile: access, headers, cache_rules, cache_key);
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
+    /// Whether it cannot even be configured.
+    panics: bool,
     /// Octets of what it has to say against its configuration.
     complaint: usize,
     /// The calls that it says are pointless, by their names in the WIT.
@@ -33,6 +36,7 @@ impl Plugin for Hostile {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
+        assert!(!config.panics, "as asked");
         match config.complaint {
             0 => Ok(Hostile {
                 spared: match config.fickle {
@@ -78,6 +82,12 @@ fn misbehave(request: &dyn Request, hook: &str) {
         Some("/recurse") => {
             recurse(0);
         }
+        Some("/twice") => handles::give_back_twice(),
+        Some("/given-back") => handles::use_after_giving_back(),
+        Some("/stale") => handles::use_after_the_call(),
+        Some("/confused") => handles::confuse(),
+        Some("/long-list") => handles::long_list(),
+        Some("/list-beyond") => handles::list_beyond(),
         _ => {}
     }
 }
@@ -118,6 +128,11 @@ impl Access for Hostile {
             "/access/exit" => Verdict::Allow(Matched::by(empty::exit())),
             "/access/socket" => Verdict::Allow(Matched::by(empty::connect())),
             "/access/flood" => Verdict::Allow(Matched::by(empty::flood())),
+            "/access/hoard" => Verdict::Allow(Matched::by(empty::hoard())),
+            "/access/line" => {
+                wproxy_sdk::log(Level::Info, &"long ".repeat(1000));
+                Verdict::Allow(Matched::by("logged"))
+            }
             "/access/freight" => {
                 wproxy_sdk::log(Level::Info, &"x".repeat(5 << 20));
                 Verdict::Allow(Matched::by("all of it arrived"))
@@ -146,6 +161,11 @@ impl Headers for Hostile {
     fn on_request(&self, request: &dyn Request, fields: &dyn Fields) {
         edit(fields);
         misbehave(request, "/request");
+        if request.path() == "/request/scribble" {
+            // The same field again and again, until there is no room.
+            let scribble = |n: &u32| fields.set("X-Scribble", format!("{n:050}").as_bytes());
+            (1..10_000).find(|n| scribble(n).is_err());
+        }
     }
 
     fn on_response(&self, request: &dyn Request, _status: u16, fields: &dyn Fields) {

@@ -1,0 +1,182 @@
+//! What is counted of plugins, by their names: a swap of generations resets nothing.
+//!
+//! A plugin looks its meter up once, when it is loaded. A call counts itself by one addition that
+//! orders nothing.
+
+use super::Hook;
+use super::rate::Window;
+use super::series::{Kinds, Registered, Series};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The meters of all plugins that there have been.
+#[derive(Debug, Default)]
+pub struct Meters {
+    plugins: Mutex<BTreeMap<Arc<str>, Arc<Meter>>>,
+    kinds: Arc<Kinds>,
+}
+
+/// What is counted of one plugin, over all hooks, instances and generations.
+#[derive(Debug)]
+pub struct Meter {
+    plugin: Arc<str>,
+    calls: [AtomicU64; Hook::ALL.len()],
+    failures: [AtomicU64; Hook::ALL.len()],
+    limits: [AtomicU64; Limit::ALL.len()],
+    instances: AtomicU64,
+    log: Mutex<Window>,
+    /// Of its own.
+    pub(super) series: Series,
+}
+
+/// A limit that a plugin ran into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// A call that ran too long.
+    Time,
+    /// Memory that an instance wanted.
+    Memory,
+    /// Table elements that an instance wanted.
+    Table,
+    /// A call that went too deep.
+    Stack,
+    /// A field that was not written.
+    Fields,
+    /// A log line that was cut, or left out because its call had logged enough.
+    Log,
+    /// A log line that was left out because there were too many in its second.
+    LogRate,
+    /// Descriptors, streams and the like that an instance wanted.
+    Handles,
+    /// A measurement of its own that was left out.
+    Series,
+    /// An instance that was renewed after its number of calls.
+    Calls,
+    /// A hook that was put aside because it kept failing.
+    Failures,
+}
+
+// === impl Meters ===
+
+impl Meters {
+    /// The meter of the plugin with that name.
+    pub(super) fn of(&self, plugin: &str) -> Arc<Meter> {
+        let mut plugins = self.locked();
+        if let Some(meter) = plugins.get(plugin) {
+            return meter.clone();
+        }
+        let name: Arc<str> = plugin.into();
+        let meter = Arc::new(Meter {
+            plugin: name.clone(),
+            calls: Default::default(),
+            failures: Default::default(),
+            limits: Default::default(),
+            instances: AtomicU64::new(0),
+            log: Mutex::default(),
+            series: Series::new(self.kinds.clone()),
+        });
+        plugins.insert(name, meter.clone());
+        meter
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Vec<Arc<Meter>> {
+        self.locked().values().cloned().collect()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<Meter>>> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    /// The plugin's name.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// Calls of that hook.
+    pub fn calls(&self, hook: Hook) -> u64 {
+        self.calls[hook as usize].load(Ordering::Relaxed)
+    }
+
+    /// Those of them that failed.
+    pub fn failures(&self, hook: Hook) -> u64 {
+        self.failures[hook as usize].load(Ordering::Relaxed)
+    }
+
+    /// How often it ran into that limit.
+    pub fn limit(&self, limit: Limit) -> u64 {
+        self.limits[limit as usize].load(Ordering::Relaxed)
+    }
+
+    /// Instances that were made.
+    pub fn instances(&self) -> u64 {
+        self.instances.load(Ordering::Relaxed)
+    }
+
+    /// What it counts and measures itself.
+    pub fn own(&self) -> Vec<Registered> {
+        self.series.all()
+    }
+
+    pub(super) fn called(&self, hook: Hook) {
+        self.calls[hook as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self, hook: Hook) {
+        self.failures[hook as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ran_into(&self, limit: Limit) {
+        self.limits[limit as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn instance_made(&self) {
+        self.instances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many lines it has logged in this second.
+    pub(super) fn log(&self) -> MutexGuard<'_, Window> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Limit ===
+
+impl Limit {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Limit; 11] = [
+        Limit::Time,
+        Limit::Memory,
+        Limit::Table,
+        Limit::Stack,
+        Limit::Fields,
+        Limit::Log,
+        Limit::LogRate,
+        Limit::Handles,
+        Limit::Series,
+        Limit::Calls,
+        Limit::Failures,
+    ];
+
+    /// As metrics name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Limit::Time => "time",
+            Limit::Memory => "memory",
+            Limit::Table => "table",
+            Limit::Stack => "stack",
+            Limit::Fields => "fields",
+            Limit::Log => "log",
+            Limit::LogRate => "log_rate",
+            Limit::Handles => "handles",
+            Limit::Series => "series",
+            Limit::Calls => "calls",
+            Limit::Failures => "failures",
+        }
+    }
+}
