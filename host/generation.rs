@@ -7,8 +7,8 @@ use crate::config::{Mistake, Section};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Refresh, Rule,
-    Verdict,
+    Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
+    Refresh, Rule, Verdict,
 };
 use crate::transaction::Request;
 use std::collections::BTreeMap;
@@ -155,8 +155,9 @@ impl Generation {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "\nplugin {}\n  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
+                "\nplugin {}\n{}  digest  {}\n  hooks   {}\n  rights  {}\n  limits  {:?} a call, {} KB, {} calls",
                 plugin.name(),
+                origin(plugin),
                 plugin.compiled().digest(),
                 hooks(plugin),
                 plugin.compiled().rights().join(", "),
@@ -284,6 +285,14 @@ impl Generation {
             }
         }
         CacheKey::Uri
+    }
+}
+
+/// For people: the registry that a plugin's component is from. Else it is beside the manifest.
+fn origin(plugin: &Plugin) -> String {
+    match &plugin.manifest().component {
+        Component::File(_) => String::new(),
+        Component::Registry(reference) => format!("  from    {reference}\n"),
     }
 }
 

@@ -5,16 +5,20 @@ mod backoff;
 mod bindings;
 mod budget;
 mod compiled;
+mod component;
+mod digest;
 mod engine;
 mod instance;
 mod limits;
 mod manifest;
+pub mod registry;
 mod state;
 pub mod toolchain;
 mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
+pub use component::Component;
 pub use engine::Engine;
 pub use manifest::{FailurePolicy, Manifest};
 
@@ -127,6 +131,7 @@ impl Plugin {
         let Manifest {
             name,
             component: _,
+            digest: _,
             order,
             limits,
             grants,

@@ -1,10 +1,12 @@
 //! `plugin.toml`: what a plugin is, may and costs.
 
+use super::component::Component;
+use super::digest::Digest;
 use super::limits::Limits;
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, Size, Source, Span};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml::Spanned;
 
 /// A plugin's manifest, understood.
@@ -12,8 +14,10 @@ use toml::Spanned;
 pub struct Manifest {
     /// What logs, error pages and `[plugins.NAME]` call it.
     pub name: String,
-    /// The component's file, beside the manifest if relative.
-    pub component: PathBuf,
+    /// Where its component is.
+    pub component: Component,
+    /// What the component's octets have to be.
+    pub digest: Option<Spanned<Digest>>,
     /// Plugins are asked in ascending order, equal ones by name; default 50.
     pub order: i64,
     /// What it may use up.
@@ -63,7 +67,9 @@ pub enum FailurePolicy {
 #[serde(deny_unknown_fields)]
 struct Written {
     name: Spanned<String>,
-    component: Spanned<PathBuf>,
+    component: Spanned<String>,
+    #[serde(default)]
+    digest: Option<Spanned<String>>,
     #[serde(default)]
     order: Option<i64>,
     #[serde(default)]
@@ -107,6 +113,8 @@ impl Manifest {
     pub fn from_source(source: &Source) -> Result<Manifest, Mistake> {
         let written: Written = source.parse()?;
         let name = name(written.name, source)?;
+        let component = Component::parse(written.component.get_ref())
+            .map_err(|why| source.mistake(written.component.span(), why))?;
         let config = match source.section(&["config"])? {
             Some(section) => section,
             None => source.empty_section(),
@@ -114,7 +122,11 @@ impl Manifest {
         Ok(Manifest {
             name,
             component_span: written.component.span(),
-            component: written.component.into_inner(),
+            component,
+            digest: written
+                .digest
+                .map(|written| digest(&written, source))
+                .transpose()?,
             order: written.order.unwrap_or(50),
             limits: limits(&written.limits, source)?,
             grants: written.grants,
@@ -135,6 +147,13 @@ impl Manifest {
         self.source.mistake(self.component_span.clone(), message)
     }
 
+    /// A mistake about the digest that the manifest gives; about the component where it gives none.
+    pub(super) fn digest_mistake(&self, message: impl Into<String>) -> Mistake {
+        let span = self.digest.as_ref().map(Spanned::span);
+        let span = span.unwrap_or_else(|| self.component_span.clone());
+        self.source.mistake(span, message)
+    }
+
     /// The file, as people call it.
     pub fn file(&self) -> &str {
         self.source.name()
@@ -150,6 +169,15 @@ fn name(written: Spanned<String>, source: &Source) -> Result<String, Mistake> {
         false => Err(source
             .mistake(written.span(), "not a plugin's name")
             .help("letters, digits, `-` and `_` make one, 64 at most")),
+    }
+}
+
+fn digest(written: &Spanned<String>, source: &Source) -> Result<Spanned<Digest>, Mistake> {
+    match written.get_ref().parse() {
+        Ok(digest) => Ok(Spanned::new(written.span(), digest)),
+        Err(malformed) => Err(source
+            .mistake(written.span(), format!("{malformed}"))
+            .help("`wproxy check` shows that of every component")),
     }
 }
 
@@ -244,6 +272,9 @@ mod tests {
         let cases = [
             ("component = 'a.wasm'", "missing field `name`", "1:1"),
             ("name = 'a b'\ncomponent = 'a'", "not a plugin's name", "1:8"),
+            ("name = 'a'\ncomponent = 'oci://a'", "it does not say which registry", "2:13"),
+            ("name = 'a'\ncomponent = 'a'\ndigest = 'sha256:0'", "64 hexadecimal digits", "3:10"),
+            ("name = 'a'\ncomponent = 'a'\ndigest = 5", "invalid type: integer", "3:10"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ntime = '0 s'", "1 ms to 10 s", "4:8"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nmemory = '2 GB'", "64 KB to 1 GB", "4:10"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ncalls = 0", "one call at least", "4:9"),
