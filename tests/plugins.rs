@@ -14,7 +14,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 /// The component of `tests/plugins/hostile`, built as an author builds one.
-fn hostile() -> &'static Path {
+pub(crate) fn hostile() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));

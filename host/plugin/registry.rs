@@ -121,7 +121,7 @@ impl Registry {
                 trouble.what
             ),
         };
-        let what = "it names no digest, and whatever else can be moved to other code";
+        let what = "it has no digest, and a tag can be moved to other code";
         Trouble::new(what, help)
     }
 

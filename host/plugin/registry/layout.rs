@@ -2,7 +2,7 @@
 //! small configuration that describes the component, one layer that is the component.
 
 use super::super::digest::Digest;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use jiff::Timestamp;
 use oci_client::manifest::{OCI_IMAGE_MEDIA_TYPE, OciDescriptor, OciManifest};
@@ -122,6 +122,9 @@ fn descriptor(media_type: &str, content: &[u8]) -> Value {
 
 /// The names that a component imports and exports.
 fn world(component: &[u8]) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    // The second half of the version: 0 is a module's.
+    let layer = component.get(6..8);
+    ensure!(layer == Some(&[1, 0]), "not a WebAssembly component");
     let decoded = wit_component::decode(component).context("not a WebAssembly component")?;
     let DecodedWasm::Component(resolve, world) = decoded else {
         anyhow::bail!("a WIT package, not a component");

@@ -289,7 +289,7 @@ fn a_reference_without_a_digest_is_answered_with_the_one_that_it_has_now() {
     let refused = |text: &str| {
         let refused = registry(None).pull("p", &text.parse().unwrap());
         let Trouble { what, help } = refused.expect_err("no digest");
-        assert!(what.starts_with("it names no digest"), "{what}");
+        assert!(what.starts_with("it has no digest"), "{what}");
         help
     };
     assert_eq!(

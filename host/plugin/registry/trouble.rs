@@ -81,9 +81,10 @@ impl Trouble {
         known: bool,
     ) -> Trouble {
         match error {
-            OciDistributionError::RequestError(error) => match certificate(error) {
-                true => untrusted(reference, &cause(error)),
-                false => unreachable(reference, &cause(error)),
+            OciDistributionError::RequestError(error) => match error.status() {
+                Some(status) => answered(reference, known, status.as_u16(), status.as_str()),
+                None if certificate(error) => untrusted(reference, &cause(error)),
+                None => unreachable(reference, &cause(error)),
             },
             OciDistributionError::DigestError(DigestError::VerificationError { .. }) => {
                 Trouble::something_else(reference)
@@ -107,11 +108,9 @@ impl Trouble {
                     _ => refused(reference, message),
                 }
             }
-            OciDistributionError::ServerError { code, message, .. } => match code {
-                401 | 403 => denied(reference, known),
-                404 => absent(reference, "404"),
-                _ => refused(reference, &format!("{code}: {message}")),
-            },
+            OciDistributionError::ServerError { code, message, .. } => {
+                answered(reference, known, *code, &format!("{code}: {message}"))
+            }
             other => Trouble::strange(reference, &cause(other)),
         }
     }
@@ -129,7 +128,7 @@ fn unreachable(reference: &Reference, why: &str) -> Trouble {
     let (registry, why) = (reference.registry(), printable(why));
     Trouble::new(
         format!("{registry} cannot be reached: {why}"),
-        "is the registry up, and its address right? What has been pulled once needs it no more",
+        "is the registry up, and its address right?",
     )
 }
 
@@ -147,6 +146,15 @@ fn absent(reference: &Reference, message: &str) -> Trouble {
         format!("{registry} has nothing of that name and digest: {message}"),
         "`wproxy plugin push` prints the reference of what it has pushed",
     )
+}
+
+/// An answer with that status, and no explanation of OCI's.
+fn answered(reference: &Reference, known: bool, status: u16, message: &str) -> Trouble {
+    match status {
+        401 | 403 => denied(reference, known),
+        404 => absent(reference, "404"),
+        _ => refused(reference, message),
+    }
 }
 
 fn refused(reference: &Reference, message: &str) -> Trouble {

@@ -1,0 +1,403 @@
+//! Components by digest and out of registries: what is meant is what runs, or nothing does.
+
+use crate::plugins::hostile;
+use crate::support::registry::Registry;
+use crate::support::{Origin, Proxy, wproxy};
+use rustix::process::Signal;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A digest that nothing has.
+const NOTHING: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Folders for plugins and a cache of their own.
+struct Scene {
+    folder: TempDir,
+}
+
+impl Scene {
+    /// With the hostile plugin as its author has it, in `made`.
+    fn new() -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = Scene { folder };
+        scene.manifest("made", "component = \"hostile.wasm\"");
+        fs::copy(hostile(), scene.path("made/hostile/hostile.wasm")).unwrap();
+        scene.empty_cache();
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Nothing has been pulled. What has been compiled is for all tests.
+    fn empty_cache(&self) {
+        let _ = fs::remove_dir_all(self.path("cache"));
+        fs::create_dir(self.path("cache")).unwrap();
+        let compiled = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled/wproxy/compiled");
+        fs::create_dir_all(&compiled).unwrap();
+        symlink(compiled, self.path("cache/compiled")).unwrap();
+    }
+
+    /// What has been pulled.
+    fn cached(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(self.path("cache/components")).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
+    }
+
+    /// The manifest of a plugin `hostile` in that folder of plugins: its name, and these lines.
+    fn manifest(&self, folder: &str, lines: &str) {
+        let plugin = self.path(folder).join("hostile");
+        fs::create_dir_all(&plugin).unwrap();
+        let manifest = format!("name = \"hostile\"\n{lines}\n");
+        fs::write(plugin.join("plugin.toml"), manifest).unwrap();
+    }
+
+    fn wproxy(&self) -> Command {
+        let mut command = wproxy();
+        command
+            .current_dir(self.folder.path())
+            .env("CACHE_DIRECTORY", self.path("cache"))
+            .env("DOCKER_CONFIG", self.path("docker"));
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.wproxy().args(arguments).output().expect("wproxy runs");
+        let text = |octets| String::from_utf8(octets).expect("UTF-8");
+        (status.code(), text(stdout), text(stderr))
+    }
+
+    /// Pushes what its author has made; gives the reference.
+    fn push(&self, registry: &Registry, name: &str) -> String {
+        let name = format!("oci://{}/{name}", registry.address);
+        let (code, stdout, stderr) = self.run(&["plugin", "push", "made/hostile", &name]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let reference = stdout.trim_end();
+        assert!(
+            reference.starts_with(&format!("{name}@sha256:")),
+            "{stdout}"
+        );
+        assert_eq!(stdout, format!("{reference}\n"));
+        assert!(stderr.contains("plugin `hostile`: pushed ("), "{stderr}");
+        reference.to_owned()
+    }
+
+    /// What `check` prints of `named`, a folder with a plugin that names a registry; and says.
+    fn good(&self) -> (String, String) {
+        let (code, stdout, stderr) = self.run(&["check", "--plugins", "named"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        (stdout, stderr)
+    }
+
+    /// What `check` says against it.
+    fn refused(&self) -> String {
+        let (code, stdout, stderr) = self.run(&["check", "--plugins", "named"]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        stderr
+    }
+
+    /// That, for these lines in its manifest: it has to name the plugin, or it is a mistake of the
+    /// manifest's own; the place, and these.
+    #[track_caller]
+    fn refuses(&self, lines: &str, place: &str, parts: &[&str]) {
+        self.manifest("named", lines);
+        let said = self.refused();
+        let place = format!(" --> named/hostile/plugin.toml:{place}\n");
+        for part in parts.iter().copied().chain([&*place, "^^^^"]) {
+            assert!(said.contains(part), "{lines}: no {part:?} in:\n{said}");
+        }
+        assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    }
+}
+
+fn component(reference: &str) -> String {
+    format!("component = \"{reference}\"")
+}
+
+#[test]
+fn what_is_pushed_is_pulled_once_and_then_needs_no_registry() {
+    let (scene, registry, origin) = (Scene::new(), Registry::start(), Origin::plain());
+    let reference = scene.push(&registry, "team/hostile:1.0");
+    assert_eq!(scene.push(&registry, "team/hostile:1.0"), reference);
+    scene.manifest("named", &component(&reference));
+    let (stdout, stderr) = scene.good();
+    assert!(
+        stdout.contains(&format!("\n  from    {reference}\n  digest  sha256:")),
+        "{stdout}"
+    );
+    assert!(
+        stderr.contains(&format!("plugin `hostile`: pulled {reference} (")),
+        "{stderr}"
+    );
+    let proxy = Proxy::with_plugins("", &scene.path("named"));
+    assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
+    assert_eq!(proxy.get(&origin.url("/access/message"), &[]).status, 451);
+
+    drop(registry);
+    let (offline, stderr) = scene.good();
+    assert_eq!((offline, stderr.as_str()), (stdout, ""));
+    let files = scene.cached();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in &files {
+        let whole = fs::read(file).unwrap();
+        let mut damaged = whole.clone();
+        damaged[100] ^= 1;
+        fs::write(file, damaged).unwrap();
+        let said = scene.refused();
+        let changed = format!(
+            "{} is not what was pulled: damaged, or changed",
+            file.display()
+        );
+        assert!(said.contains(&changed), "{said}");
+        assert!(
+            said.contains("error: plugin `hostile`: its component cannot be pulled: "),
+            "{said}"
+        );
+        fs::write(file, whole).unwrap();
+    }
+    scene.good();
+    scene.empty_cache();
+    scene.refuses(
+        &component(&reference),
+        "2:13",
+        &[
+            "plugin `hostile`: its component cannot be pulled: 127.0.0.1:",
+            " cannot be reached: Connection refused",
+            "help: is the registry up, and its address right?",
+        ],
+    );
+}
+
+#[test]
+fn a_cache_that_was_damaged_is_mended_by_the_registry() {
+    let (scene, registry) = (Scene::new(), Registry::start());
+    scene.manifest("named", &component(&scene.push(&registry, "hostile:1")));
+    scene.good();
+    for file in scene.cached() {
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, &whole[1..]).unwrap();
+        let (_, stderr) = scene.good();
+        assert!(
+            stderr.contains("it is pulled anew") && stderr.contains("pulled oci://"),
+            "{stderr}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), whole);
+    }
+}
+
+#[test]
+fn a_swap_pulls_and_where_that_fails_the_old_plugins_go_on_serving() {
+    let (scene, registry, origin) = (Scene::new(), Registry::start(), Origin::plain());
+    let reference = scene.push(&registry, "hostile:1");
+    let proxy = Proxy::with_plugins("", &scene.path("made"));
+    let swap = |lines: &str, says: &str| {
+        scene.manifest("made", lines);
+        proxy.signal(Signal::HUP);
+        proxy.says(says);
+        assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
+    };
+    let wrong = reference.split('@').next().unwrap().to_owned() + "@" + NOTHING;
+    let failed = "reload failed, generation 1 goes on serving";
+    swap(&component(&wrong), failed);
+    proxy.says("plugin `hostile`: its component cannot be pulled: ");
+    proxy.says("made/hostile/plugin.toml:2:13");
+    swap(
+        &format!("{}\ndigest = \"{NOTHING}\"", component(&reference)),
+        failed,
+    );
+    proxy.says("plugin `hostile`: its component is another one than this");
+    let good = component(&reference);
+    swap(&good, "generation 2 serves: 1 plugins, 1 of them unchanged");
+    swap(
+        &format!("{good}\norder = 7"),
+        "generation 3 serves: 1 plugins, 0 of them unchanged",
+    );
+}
+
+#[test]
+fn a_component_of_another_digest_than_the_manifest_gives_is_refused() {
+    let (scene, registry) = (Scene::new(), Registry::start());
+    let reference = scene.push(&registry, "hostile:1");
+    scene.manifest("named", &component(&reference));
+    let (stdout, _) = scene.good();
+    let digest = stdout
+        .split("  digest  ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next());
+    let digest = digest.expect("a digest");
+    fs::copy(
+        scene.path("made/hostile/hostile.wasm"),
+        scene.path("named/hostile/a.wasm"),
+    )
+    .unwrap();
+    for component in [component("a.wasm"), component(&reference)] {
+        scene.manifest("named", &format!("{component}\ndigest = \"{digest}\""));
+        scene.good();
+        scene.refuses(
+            &format!("{component}\ndigest = \"{NOTHING}\""),
+            "3:10",
+            &[
+                &format!(
+                    "error: plugin `hostile`: its component is another one than this: its digest is \
+                     {digest}, not {NOTHING}\n"
+                ),
+                &format!("help: if {} is", &component[13..component.len() - 1]),
+                &format!(" is meant to have changed: digest = \"{digest}\"\n"),
+            ],
+        );
+        for malformed in ["", "sha256:1", "md5:00", &NOTHING[7..]] {
+            scene.refuses(
+                &format!("{component}\ndigest = \"{malformed}\" # ^^^^"),
+                "3:10",
+                &[
+                    "error: not a digest: `sha256:` and 64 hexadecimal digits in lower case",
+                    "help: `wproxy check` shows that of every component",
+                ],
+            );
+        }
+    }
+    // What is pushed is what the manifest means, too.
+    scene.manifest(
+        "made",
+        &format!("component = \"hostile.wasm\"\ndigest = \"{NOTHING}\""),
+    );
+    let name = format!("{}/hostile:2", registry.address);
+    let (code, stdout, stderr) = scene.run(&["plugin", "push", "made/hostile", &name]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.contains("its component is another one than this"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn what_names_no_component_is_refused_with_how_to_mend_it() {
+    let (scene, registry) = (Scene::new(), Registry::start());
+    let reference = scene.push(&registry, "hostile:1");
+    let address = registry.address;
+    let tag = reference.split('@').next().unwrap();
+    let config = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    registry.push_blob("image", config, b"{}");
+    let image = registry.push_manifest(
+        "image",
+        "1",
+        &format!(
+            r#"{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": {{"mediaType": "application/vnd.oci.image.config.v1+json",
+                            "digest": "{config}", "size": 2}}, "layers": []}}"#
+        ),
+    );
+    let pulled = "plugin `hostile`: its component cannot be pulled: ";
+    let pushes = "help: `wproxy plugin push` prints the reference of what it has pushed";
+    #[rustfmt::skip]
+    let cases: [(&str, &[&str]); 7] = [
+        (tag, &[pulled, "it has no digest, and a tag can be moved to other code",
+            &format!("help: what it names at this time is: component = \"{reference}\"")]),
+        (&format!("{tag}@{NOTHING}"), &[pulled, "has nothing of that name and digest: manifest unknown", pushes]),
+        (&format!("oci://{address}/nobody@{NOTHING}"), &[pulled, "has nothing of that name and digest: ", pushes]),
+        (&format!("oci://{address}/image@{image}"), &[pulled,
+            "it is no wasm artifact: its configuration is `application/vnd.oci.image.config.v1+json`",
+            "help: `wproxy plugin push` pushes components in the layout that is read here"]),
+        ("oci://hostile:1", &["error: not a reference to a registry: it does not say which registry",
+            "`oci://registry/name:tag@sha256:...` makes one"]),
+        ("oci://ghcr.io/Team/policy", &["error: not a reference to a registry: invalid reference format"]),
+        (&format!("oci://registry.invalid/a@{NOTHING}"), &[pulled, "registry.invalid cannot be reached: ", "is the registry up"]),
+    ];
+    for (reference, parts) in cases {
+        scene.refuses(&component(reference), "2:13", parts);
+    }
+}
+
+#[test]
+fn credentials_are_what_docker_login_has_stored() {
+    let (scene, registry) = (Scene::new(), Registry::with_password());
+    let address = registry.address;
+    fs::create_dir(scene.path("docker")).unwrap();
+    // In base 64: user:wrong, user:secret.
+    let login = |auth: &str| {
+        let config = format!(r#"{{"auths": {{"{address}": {{"auth": "{auth}"}}}}}}"#);
+        fs::write(scene.path("docker/config.json"), config).unwrap();
+    };
+    let name = format!("{address}/hostile:1");
+    let push = || {
+        let (code, stdout, stderr) = scene.run(&["plugin", "push", "made/hostile", &name]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        stderr
+    };
+    let file = scene.path("docker/config.json");
+    let file = file.display();
+    let wants = format!(
+        "error: plugin `hostile` cannot be pushed: {address} wants credentials\n\
+         help: `docker login {address}` stores them in {file}, as `auth`; credential helpers are not \
+         asked\n"
+    );
+    assert_eq!(push(), wants);
+    login("dXNlcjp3cm9uZw==");
+    let said = push();
+    assert!(
+        said.contains("does not let these credentials do that\nhelp: they stand in "),
+        "{said}"
+    );
+    login("");
+    assert_eq!(push(), wants);
+    login("%");
+    let said = push();
+    assert!(
+        said.contains(&format!("for {address} is no `user:password` in base 64")),
+        "{said}"
+    );
+    login("dXNlcjpzZWNyZXQ=");
+    let reference = scene.push(&registry, "hostile:1");
+    scene.manifest("named", &component(&reference));
+    scene.good();
+    scene.empty_cache();
+    fs::remove_file(scene.path("docker/config.json")).unwrap();
+    scene.refuses(
+        &component(&reference),
+        "2:13",
+        &[
+            "plugin `hostile`",
+            "wants credentials",
+            "`docker login 127.0.0.1:",
+        ],
+    );
+}
+
+#[test]
+fn what_cannot_be_pushed_is_said_to_be_so_and_why() {
+    let scene = Scene::new();
+    scene.manifest("unbuilt", "component = \"a.wasm\"");
+    scene.manifest("module", "component = \"a.wasm\"");
+    fs::write(scene.path("module/hostile/a.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    scene.manifest(
+        "named",
+        &component(&format!("oci://127.0.0.1:1/a@{NOTHING}")),
+    );
+    let to = "127.0.0.1:1/a:1";
+    #[rustfmt::skip]
+    let cases = [
+        ("made", "policy:1", "not a reference to a registry: it does not say which registry"),
+        ("made", "127.0.0.1:1/a", "oci://127.0.0.1:1/a has no tag\nhelp: give it its version, as oci://127.0.0.1:1/a:1.0\n"),
+        ("made", &format!("{to}@{NOTHING}"), "comes of what is pushed\nhelp: leave it out\n"),
+        ("made", to, "plugin `hostile` cannot be pushed: 127.0.0.1:1 cannot be reached: Connection refused"),
+        ("unbuilt", to, "help: build it: wproxy plugin build unbuilt/hostile"),
+        ("module", to, "module/hostile/a.wasm cannot be pushed: not a WebAssembly component"),
+        ("named", to, "a file is wanted here: the component is in a registry already"),
+        ("nowhere", to, "cannot read nowhere/hostile/plugin.toml"),
+    ];
+    for (folder, name, what) in cases {
+        let (code, stdout, stderr) =
+            scene.run(&["plugin", "push", &format!("{folder}/hostile"), name]);
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+        assert!(stderr.contains(what), "{folder} {name}: {stderr}");
+        assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    }
+}

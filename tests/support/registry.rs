@@ -1,0 +1,97 @@
+//! A registry for containers: Debian's docker-registry, on loopback.
+
+use super::proxy::{lines, wait_for};
+use super::{Connection, Response};
+use std::fs;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A registry that runs, until it is dropped.
+pub(crate) struct Registry {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Registry {
+    /// Anybody may push and pull.
+    pub(crate) fn start() -> Registry {
+        Registry::with("", "")
+    }
+
+    /// Only `user` may, whose password is `secret`.
+    pub(crate) fn with_password() -> Registry {
+        let user = "user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+        Registry::with("auth: {htpasswd: {realm: test, path: htpasswd}}\n", user)
+    }
+
+    fn with(config: &str, htpasswd: &str) -> Registry {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = format!(
+            "version: 0.1\n\
+             log: {{level: info, accesslog: {{disabled: true}}}}\n\
+             storage: {{filesystem: {{rootdirectory: storage}}}}\n\
+             http: {{addr: \"127.0.0.1:0\"}}\n{config}"
+        );
+        fs::write(folder.path().join("config.yml"), config).expect("a file");
+        fs::write(folder.path().join("htpasswd"), htpasswd).expect("a file");
+        let mut child = Command::new("docker-registry")
+            .args(["serve", "config.yml"])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("docker-registry is installed");
+        let stderr = lines(child.stderr.take().expect("piped"));
+        let line = wait_for(&stderr, "listening on ");
+        let address = line.split("listening on ").nth(1).expect("there");
+        let address = address.split('"').next().and_then(|text| text.parse().ok());
+        // Nobody reads on; a pipe that is full would stop it.
+        std::thread::spawn(move || stderr.iter().for_each(drop));
+        Registry {
+            address: address.expect("an address"),
+            child,
+            _folder: folder,
+        }
+    }
+
+    /// A request of the protocol's.
+    fn request(&self, method: &str, path: &str, fields: &str, body: &[u8]) -> Response {
+        let (address, length) = (self.address, body.len());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{fields}Content-Length: {length}\r\n\r\n"
+        );
+        let mut connection = Connection::open(address);
+        connection.send([head.as_bytes(), body].concat());
+        connection.response(method)
+    }
+
+    /// Pushes octets that nobody has looked at; their digest has to be right.
+    pub(crate) fn push_blob(&self, name: &str, digest: &str, octets: &[u8]) {
+        let begun = self.request("POST", &format!("/v2/{name}/blobs/uploads/"), "", b"");
+        let location = begun.field("location").expect("a place").to_owned();
+        let path = location.trim_start_matches(&format!("http://{}", self.address));
+        let pushed = self.request("PUT", &format!("{path}&digest={digest}"), "", octets);
+        assert_eq!(pushed.status, 201, "{}", pushed.text());
+    }
+
+    /// Pushes a manifest; gives its digest.
+    pub(crate) fn push_manifest(&self, name: &str, tag: &str, manifest: &str) -> String {
+        let path = format!("/v2/{name}/manifests/{tag}");
+        let kind = "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n";
+        let pushed = self.request("PUT", &path, kind, manifest.as_bytes());
+        assert_eq!(pushed.status, 201, "{}", pushed.text());
+        pushed
+            .field("docker-content-digest")
+            .expect("there")
+            .to_owned()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
