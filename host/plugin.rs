@@ -130,7 +130,7 @@ impl Plugin {
     ) -> bool {
         let Manifest {
             name,
-            component: _,
+            component,
             digest: _,
             order,
             limits,
@@ -140,6 +140,7 @@ impl Plugin {
             ..
         } = manifest;
         self.manifest.name == *name
+            && self.manifest.component == *component
             && self.manifest.order == *order
             && self.manifest.limits == *limits
             && self.manifest.grants == *grants

@@ -2,6 +2,7 @@
 
 use crate::plugins::hostile;
 use crate::support::registry::Registry;
+use crate::support::tls::Identity;
 use crate::support::{Origin, Proxy, wproxy};
 use rustix::process::Signal;
 use std::fs;
@@ -61,18 +62,16 @@ impl Scene {
         command
             .current_dir(self.folder.path())
             .env("CACHE_DIRECTORY", self.path("cache"))
-            .env("DOCKER_CONFIG", self.path("docker"));
+            .env("DOCKER_CONFIG", self.path("docker"))
+            // Nobody is there, and nobody is to be asked about this machine.
+            .env("HTTP_PROXY", "http://127.0.0.1:1")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy");
         command
     }
 
     fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = self.wproxy().args(arguments).output().expect("wproxy runs");
-        let text = |octets| String::from_utf8(octets).expect("UTF-8");
-        (status.code(), text(stdout), text(stderr))
+        said(self.wproxy().args(arguments))
     }
 
     /// Pushes what its author has made; gives the reference.
@@ -116,6 +115,17 @@ impl Scene {
         }
         assert_eq!(said.matches("error: ").count(), 1, "{said}");
     }
+}
+
+/// Runs that to its end: exit code, stdout, stderr.
+fn said(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("wproxy runs");
+    let text = |octets| String::from_utf8(octets).expect("UTF-8");
+    (status.code(), text(stdout), text(stderr))
 }
 
 fn component(reference: &str) -> String {
@@ -215,10 +225,11 @@ fn a_swap_pulls_and_where_that_fails_the_old_plugins_go_on_serving() {
     );
     proxy.says("plugin `hostile`: its component is another one than this");
     let good = component(&reference);
-    swap(&good, "generation 2 serves: 1 plugins, 1 of them unchanged");
+    swap(&good, "generation 2 serves: 1 plugins, 0 of them unchanged");
+    swap(&good, "generation 3 serves: 1 plugins, 1 of them unchanged");
     swap(
         &format!("{good}\norder = 7"),
-        "generation 3 serves: 1 plugins, 0 of them unchanged",
+        "generation 4 serves: 1 plugins, 0 of them unchanged",
     );
 }
 
@@ -368,6 +379,54 @@ fn credentials_are_what_docker_login_has_stored() {
             "wants credentials",
             "`docker login 127.0.0.1:",
         ],
+    );
+}
+
+/// Through a proxy, which alone knows where the registry is: this one.
+#[test]
+fn a_registry_elsewhere_is_spoken_to_in_tls_and_has_to_be_who_it_says() {
+    const HOST: &str = "registry.test";
+    let (scene, identity) = (Scene::new(), Identity::of(HOST));
+    let registry = Registry::with_tls(&identity);
+    fs::write(scene.path("authority.pem"), &identity.authority).unwrap();
+    fs::write(scene.path("hosts"), format!("127.0.0.1 {HOST}\n")).unwrap();
+    let hosts = scene.path("hosts");
+    let proxy = Proxy::start(&format!("hosts_file = {hosts:?}"));
+    let name = format!("{HOST}:{}/hostile:1", registry.address.port());
+    let push = |trusted: &str| {
+        let mut push = scene.wproxy();
+        push.args(["plugin", "push", "made/hostile", &name])
+            .env("HTTPS_PROXY", format!("http://{}", proxy.address))
+            .env("SSL_CERT_FILE", scene.path(trusted));
+        said(&mut push)
+    };
+    let (code, stdout, stderr) = push("authority.pem");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stdout.starts_with(&format!("oci://{name}@sha256:")),
+        "{stdout}"
+    );
+    let logged = proxy.logged();
+    assert!(logged.contains("CONNECT registry.test:"), "{logged}");
+
+    let other = Identity::of(HOST).authority;
+    fs::write(scene.path("other.pem"), other).unwrap();
+    let (code, _, stderr) = push("other.pem");
+    assert_eq!(code, Some(1), "{stderr}");
+    let registry = name.split('/').next().unwrap();
+    for part in [
+        &format!("{registry} cannot be trusted: invalid peer certificate: "),
+        "help: the system's certificates vouch for registries; SSL_CERT_FILE names others",
+    ] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    // Without any at all the client cannot even be made, and would end the process.
+    fs::write(scene.path("empty.pem"), "").unwrap();
+    let (code, _, stderr) = push("empty.pem");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(
+        stderr.contains("SSL_CERT_FILE") && !stderr.contains("panicked"),
+        "{stderr}"
     );
 }
 

@@ -1,6 +1,7 @@
 //! A registry for containers: Debian's docker-registry, on loopback.
 
 use super::proxy::{lines, wait_for};
+use super::tls::Identity;
 use super::{Connection, Response};
 use std::fs;
 use std::net::SocketAddr;
@@ -17,25 +18,34 @@ pub(crate) struct Registry {
 impl Registry {
     /// Anybody may push and pull.
     pub(crate) fn start() -> Registry {
-        Registry::with("", "")
+        Registry::with("", "", &[])
+    }
+
+    /// The same, in TLS.
+    pub(crate) fn with_tls(identity: &Identity) -> Registry {
+        let tls = ", tls: {certificate: certificate.pem, key: key.pem}";
+        let certificate = ("certificate.pem", &*identity.certificate);
+        Registry::with(tls, "", &[certificate, ("key.pem", &identity.key)])
     }
 
     /// Only `user` may, whose password is `secret`.
     pub(crate) fn with_password() -> Registry {
+        let auth = "auth: {htpasswd: {realm: test, path: htpasswd}}\n";
         let user = "user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
-        Registry::with("auth: {htpasswd: {realm: test, path: htpasswd}}\n", user)
+        Registry::with("", auth, &[("htpasswd", user)])
     }
 
-    fn with(config: &str, htpasswd: &str) -> Registry {
+    fn with(http: &str, config: &str, files: &[(&str, &str)]) -> Registry {
         let folder = tempfile::tempdir().expect("a folder");
         let config = format!(
             "version: 0.1\n\
              log: {{level: info, accesslog: {{disabled: true}}}}\n\
              storage: {{filesystem: {{rootdirectory: storage}}}}\n\
-             http: {{addr: \"127.0.0.1:0\"}}\n{config}"
+             http: {{addr: \"127.0.0.1:0\"{http}}}\n{config}"
         );
-        fs::write(folder.path().join("config.yml"), config).expect("a file");
-        fs::write(folder.path().join("htpasswd"), htpasswd).expect("a file");
+        for (name, content) in [("config.yml", &*config)].iter().chain(files) {
+            fs::write(folder.path().join(name), content).expect("a file");
+        }
         let mut child = Command::new("docker-registry")
             .args(["serve", "config.yml"])
             .current_dir(folder.path())
@@ -46,7 +56,7 @@ impl Registry {
         let stderr = lines(child.stderr.take().expect("piped"));
         let line = wait_for(&stderr, "listening on ");
         let address = line.split("listening on ").nth(1).expect("there");
-        let address = address.split('"').next().and_then(|text| text.parse().ok());
+        let address = address.split(['"', ',']).next().and_then(|text| text.parse().ok());
         // Nobody reads on; a pipe that is full would stop it.
         std::thread::spawn(move || stderr.iter().for_each(drop));
         Registry {

@@ -46,20 +46,28 @@ impl Client {
         // The first one stays: there is no other in this process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let registry = reference.registry().to_owned();
-        let config = ClientConfig {
-            protocol: match reference.is_loopback() {
-                true => ClientProtocol::HttpsExcept(vec![registry]),
-                false => ClientProtocol::Https,
+        let loopback = match reference.is_loopback() {
+            true => ClientConfig {
+                protocol: ClientProtocol::HttpsExcept(vec![registry]),
+                // No proxy that the environment names is on the way to this machine. To name none
+                // here would be to ask the environment.
+                http_proxy: Some("http://127.0.0.1".into()),
+                no_proxy: Some("localhost,127.0.0.0/8".into()),
+                ..ClientConfig::default()
             },
+            false => ClientConfig::default(),
+        };
+        let config = ClientConfig {
             use_monolithic_push: true,
             connect_timeout: Some(limits.idle),
             platform_resolver: None,
             user_agent: concat!("wproxy/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
+            ..loopback
         };
+        // What fails here is TLS: there is nobody to trust.
         let client = oci_client::Client::try_from(config);
         Ok(Client {
-            client: client.map_err(|error| Trouble::from_client(&error, reference, false))?,
+            client: client.map_err(|error| Trouble::untrusted(reference, &error))?,
             auth: match credentials {
                 Some(Credentials { user, password }) => RegistryAuth::Basic(user, password),
                 None => RegistryAuth::Anonymous,

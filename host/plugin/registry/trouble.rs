@@ -44,6 +44,15 @@ impl Trouble {
         )
     }
 
+    /// It may be anybody.
+    pub(super) fn untrusted(reference: &Reference, error: &dyn Error) -> Trouble {
+        let (registry, why) = (reference.registry(), cause(error));
+        Trouble::new(
+            format!("{registry} cannot be trusted: {}", printable(&why)),
+            "the system's certificates vouch for registries; SSL_CERT_FILE names others",
+        )
+    }
+
     /// Nothing comes.
     pub(super) fn silent(reference: &Reference, limit: Duration) -> Trouble {
         unreachable(reference, &format!("it says nothing for {limit:?}"))
@@ -83,7 +92,7 @@ impl Trouble {
         match error {
             OciDistributionError::RequestError(error) => match error.status() {
                 Some(status) => answered(reference, known, status.as_u16(), status.as_str()),
-                None if certificate(error) => untrusted(reference, &cause(error)),
+                None if certificate(error) => Trouble::untrusted(reference, error),
                 None => unreachable(reference, &cause(error)),
             },
             OciDistributionError::DigestError(DigestError::VerificationError { .. }) => {
@@ -129,14 +138,6 @@ fn unreachable(reference: &Reference, why: &str) -> Trouble {
     Trouble::new(
         format!("{registry} cannot be reached: {why}"),
         "is the registry up, and its address right?",
-    )
-}
-
-fn untrusted(reference: &Reference, why: &str) -> Trouble {
-    let (registry, why) = (reference.registry(), printable(why));
-    Trouble::new(
-        format!("{registry} cannot be trusted: {why}"),
-        "the system's certificates vouch for registries; SSL_CERT_FILE names others",
     )
 }
 
