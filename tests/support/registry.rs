@@ -56,7 +56,10 @@ impl Registry {
         let stderr = lines(child.stderr.take().expect("piped"));
         let line = wait_for(&stderr, "listening on ");
         let address = line.split("listening on ").nth(1).expect("there");
-        let address = address.split(['"', ',']).next().and_then(|text| text.parse().ok());
+        let address = address
+            .split(['"', ','])
+            .next()
+            .and_then(|text| text.parse().ok());
         // Nobody reads on; a pipe that is full would stop it.
         std::thread::spawn(move || stderr.iter().for_each(drop));
         Registry {

@@ -86,7 +86,10 @@ impl Client {
         let image = self.reference.image();
         let blob = self.client.pull_blob_stream(image, digest.as_str());
         let mut blob = self.answer(blob).await?;
-        let what = format!("plugin `{plugin}`: pulling {}", self.reference);
+        let what = format!(
+            "plugin `{plugin}`: pulling from {}",
+            self.reference.registry()
+        );
         let mut progress = Progress::new(what, layer.size);
         let mut component = Vec::new();
         loop {
@@ -155,7 +158,7 @@ impl Client {
             return Ok(());
         }
         let size = blob.len() as u64;
-        let mut progress = Progress::new(format!("pushing {}", self.reference), size);
+        let mut progress = Progress::new(format!("pushing to {}", self.reference.registry()), size);
         let blob = blob.clone();
         let starts = (0..blob.len()).step_by(PIECE);
         let pieces = stream::iter(starts.map(move |start| {

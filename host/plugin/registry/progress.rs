@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Shows on stderr how much of some octets has gone by, where that takes its time.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// `pulling oci://...`
+    /// Short: a line that is longer than the terminal is wide cannot be drawn anew.
     what: String,
     total: u64,
     done: u64,
