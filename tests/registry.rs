@@ -4,11 +4,12 @@ use crate::plugins::hostile;
 use crate::support::registry::Registry;
 use crate::support::tls::Identity;
 use crate::support::{Origin, Proxy, wproxy};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A digest that nothing has.
@@ -231,6 +232,44 @@ fn a_swap_pulls_and_where_that_fails_the_old_plugins_go_on_serving() {
         &format!("{good}\norder = 7"),
         "generation 4 serves: 1 plugins, 0 of them unchanged",
     );
+}
+
+/// A registry that takes connections and says nothing; and a reference into it.
+fn stalled() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let reference = format!("oci://{address}/a@{NOTHING}");
+    (listener, reference)
+}
+
+#[test]
+fn a_registry_that_stalls_keeps_no_request_waiting() {
+    let (scene, origin, (listener, reference)) = (Scene::new(), Origin::plain(), stalled());
+    let proxy = Proxy::with_plugins("workers = 1", &scene.path("made"));
+    scene.manifest("made", &component(&reference));
+    proxy.signal(Signal::HUP);
+    let connection = listener.accept().unwrap();
+    for _ in 0..10 {
+        assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
+    }
+    drop((connection, listener));
+    proxy.says("reload failed, generation 1 goes on serving");
+    proxy.says("plugin `hostile`: its component cannot be pulled: ");
+}
+
+#[test]
+fn a_registry_that_stalls_does_not_delay_the_end() {
+    let (scene, (listener, reference)) = (Scene::new(), stalled());
+    scene.manifest("named", &component(&reference));
+    let mut child = scene
+        .wproxy()
+        .args(["run", "--plugins", "named"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _connection = listener.accept().unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

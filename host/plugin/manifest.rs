@@ -267,6 +267,28 @@ mod tests {
     }
 
     #[test]
+    fn a_component_is_a_file_or_in_a_registry() {
+        let component = |text: &str| {
+            let text = format!(
+                "name = 'a'\ncomponent = '{text}'\ndigest = '{}'",
+                Digest::of(b"")
+            );
+            let manifest = manifest(&text).expect("valid");
+            let digest = manifest.digest.map(Spanned::into_inner);
+            assert_eq!(digest, Some(Digest::of(b"")));
+            manifest.component
+        };
+        let file = |path: &str| Component::File(path.into());
+        assert_eq!(component("a/b.wasm"), file("a/b.wasm"));
+        assert_eq!(component("r.test/a:1"), file("r.test/a:1"));
+        let reference = "oci://r.test/a:1".parse().expect("good");
+        assert_eq!(
+            component("oci://r.test/a:1"),
+            Component::Registry(reference)
+        );
+    }
+
+    #[test]
     fn mistakes_show_the_place() {
         #[rustfmt::skip]
         let cases = [

@@ -88,6 +88,11 @@ impl Registry {
     /// # Errors
     /// Why it could not.
     pub fn push(&self, reference: &Reference, artifact: Artifact) -> Result<Reference, Trouble> {
+        let limit = self.limits.size;
+        if artifact.size() > limit {
+            let what = format!("its component is larger than {} MB", limit >> 20);
+            return Err(Trouble::new(what, "that is the most that is pulled"));
+        }
         let pinned = reference.pinned(artifact.digest());
         let asked = reference.clone();
         self.talk(reference, move |limits| async move {

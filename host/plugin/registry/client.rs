@@ -154,7 +154,9 @@ impl Client {
     async fn push_blob(&self, blob: &Bytes) -> Result<(), Trouble> {
         let image = self.reference.image();
         let digest = Digest::of(blob).to_string();
-        if self.answer(self.client.blob_exists(image, &digest)).await? {
+        // Some registries refuse to say that of a name that is new, and take what is pushed to it.
+        let exists = self.answer(self.client.blob_exists(image, &digest)).await;
+        if exists == Ok(true) {
             return Ok(());
         }
         let size = blob.len() as u64;

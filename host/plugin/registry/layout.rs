@@ -106,6 +106,11 @@ impl Artifact {
         })
     }
 
+    /// Octets of its component.
+    pub(super) fn size(&self) -> u64 {
+        self.component.len() as u64
+    }
+
     /// What names it in the registry for good.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.manifest)

@@ -303,3 +303,13 @@ fn a_reference_without_a_digest_is_answered_with_the_one_that_it_has_now() {
     );
     assert!(help.contains("has nothing of that name"), "{help}");
 }
+
+#[test]
+fn what_is_too_large_to_be_pulled_is_not_pushed() {
+    let artifact = Artifact::new(COMPONENT.to_vec(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let mut registry = registry(None);
+    registry.limits.size = COMPONENT.len() as u64 - 1;
+    let pushed = registry.push(&"127.0.0.1:1/a:1".parse().unwrap(), artifact);
+    let what = pushed.expect_err("too large").what;
+    assert_eq!(what, "its component is larger than 0 MB");
+}
