@@ -46,27 +46,27 @@ impl Registry {
         for (name, content) in [("config.yml", &*config)].iter().chain(files) {
             fs::write(folder.path().join(name), content).expect("a file");
         }
-        let mut child = Command::new("docker-registry")
+        let child = Command::new("docker-registry")
             .args(["serve", "config.yml"])
             .current_dir(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("docker-registry is installed");
-        let stderr = lines(child.stderr.take().expect("piped"));
-        let line = wait_for(&stderr, "listening on ");
-        let address = line.split("listening on ").nth(1).expect("there");
-        let address = address
-            .split(['"', ','])
-            .next()
-            .and_then(|text| text.parse().ok());
-        // Nobody reads on; a pipe that is full would stop it.
-        std::thread::spawn(move || stderr.iter().for_each(drop));
-        Registry {
-            address: address.expect("an address"),
+        // From here on it ends with the test, however that ends.
+        let mut registry = Registry {
+            address: ([127, 0, 0, 1], 0).into(),
             child,
             _folder: folder,
-        }
+        };
+        let stderr = lines(registry.child.stderr.take().expect("piped"));
+        let line = wait_for(&stderr, "listening on ");
+        let address = line.split("listening on ").nth(1).expect("there");
+        let address = address.split(['"', ',']).next().expect("there");
+        registry.address = address.parse().expect("an address");
+        // Nobody reads on; a pipe that is full would stop it.
+        std::thread::spawn(move || stderr.iter().for_each(drop));
+        registry
     }
 
     /// A request of the protocol's.
