@@ -3,8 +3,9 @@
 PLUGINS = plugins/access-policy plugins/header-scrub plugins/cache-rules
 WASM = wasm32-unknown-unknown
 
-# Debian packages of the clients that the tests run, and of what makes their repositories.
-CLIENTS = createrepo-c curl dnf python3-requests rpm wget
+# Debian packages of the clients that the tests run, of what makes their repositories, and of the
+# registry for components.
+CLIENTS = createrepo-c curl dnf docker-registry python3-requests rpm wget
 INSTALL = apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 .PHONY: run build plugins test setup clients
@@ -44,7 +45,7 @@ setup:
 	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
 	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }
 
-# What tests/clients.rs needs.
+# What tests/clients.rs and tests/registry.rs need.
 clients:
 	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(CLIENTS) 2>&1 | grep -qvx installed \
 	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(CLIENTS); } \

@@ -133,8 +133,8 @@ fn log_to_stderr() {
 // === impl Sources ===
 
 impl Sources {
-    /// Reads, compiles and configures all of it. Nothing is bound, and only the compile cache is
-    /// written.
+    /// Reads, pulls, compiles and configures all of it. Nothing is bound, and only caches are
+    /// written: of what is pulled, and of what is compiled.
     fn prepare(self, listen: Vec<String>) -> anyhow::Result<Prepared> {
         let mut overrides = Overrides {
             config: self.config,

@@ -7,8 +7,8 @@ use crate::config::{Mistake, Section};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Refresh, Rule,
-    Verdict,
+    Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
+    Refresh, Rule, Verdict,
 };
 use crate::transaction::Request;
 use std::collections::BTreeMap;
@@ -167,8 +167,9 @@ impl Generation {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "\nplugin {}\n  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  grants  {}\n  limits  {}",
+                "\nplugin {}\n{}  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  grants  {}\n  limits  {}",
                 plugin.name(),
+                origin(plugin),
                 plugin.compiled().digest(),
                 plugin.compiled().version(),
                 hooks(plugin),
@@ -296,6 +297,14 @@ impl Generation {
             }
         }
         CacheKey::Uri
+    }
+}
+
+/// For people: the registry that a plugin's component is from. Else it is beside the manifest.
+fn origin(plugin: &Plugin) -> String {
+    match &plugin.manifest().component {
+        Component::File(_) => String::new(),
+        Component::Registry(reference) => format!("  from    {reference}\n"),
     }
 }
 

@@ -5,6 +5,8 @@ mod backoff;
 mod bindings;
 mod budget;
 mod compiled;
+mod component;
+mod digest;
 mod engine;
 mod exports;
 mod failure;
@@ -13,6 +15,7 @@ mod limits;
 mod manifest;
 mod meters;
 mod rate;
+pub mod registry;
 mod series;
 mod state;
 pub mod toolchain;
@@ -21,6 +24,7 @@ mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
+pub use component::Component;
 pub use engine::Engine;
 pub use failure::Failed;
 pub use manifest::{FailurePolicy, Manifest};
@@ -136,7 +140,8 @@ impl Plugin {
     ) -> bool {
         let Manifest {
             name,
-            component: _,
+            component,
+            digest: _,
             order,
             limits,
             grants,
@@ -145,6 +150,7 @@ impl Plugin {
             ..
         } = manifest;
         self.manifest.name == *name
+            && self.manifest.component == *component
             && self.manifest.order == *order
             && self.manifest.limits == *limits
             && self.manifest.grants == *grants

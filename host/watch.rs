@@ -90,8 +90,9 @@ impl Watch {
                     continue;
                 }
                 // One that cannot be read is the reload's to complain about.
-                let component = Manifest::read(&plugin).map(|manifest| manifest.component);
-                files.extend(component.map(|component| plugin.join(component)));
+                let component =
+                    Manifest::read(&plugin).and_then(|manifest| manifest.component_file(&plugin));
+                files.extend(component);
                 files.insert(plugin.join("plugin.toml"));
             }
         }

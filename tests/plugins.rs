@@ -19,7 +19,7 @@ use std::time::Instant;
 use tempfile::TempDir;
 
 /// The component of a plugin of `tests/plugins`, built as an author builds one.
-fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // From the project's root, by a relative path: as `make run` does it.

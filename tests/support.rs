@@ -3,6 +3,7 @@
 pub(crate) mod client;
 pub(crate) mod origin;
 pub(crate) mod proxy;
+pub(crate) mod registry;
 pub(crate) mod tls;
 
 pub(crate) use client::{Connection, Response};

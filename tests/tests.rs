@@ -16,6 +16,7 @@ mod logging;
 mod parity;
 mod plugins;
 mod purge;
+mod registry;
 mod shutdown;
 mod swap;
 mod upstream;

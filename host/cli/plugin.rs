@@ -1,5 +1,7 @@
 //! `wproxy plugin`
 
+mod push;
+
 use crate::config::Source;
 use crate::plugin::{Manifest, toolchain};
 use anyhow::Context as _;
@@ -16,20 +18,28 @@ pub(super) enum Command {
         #[arg(default_value = ".")]
         folders: Vec<PathBuf>,
     },
+    /// Push the component of the plugin in a folder to a registry, and print the reference that
+    /// others name it by in their manifests
+    Push {
+        /// A folder with a plugin.toml and the component that this names
+        folder: PathBuf,
+        /// oci://registry/name:tag, with or without `oci://`
+        reference: String,
+    },
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Build { folders } = command;
-    for folder in &folders {
-        build(folder)?;
+    match command {
+        Command::Build { folders } => folders.iter().try_for_each(|folder| build(folder))?,
+        Command::Push { folder, reference } => push::push(&folder, &reference)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn build(folder: &Path) -> anyhow::Result<()> {
     let manifest = Manifest::from_source(&Source::read(&folder.join("plugin.toml"))?)?;
+    let path = manifest.component_file(folder)?;
     let component = toolchain::build_rust(folder, None)?;
-    let path = folder.join(&manifest.component);
     std::fs::write(&path, &component)
         .with_context(|| format!("cannot write {}", path.display()))?;
     let size = component.len() >> 10;

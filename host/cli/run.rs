@@ -25,12 +25,17 @@ pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow:
             settings.or_else(|| usual.exists().then_some(usual)),
         )
     });
+    let Some(prepared) = control.block_on(prepare(sources, listen))? else {
+        tracing::info!("stopped before anything was served");
+        control.shutdown_background();
+        return Ok(ExitCode::SUCCESS);
+    };
     let Prepared {
         configuration,
         upstreams,
         generation,
         reloader,
-    } = sources.prepare(listen)?;
+    } = prepared;
     let watch = watch.transpose()?;
     if let Err(error) = listen::raise_file_limit() {
         tracing::warn!("{error:#}");
@@ -58,4 +63,15 @@ pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow:
     let listeners = listen::bind(&settings.http_port)?;
     app.run(control, socket, listeners, signals, watch)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prepares, unless it is told to stop meanwhile: a registry that a component comes from can be slow.
+async fn prepare(sources: Sources, listen: Vec<String>) -> anyhow::Result<Option<Prepared>> {
+    // Others than those that are obeyed later: a SIGHUP is not to be lost.
+    let mut signals = Signals::catch()?;
+    let prepared = tokio::task::spawn_blocking(move || sources.prepare(listen));
+    tokio::select! {
+        prepared = prepared => prepared?.map(Some),
+        () = signals.stop() => Ok(None),
+    }
 }

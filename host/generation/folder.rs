@@ -30,21 +30,10 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
 
 fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
     let manifest = Manifest::read(folder)?;
-    let path = folder.join(&manifest.component);
-    let component = std::fs::read(&path).map_err(|error| {
-        let what = format!("cannot read the component {}: {error}", path.display());
-        let mistake = manifest.component_mistake(what);
-        match error.kind() {
-            std::io::ErrorKind::NotFound => mistake.help(format!(
-                "build it: wproxy plugin build {}",
-                folder.display()
-            )),
-            _ => mistake,
-        }
-    })?;
+    let component = manifest.read_component(folder)?.into();
     Ok(Candidate {
         manifest,
-        component: component.into(),
+        component,
     })
 }
 

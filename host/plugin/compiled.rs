@@ -2,20 +2,20 @@
 
 use super::Hook;
 use super::bindings;
+use super::digest::Digest;
 use super::engine::Engine;
 use super::manifest::Manifest;
 use super::state::State;
 use super::version::{self, Version};
 use super::wasi;
 use crate::config::Mistake;
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// A component that is compiled, and linked with what the host offers. Cheap to clone.
 #[derive(Clone)]
 pub struct Compiled {
-    digest: [u8; 32],
+    digest: Digest,
     version: Version,
     rights: Arc<[String]>,
     hooks: Arc<[Hook]>,
@@ -69,7 +69,7 @@ impl Compiled {
                 ))
             })?;
         Ok(Compiled {
-            digest: digest(bytes),
+            digest: Digest::of(bytes),
             version,
             rights,
             hooks,
@@ -96,18 +96,12 @@ impl Compiled {
 
     /// Whether these octets are what it was compiled from.
     pub fn is_of(&self, bytes: &[u8]) -> bool {
-        self.digest == digest(bytes)
+        self.digest == Digest::of(bytes)
     }
 
     /// `sha256:...` of the component.
     pub fn digest(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = "sha256:".to_owned();
-        for octet in self.digest {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{octet:02x}");
-        }
-        text
+        self.digest.to_string()
     }
 
     /// The version of the WIT that it was built for.
@@ -188,8 +182,4 @@ fn hooks(engine: &Engine, component: &Component, version: Version) -> Result<Arc
     let mut hooks = hooks.map(known).collect::<Result<Vec<_>, _>>()?;
     hooks.sort_by_key(|hook| *hook as usize);
     Ok(hooks.into())
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }

@@ -1,5 +1,7 @@
 //! `plugin.toml`: what a plugin is, may and costs.
 
+use super::component::Component;
+use super::digest::Digest;
 use super::limits::Limits;
 use super::wasi::Preopen;
 use super::{Hook, engine};
@@ -17,8 +19,10 @@ use toml::Spanned;
 pub struct Manifest {
     /// What logs, error pages and `[plugins.NAME]` call it.
     pub name: String,
-    /// The component's file, beside the manifest if relative.
-    pub component: PathBuf,
+    /// Where its component is.
+    pub component: Component,
+    /// What the component's octets have to be.
+    pub digest: Option<Spanned<Digest>>,
     /// Plugins are asked in ascending order, equal ones by name; default 50.
     pub order: i64,
     /// What it may use up.
@@ -83,7 +87,9 @@ pub enum FailurePolicy {
 #[serde(deny_unknown_fields)]
 struct Written {
     name: Spanned<String>,
-    component: Spanned<PathBuf>,
+    component: Spanned<String>,
+    #[serde(default)]
+    digest: Option<Spanned<String>>,
     #[serde(default)]
     order: Option<i64>,
     #[serde(default)]
@@ -149,6 +155,8 @@ impl Manifest {
     fn in_folder(folder: &Path, source: &Source) -> Result<Manifest, Mistake> {
         let written: Written = source.parse()?;
         let name = name(written.name, source)?;
+        let component = Component::parse(written.component.get_ref())
+            .map_err(|why| source.mistake(written.component.span(), why))?;
         let config = match source.section(&["config"])? {
             Some(section) => section,
             None => source.empty_section(),
@@ -156,7 +164,11 @@ impl Manifest {
         Ok(Manifest {
             name,
             component_span: written.component.span(),
-            component: written.component.into_inner(),
+            component,
+            digest: written
+                .digest
+                .map(|written| digest(&written, source))
+                .transpose()?,
             order: written.order.unwrap_or(50),
             limits: limits(&written.limits, source)?,
             grants: grants(written.grants, folder, source)?,
@@ -190,6 +202,13 @@ impl Manifest {
             })
         };
         self.grants.directories.iter().map(open).collect()
+    }
+
+    /// A mistake about the digest that the manifest gives; about the component where it gives none.
+    pub(super) fn digest_mistake(&self, message: impl Into<String>) -> Mistake {
+        let span = self.digest.as_ref().map(Spanned::span);
+        let span = span.unwrap_or_else(|| self.component_span.clone());
+        self.source.mistake(span, message)
     }
 
     /// The file, as people call it.
@@ -232,6 +251,15 @@ fn grants(written: WrittenGrants, folder: &Path, source: &Source) -> Result<Gran
         metrics: written.metrics,
         directories: directories.collect::<Result<_, _>>()?,
     })
+}
+
+fn digest(written: &Spanned<String>, source: &Source) -> Result<Spanned<Digest>, Mistake> {
+    match written.get_ref().parse() {
+        Ok(digest) => Ok(Spanned::new(written.span(), digest)),
+        Err(malformed) => Err(source
+            .mistake(written.span(), format!("{malformed}"))
+            .help("`wproxy check` shows that of every component")),
+    }
 }
 
 fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
@@ -364,11 +392,36 @@ mod tests {
     }
 
     #[test]
+    fn a_component_is_a_file_or_in_a_registry() {
+        let component = |text: &str| {
+            let text = format!(
+                "name = 'a'\ncomponent = '{text}'\ndigest = '{}'",
+                Digest::of(b"")
+            );
+            let manifest = manifest(&text).expect("valid");
+            let digest = manifest.digest.map(Spanned::into_inner);
+            assert_eq!(digest, Some(Digest::of(b"")));
+            manifest.component
+        };
+        let file = |path: &str| Component::File(path.into());
+        assert_eq!(component("a/b.wasm"), file("a/b.wasm"));
+        assert_eq!(component("r.test/a:1"), file("r.test/a:1"));
+        let reference = "oci://r.test/a:1".parse().expect("good");
+        assert_eq!(
+            component("oci://r.test/a:1"),
+            Component::Registry(reference)
+        );
+    }
+
+    #[test]
     fn mistakes_show_the_place() {
         #[rustfmt::skip]
         let cases = [
             ("component = 'a.wasm'", "missing field `name`", "1:1"),
             ("name = 'a b'\ncomponent = 'a'", "not a plugin's name", "1:8"),
+            ("name = 'a'\ncomponent = 'oci://a'", "it does not say which registry", "2:13"),
+            ("name = 'a'\ncomponent = 'a'\ndigest = 'sha256:0'", "64 hexadecimal digits", "3:10"),
+            ("name = 'a'\ncomponent = 'a'\ndigest = 5", "invalid type: integer", "3:10"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ntime = '0 s'", "1 ms to 10 s", "4:8"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nmemory = '2 GB'", "64 KB to 1 GB", "4:10"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ncalls = 0", "one call at least", "4:9"),

@@ -252,7 +252,7 @@ pub(crate) fn fifo(path: &Path) {
     assert!(made.expect("mkfifo runs").success());
 }
 
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+pub(super) fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
@@ -264,7 +264,7 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-fn wait_for(lines: &Receiver<String>, what: &str) -> String {
+pub(super) fn wait_for(lines: &Receiver<String>, what: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     let mut before = Vec::new();
     loop {
