@@ -67,6 +67,15 @@ pub struct Failed {
     pub reason: String,
 }
 
+/// What a plugin has against its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// JSON Pointer to the value at fault; empty for the whole table.
+    pub at: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a cache key.
@@ -90,8 +99,24 @@ impl Plugin {
         compiled: Compiled,
         workers: usize,
     ) -> Result<Plugin, Mistake> {
-        let wrong = |what: String| manifest.component_mistake(what);
         let config = config.unwrap_or_else(|| manifest.config.clone());
+        let configured = Plugin::configure(engine, manifest, &config, compiled, workers)?;
+        configured.map_err(|complaint| config.mistake(&complaint.at, complaint.message))
+    }
+
+    /// The same, where what the plugin has against its configuration is of interest by itself: the
+    /// inner error.
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub fn configure(
+        engine: &Engine,
+        manifest: Manifest,
+        config: &Section,
+        compiled: Compiled,
+        workers: usize,
+    ) -> Result<Result<Plugin, Complaint>, Mistake> {
+        let wrong = |what: String| manifest.component_mistake(what);
         let template = Template::new(engine, &manifest, &compiled, config.json().to_owned())
             .map_err(|error| {
                 wrong(format!(
@@ -101,20 +126,22 @@ impl Plugin {
         let slots = Slots::new(workers);
         match slots.warm(&template) {
             Ok(Ok(())) => {}
-            Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
+            Ok(Err(lifecycle::ConfigError { at, message })) => {
+                return Ok(Err(Complaint { at, message }));
+            }
             Err(error) => {
                 let reason = explain(&error);
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
-        Ok(Plugin {
+        Ok(Ok(Plugin {
             compiled,
-            config,
+            config: config.clone(),
             template,
             slots,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
-        })
+        }))
     }
 
     /// Whether a plugin made of these would be the same as this one.

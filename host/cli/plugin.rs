@@ -1,5 +1,7 @@
 //! `wproxy plugin`
 
+mod test;
+
 use crate::config::Source;
 use crate::plugin::{Manifest, toolchain};
 use anyhow::Context as _;
@@ -16,14 +18,19 @@ pub(super) enum Command {
         #[arg(default_value = ".")]
         folders: Vec<PathBuf>,
     },
+    Test(test::Test),
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Build { folders } = command;
-    for folder in &folders {
-        build(folder)?;
+    match command {
+        Command::Build { folders } => {
+            for folder in &folders {
+                build(folder)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test(test) => Ok(test.run()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn build(folder: &Path) -> anyhow::Result<()> {

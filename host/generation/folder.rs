@@ -28,7 +28,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
     Ok(candidates)
 }
 
-fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
+pub(super) fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
     let manifest = Manifest::read(folder)?;
     let path = folder.join(&manifest.component);
     let component = std::fs::read(&path).map_err(|error| {
