@@ -6,9 +6,11 @@ mod bindings;
 mod budget;
 mod compiled;
 mod engine;
+mod inspect;
 mod instance;
 mod limits;
 mod manifest;
+mod rights;
 mod state;
 pub mod toolchain;
 mod wasi;
@@ -16,7 +18,9 @@ mod wasi;
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use engine::Engine;
+pub use inspect::{Inspection, Kind};
 pub use manifest::{FailurePolicy, Manifest};
+pub use rights::Right;
 
 use crate::config::{Mistake, Section};
 use crate::http::Fields;
@@ -117,12 +121,8 @@ impl Plugin {
         workers: usize,
     ) -> Result<Result<Plugin, Complaint>, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
-        let template = Template::new(engine, &manifest, &compiled, config.json().to_owned())
-            .map_err(|error| {
-                wrong(format!(
-                    "the component does not fit this host's WIT: {error:#}"
-                ))
-            })?;
+        let json = config.json().to_owned();
+        let template = Plugin::template(engine, &manifest, &compiled, json)?;
         let slots = Slots::new(workers);
         match slots.warm(&template) {
             Ok(Ok(())) => {}
@@ -142,6 +142,19 @@ impl Plugin {
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
+    }
+
+    fn template(
+        engine: &Engine,
+        manifest: &Manifest,
+        compiled: &Compiled,
+        config: String,
+    ) -> Result<Template, Mistake> {
+        Template::new(engine, manifest, compiled, config).map_err(|error| {
+            manifest.component_mistake(format!(
+                "the component does not fit this host's WIT: {error:#}"
+            ))
+        })
     }
 
     /// Whether a plugin made of these would be the same as this one.

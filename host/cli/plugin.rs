@@ -1,5 +1,6 @@
 //! `wproxy plugin`
 
+mod inspect;
 mod test;
 
 use crate::config::Source;
@@ -18,6 +19,7 @@ pub(super) enum Command {
         #[arg(default_value = ".")]
         folders: Vec<PathBuf>,
     },
+    Inspect(inspect::Inspect),
     Test(test::Test),
 }
 
@@ -29,6 +31,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Inspect(inspect) => inspect.run(),
         Command::Test(test) => Ok(test.run()),
     }
 }

@@ -302,6 +302,11 @@ impl Mistake {
         self.help = Some(help.into());
         self
     }
+
+    /// What is wrong and how to mend it, for those to whom its place is nothing new.
+    pub fn into_words(self) -> (String, Option<String>) {
+        (self.message, self.help)
+    }
 }
 
 impl fmt::Display for Mistake {

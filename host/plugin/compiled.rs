@@ -3,6 +3,7 @@
 use super::Hook;
 use super::bindings;
 use super::engine::Engine;
+use super::inspect::Kind;
 use super::manifest::Manifest;
 use super::state::State;
 use super::wasi;
@@ -24,8 +25,8 @@ pub struct Compiled {
 const OFFERED: [&str; 2] = ["wproxy:plugin/http@0.1.0", "wproxy:plugin/log@0.1.0"];
 
 /// How the names of this project's interfaces begin, and the version of them that this host has.
-const OURS: &str = "wproxy:plugin/";
-const VERSION: &str = "@0.1.0";
+pub(super) const OURS: &str = "wproxy:plugin/";
+pub(super) const VERSION: &str = "@0.1.0";
 
 // === impl Compiled ===
 
@@ -36,10 +37,19 @@ impl Compiled {
     /// What is wrong with the component or with its imports.
     pub fn new(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Result<Compiled, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
-        let component = engine
-            .compile(bytes)
-            .map_err(|error| wrong(format!("not a WebAssembly component: {error:#}")))?;
+        let component = engine.compile(bytes).map_err(|error| match Kind::of(bytes) {
+            Kind::Component => wrong(format!("not a WebAssembly component: {error:#}")),
+            Kind::Module => wrong("not a WebAssembly component, but a core module".into())
+                .help("`wproxy plugin build` makes a component of it, as does `wasm-tools component new`"),
+            Kind::Other => wrong("not a WebAssembly component, nor WebAssembly at all".into()),
+        })?;
         let rights = rights(engine, &component);
+        if let Some(other) = other_version(engine, &component) {
+            let ours = VERSION.trim_start_matches('@');
+            let mistake = format!("the component was built for version {other} of wproxy:plugin");
+            let help = format!("this host has {ours}: build it anew with the WIT of that");
+            return Err(wrong(mistake).help(help));
+        }
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
             let offered = OFFERED.join(" and ");
@@ -77,13 +87,7 @@ impl Compiled {
 
     /// `sha256:...` of the component.
     pub fn digest(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = "sha256:".to_owned();
-        for octet in self.digest {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{octet:02x}");
-        }
-        text
+        in_words(self.digest)
     }
 
     /// The interfaces that it imports.
@@ -132,6 +136,33 @@ fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> 
     Ok(hooks.into())
 }
 
+/// The version of this project's interfaces that a component was built for, where it is not this
+/// host's.
+fn other_version(engine: &Engine, component: &Component) -> Option<String> {
+    let component = component.component_type();
+    let imports = component.imports(&engine.wasmtime).map(|(name, _)| name);
+    let exports = component.exports(&engine.wasmtime).map(|(name, _)| name);
+    let mut ours = imports.chain(exports).filter(|name| name.starts_with(OURS));
+    let other = ours.find(|name| !name.ends_with(VERSION))?;
+    let (_, version) = other.split_once('@')?;
+    Some(version.to_owned())
+}
+
 fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
+}
+
+/// `sha256:...` of these octets.
+pub(super) fn digest_text(bytes: &[u8]) -> String {
+    in_words(digest(bytes))
+}
+
+fn in_words(digest: [u8; 32]) -> String {
+    use std::fmt::Write as _;
+    let mut text = "sha256:".to_owned();
+    for octet in digest {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{octet:02x}");
+    }
+    text
 }

@@ -100,6 +100,27 @@ impl Template {
     /// Makes an instance and configures it. The outer error is the plugin's failure, the inner
     /// one its complaint about the configuration.
     pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Box<Instance>>> {
+        let (mut instance, lifecycle) = self.start()?;
+        match lifecycle.call_configure(&mut instance.store, &self.config)? {
+            Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
+            // One that wants to be called where the others do not would not be.
+            Ok(_) => {
+                let what = "an instance of it spares other calls than those before it";
+                return Err(wasmtime::Error::msg(what));
+            }
+            Err(complaint) => {
+                return Ok(Err(lifecycle::ConfigError {
+                    at: printable(&complaint.at),
+                    message: printable(&complaint.message),
+                }));
+            }
+        }
+        instance.store.data_mut().budget = Budget::new(self.limits.time);
+        Ok(Ok(instance))
+    }
+
+    /// Makes an instance whose exports have the types of the hooks. It waits to be configured.
+    pub(super) fn start(&self) -> wasmtime::Result<(Box<Instance>, lifecycle::Guest)> {
         let state = State {
             plugin: self.plugin.clone(),
             request: None,
@@ -120,20 +141,6 @@ impl Template {
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
-        match lifecycle.call_configure(&mut store, &self.config)? {
-            Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
-            // One that wants to be called where the others do not would not be.
-            Ok(_) => {
-                let what = "an instance of it spares other calls than those before it";
-                return Err(wasmtime::Error::msg(what));
-            }
-            Err(complaint) => {
-                return Ok(Err(lifecycle::ConfigError {
-                    at: printable(&complaint.at),
-                    message: printable(&complaint.message),
-                }));
-            }
-        }
         macro_rules! load {
             ($hook:ident) => {
                 match &self.$hook {
@@ -142,8 +149,7 @@ impl Template {
                 }
             };
         }
-        store.data_mut().budget = Budget::new(self.limits.time);
-        Ok(Ok(Box::new(Instance {
+        let instance = Instance {
             calls_left: self.limits.calls,
             access: load!(access),
             request_headers: load!(request_headers),
@@ -151,7 +157,8 @@ impl Template {
             cache_rules: load!(cache_rules),
             cache_key: load!(cache_key),
             store,
-        })))
+        };
+        Ok((Box::new(instance), lifecycle))
     }
 
     /// Lends a warm instance of this thread's to one call. A call that fails costs the instance,

@@ -1,6 +1,7 @@
 //! `plugin.toml`: what a plugin is, may and costs.
 
 use super::limits::Limits;
+use super::rights::Grant;
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, Size, Source, Span};
 use serde::Deserialize;
@@ -39,7 +40,7 @@ pub struct Grants {
 }
 
 /// What happens to a request where the plugin fails in one of its hooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FailurePolicies {
     access: FailurePolicy,
     request_headers: FailurePolicy,
@@ -130,6 +131,22 @@ impl Manifest {
         })
     }
 
+    /// Of a component that has none: the default limits, nothing granted.
+    pub(super) fn of_nothing() -> Manifest {
+        let source = Source::new("(no manifest)", "");
+        Manifest {
+            name: "inspected".into(),
+            component: PathBuf::new(),
+            order: 50,
+            limits: Limits::default(),
+            grants: Grants::default(),
+            failure: FailurePolicies::default(),
+            config: source.empty_section(),
+            component_span: 0..0,
+            source,
+        }
+    }
+
     /// A mistake about the component that the manifest names.
     pub fn component_mistake(&self, message: impl Into<String>) -> Mistake {
         self.source.mistake(self.component_span.clone(), message)
@@ -188,6 +205,17 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         calls,
         failures: written.failures.unwrap_or(default.failures),
     })
+}
+
+// === impl Grants ===
+
+impl Grants {
+    pub(super) fn has(&self, grant: Grant) -> bool {
+        match grant {
+            Grant::Clock => self.clock,
+            Grant::Random => self.random,
+        }
+    }
 }
 
 // === impl FailurePolicies ===

@@ -82,10 +82,11 @@ fn rows(expected: &Table, got: &Table) -> Vec<Row> {
     for key in in_order(expected) {
         let (wanted, answer) = (&expected[key], got.get(key));
         match (wanted, answer) {
-            (Value::Table(wanted), Some(Value::Table(answer))) => {
+            (Value::Table(wanted), None | Some(Value::Table(_))) => {
                 for inner in in_order(wanted) {
                     let label = format!("{key}.{inner}");
-                    push(&mut rows, &label, Some(&wanted[inner]), answer.get(inner));
+                    let answer = answer.and_then(|answer| answer.get(inner));
+                    push(&mut rows, &label, Some(&wanted[inner]), answer);
                 }
             }
             (Value::String(part), Some(Value::String(reason))) if is_failure(key, part, reason) => {
