@@ -2,6 +2,8 @@
 
 mod cache_key;
 mod cache_rules;
+mod cases;
+mod inspect;
 mod spared;
 
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
@@ -17,23 +19,27 @@ use tempfile::TempDir;
 fn hostile() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        // From the project's root, by a relative path: as `make run` does it.
-        let folder = Path::new("tests/plugins/hostile");
-        let built = wproxy()
-            .args(["plugin", "build"])
-            .arg(folder)
-            .current_dir(root)
-            .env("CARGO_TARGET_DIR", root.join("target/plugins"))
-            .output()
-            .expect("wproxy runs");
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        root.join(folder).join("hostile.wasm")
+        build(&["tests/plugins/hostile"]).join("tests/plugins/hostile/hostile.wasm")
     })
+}
+
+/// Builds these folders, and gives the project's root: from there, by relative paths, as `make run`
+/// does it.
+fn build(folders: &[&str]) -> &'static Path {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = wproxy()
+        .args(["plugin", "build"])
+        .args(folders)
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", root.join("target/plugins"))
+        .output()
+        .expect("wproxy runs");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    root
 }
 
 /// A folder with the hostile plugin; `manifest` is what its manifest has beyond the name.

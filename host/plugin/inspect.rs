@@ -98,7 +98,11 @@ fn try_out(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Result<(), Mis
     let template = Plugin::template(engine, manifest, &compiled, String::new())?;
     let started = template.start();
     started.map(drop).map_err(|error| {
-        let reason = super::explain(&error);
+        let reason = match error.is::<wasmtime::Trap>() {
+            true => super::explain(&error),
+            // Which of its exports has the wrong type is not in the last of the reasons.
+            false => format!("{error:#}"),
+        };
         manifest.component_mistake(format!("no instance of it can be made: {reason}"))
     })
 }

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Resource};
+use wasmtime::error::Context as _;
 
 /// How long `configure` may take: an interpreter starts and a large configuration is read.
 const CONFIGURE_TIME: Duration = Duration::from_secs(5);
@@ -142,20 +143,24 @@ impl Template {
         let instance = self.component.instantiate(&mut store)?;
         let lifecycle = self.lifecycle.load(&mut store, &instance)?;
         macro_rules! load {
-            ($hook:ident) => {
+            ($name:ident, $hook:ident) => {
                 match &self.$hook {
-                    Some(indices) => Some(indices.load(&mut store, &instance)?),
+                    Some(indices) => {
+                        let hook = indices.load(&mut store, &instance);
+                        let other = || format!("its hook `{}` has other types", Hook::$name);
+                        Some(hook.with_context(other)?)
+                    }
                     None => None,
                 }
             };
         }
         let instance = Instance {
             calls_left: self.limits.calls,
-            access: load!(access),
-            request_headers: load!(request_headers),
-            response_headers: load!(response_headers),
-            cache_rules: load!(cache_rules),
-            cache_key: load!(cache_key),
+            access: load!(Access, access),
+            request_headers: load!(RequestHeaders, request_headers),
+            response_headers: load!(ResponseHeaders, response_headers),
+            cache_rules: load!(CacheRules, cache_rules),
+            cache_key: load!(CacheKey, cache_key),
             store,
         };
         Ok((Box::new(instance), lifecycle))
