@@ -244,3 +244,97 @@ fn rendered(value: &Value, column: usize) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::case::CaseFile;
+    use super::super::compare;
+    use super::super::outcome::Outcome;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Ways to write down what is expected, or not yet.
+    const LAYOUTS: [&str; 8] = [
+        "[request]\nurl = \"http://a/\"",
+        "[request]\nurl = \"http://a/\"\n[expect]",
+        "[expect] # why\nkey = \"a\"\n[request]\nurl = \"http://a/\"\n",
+        "expect.failure = \"x\"\nexpect.access.status = 404 # why\n[request]\nurl = \"http://a/\"\n",
+        "[expect.access]\nrule = \"x\"\n\n[expect.config-error]\nat = \"/a\"\n\n[request]\nurl = \"http://a/\"\n",
+        "request.url = \"http://a/\"\n[[case]]\nname = \"a\"\n[[case]]\nname = \"b\"\n",
+        "request.url = \"http://a/\"\n[[case]]\nname = \"a\"\nexpect = { key = \"a\" } # why\n[[case]]\nname = \"b\"\nexpect = {}",
+        "request.url = \"http://a/\"\n[[case]]\nname = \"a\"\n[case.expect]\nrequest-fields = [\n  \"a: b\", # why\n]\n[[case]]\nname = \"b\"\n[case.expect.freshness]\nmin = 1\n",
+    ];
+
+    fn read(text: &str) -> CaseFile {
+        let read = CaseFile::from_source(Source::new("a.toml", text), "a");
+        read.unwrap_or_else(|mistake| panic!("{mistake}\nin:\n{text}"))
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        let text = || "[ -~ü\n\\\\'\"]{0,40}";
+        let access = (text(), 400u16..500).prop_map(|(rule, status)| {
+            let mut table = Table::new();
+            table.insert("verdict".into(), "deny".into());
+            table.insert("rule".into(), rule.into());
+            table.insert("status".into(), Value::Integer(status.into()));
+            Value::Table(table)
+        });
+        let lines = prop::collection::vec(text().prop_map(Value::String), 0..8);
+        let key = text().prop_map(Value::String);
+        let named = (
+            prop::option::of(access),
+            prop::option::of(lines.prop_map(Value::Array)),
+            prop::option::of(key.clone()),
+            prop::option::of(key),
+        );
+        let named = named.prop_filter("it got something", |(access, lines, key, failure)| {
+            access.is_some() || lines.is_some() || key.is_some() || failure.is_some()
+        });
+        named.prop_map(|(access, lines, key, failure)| {
+            let mut table = Table::new();
+            for (name, value) in [
+                ("access", access),
+                ("request-fields", lines),
+                ("key", key),
+                ("failure", failure),
+            ] {
+                if let Some(value) = value {
+                    table.insert(name.into(), value);
+                }
+            }
+            table.try_into().expect("an outcome")
+        })
+    }
+
+    proptest! {
+        /// However a case is written and whatever it got: blessed, it expects that, and what
+        /// people wrote beside it is still there.
+        #[test]
+        fn a_blessed_case_expects_what_it_got(
+            layout in 0..LAYOUTS.len(),
+            got in prop::collection::vec(outcome(), 2),
+        ) {
+            let text = LAYOUTS[layout];
+            let file = read(text);
+            let cases = file.cases.iter().zip(&got);
+            let blessed: Vec<(Option<usize>, Table)> = cases
+                .map(|(case, got)| (case.index, compare::blessed(&case.expect, got)))
+                .collect();
+            let written = bless(&file.source, &blessed).expect("it is TOML");
+            let again = read(&written);
+            for (case, (_, table)) in again.cases.iter().zip(&blessed) {
+                prop_assert_eq!(&case.expect.table(), table, "{}", written);
+            }
+            if !text.contains("\"a: b\", # why") && !text.contains("= 404 # why") {
+                prop_assert_eq!(text.matches("# why").count(), written.matches("# why").count());
+            }
+            // What is right is left alone.
+            let blessed: Vec<(Option<usize>, Table)> = again
+                .cases
+                .iter()
+                .map(|case| (case.index, case.expect.table()))
+                .collect();
+            prop_assert_eq!(bless(&again.source, &blessed).expect("it is TOML"), written);
+        }
+    }
+}

@@ -277,3 +277,70 @@ fn no_moment(source: &Source, span: Range<usize>) -> Mistake {
         .mistake(span, "not a moment")
         .help("write \"2026-01-01T23:30:00+01:00\": the local time, and its distance from UTC")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_says_what_is_different_from_the_others() {
+        let text = "[request]\nurl = 'http://a/'\nclient = '10.0.0.1'\nfields = ['A: b']\n\
+                    [config]\nx = 1\n[response]\nstatus = 404\nfields = ['C: d']\n\
+                    [[case]]\nname = 'common'\n\
+                    [[case]]\nname = 'own'\nrequest = { method = 'HEAD', fields = [] }\n\
+                    config = {}\nresponse = { status = 301 }\n";
+        let file = CaseFile::from_source(Source::new("a.toml", text), "a").expect("valid");
+        let [common, own] = &file.cases[..] else {
+            panic!("{:?}", file.cases);
+        };
+        let config = |case: &Case| case.config.as_ref().map(|c| c.json().to_owned());
+        let response = |case: &Case| case.response.as_ref().map(|r| (r.status, r.fields.len()));
+        for case in [common, own] {
+            assert_eq!(&**case.request.uri(), "http://a/");
+            assert_eq!(case.request.client.ip(), IpAddr::from([10, 0, 0, 1]));
+        }
+        assert_eq!(common.request.method, "GET");
+        assert_eq!(common.request.fields.len(), 1);
+        assert_eq!(config(common).as_deref(), Some("{\"x\":1}"));
+        assert_eq!(response(common), Some((404, 1)));
+        assert_eq!(own.request.method, "HEAD");
+        assert_eq!(own.request.fields.len(), 0);
+        assert_eq!(config(own).as_deref(), Some("{}"));
+        assert_eq!(response(own), Some((301, 1)));
+    }
+
+    #[test]
+    fn a_file_can_be_one_case() {
+        let text = "[request]\nmethod = 'CONNECT'\nurl = 'a:443'\naddresses = ['192.0.2.1']\n\
+                    [expect]\naccess = { verdict = 'allow' }";
+        let read = |text: &str| CaseFile::from_source(Source::new("night.toml", text), "night");
+        let file = read(text).expect("valid");
+        let case = &file.cases[0];
+        assert_eq!((file.cases.len(), &*case.name), (1, "night"));
+        // Until the plugin asks for them.
+        assert_eq!(case.request.addresses(), None);
+        assert!(case.config.is_none() && case.response.is_none());
+        let named = read(&format!("name = 'by night'\n{text}")).expect("valid");
+        assert_eq!(named.cases[0].name, "by night");
+    }
+
+    #[test]
+    fn moments_are_local_whatever_the_machine_s_zone() {
+        for (text, expected) in [
+            ("2026-01-01T23:30:00+01:00", Some((1_767_306_600, 3600))),
+            ("2026-01-01T14:30:00-08:00", Some((1_767_306_600, -28_800))),
+            (RECEIVED, Some((1_767_268_800, 0))),
+            ("2026-01-01T12:00:00", None),
+            ("2026-01-01", None),
+            ("noon", None),
+        ] {
+            let unix = |(moment, offset): (SystemTime, i32)| {
+                let since = moment
+                    .duration_since(SystemTime::UNIX_EPOCH)
+                    .expect("after");
+                (since.as_secs(), offset)
+            };
+            assert_eq!(moment(text).map(unix), expected, "{text}");
+        }
+    }
+}

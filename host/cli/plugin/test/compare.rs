@@ -227,3 +227,89 @@ fn lines(rows: &[Row]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(text: &str) -> Outcome {
+        toml::from_str(text).expect(text)
+    }
+
+    #[test]
+    fn only_what_is_named_is_compared() {
+        let got = outcome(
+            "access = { verdict = 'deny', status = 403, rule = 'a' }\nrequest-fields = ['A: b']",
+        );
+        for (expected, same) in [
+            ("", true),
+            ("access = {}", true),
+            ("access = { rule = 'a' }", true),
+            ("access = { rule = 'A' }", false),
+            ("access = { message = 'a' }", false),
+            ("request-fields = ['A: b']", true),
+            ("request-fields = ['a: b']", false),
+            ("request-fields = []", false),
+            ("response-fields = []", false),
+            ("failure = ''", false),
+        ] {
+            let compared = compare(&outcome(expected), &got);
+            assert_eq!(compared.is_none(), same, "{expected}: {compared:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_wrong_has_to_be_named() {
+        for got in [
+            "failure = 'access: it trapped'",
+            "config-error = { at = '' }",
+        ] {
+            assert!(compare(&outcome(""), &outcome(got)).is_some(), "{got}");
+        }
+        let trapped = outcome("failure = 'access: it trapped'");
+        assert_eq!(compare(&outcome("failure = 'it trapped'"), &trapped), None);
+        assert!(compare(&outcome("failure = 'it ran longer'"), &trapped).is_some());
+    }
+
+    #[test]
+    fn lists_are_aligned_by_what_they_begin_and_end_with() {
+        let expected = outcome("request-fields = ['A: 1', 'B: 2', 'C: 3', 'D: 4']");
+        let got = outcome("request-fields = ['A: 1', 'X: 2', 'D: 4']");
+        assert_eq!(
+            compare(&expected, &got).as_deref(),
+            Some(
+                "                  expected   got\n\
+                 \x20 request-fields  A: 1       A: 1\n\
+                 \x20                 B: 2     | X: 2\n\
+                 \x20                 C: 3     <\n\
+                 \x20                 D: 4       D: 4\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_blessed_case_names_what_it_named_before() {
+        #[rustfmt::skip]
+        let cases = [
+            ("", "key = 'a'\nrequest-fields = []", "key = 'a'\nrequest-fields = []"),
+            ("key = 'b'", "key = 'a'\nrequest-fields = []", "key = 'a'"),
+            ("access = { rule = 'a' }", "access = { verdict = 'deny', status = 403, rule = 'b' }", "access = { rule = 'b' }"),
+            // Another verdict has other words.
+            ("access = { verdict = 'deny', status = 403 }", "access = { verdict = 'allow', rule = 'b' }", "access = { verdict = 'allow', rule = 'b' }"),
+            ("access = { status = 403 }", "access = { verdict = 'allow', rule = 'b' }", "access = { verdict = 'allow', rule = 'b' }"),
+            // A part of the reason stays one; what fails now is said.
+            ("failure = 'trapped'", "failure = 'key: it trapped'", "failure = 'trapped'"),
+            ("failure = 'trapped'", "failure = 'key: too slow'", "failure = 'key: too slow'"),
+            ("key = 'a'", "failure = 'key: too slow'", "failure = 'key: too slow'"),
+            ("failure = 'trapped'", "key = 'a'", "key = 'a'"),
+            ("config-error = { at = '/a' }", "config-error = { at = '/b', message = 'no' }", "config-error = { at = '/b' }"),
+        ];
+        for (expected, got, result) in cases {
+            let blessed = blessed(&outcome(expected), &outcome(got));
+            assert_eq!(blessed, outcome(result).table(), "{expected} / {got}");
+            // Then it passes.
+            let again: Outcome = blessed.try_into().expect("an outcome");
+            assert_eq!(compare(&again, &outcome(got)), None, "{expected} / {got}");
+        }
+    }
+}
