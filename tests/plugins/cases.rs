@@ -3,7 +3,7 @@
 use super::{build, folder};
 use crate::support::proxy::run;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// The hostile plugin with these files of cases, and what its manifest has beyond its name.
@@ -17,7 +17,7 @@ fn plugin(manifest: &str, files: &[(&str, &str)]) -> (TempDir, PathBuf) {
     (folder, plugin)
 }
 
-fn test(plugin: &PathBuf, options: &[&str]) -> (Option<i32>, String, String) {
+fn test(plugin: &Path, options: &[&str]) -> (Option<i32>, String, String) {
     let path = plugin.to_str().unwrap();
     let (code, stdout, stderr) = run(&[&["plugin", "test", path], options].concat());
     (code, stdout.replace(path, "P"), stderr.replace(path, "P"))
@@ -272,7 +272,7 @@ fn a_hook_that_the_plugin_does_not_serve_cannot_be_expected() {
     fs::create_dir(folder.path().join("cases")).unwrap();
     let case = "[request]\nurl = \"http://a/\"\n[expect]\nkey = \"a\"\n";
     fs::write(folder.path().join("cases/a.toml"), case).unwrap();
-    let (code, _, stderr) = test(&folder.path().to_owned(), &[]);
+    let (code, _, stderr) = test(folder.path(), &[]);
     assert_eq!(code, Some(2));
     let message = "the case `a` expects `key`, and the plugin does not serve the hook `cache-key`";
     assert!(stderr.contains(message), "{stderr}");

@@ -77,7 +77,7 @@ pub(super) struct Freshness {
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    overrides: Option<BTreeSet<Override>>,
+    overrides: Option<BTreeSet<Overruling>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -91,7 +91,7 @@ enum Storing {
 /// Options of squid's refresh_pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Override {
+enum Overruling {
     OverrideExpire,
     OverrideLastmod,
     ReloadIntoIms,
@@ -231,14 +231,14 @@ impl From<plugin::Freshness> for Freshness {
     }
 }
 
-fn overrides(refresh: &Refresh) -> BTreeSet<Override> {
+fn overrides(refresh: &Refresh) -> BTreeSet<Overruling> {
     [
-        (refresh.override_expire, Override::OverrideExpire),
-        (refresh.override_lastmod, Override::OverrideLastmod),
-        (refresh.reload_into_ims, Override::ReloadIntoIms),
-        (refresh.ignore_reload, Override::IgnoreReload),
-        (refresh.ignore_no_store, Override::IgnoreNoStore),
-        (refresh.ignore_private, Override::IgnorePrivate),
+        (refresh.override_expire, Overruling::OverrideExpire),
+        (refresh.override_lastmod, Overruling::OverrideLastmod),
+        (refresh.reload_into_ims, Overruling::ReloadIntoIms),
+        (refresh.ignore_reload, Overruling::IgnoreReload),
+        (refresh.ignore_no_store, Overruling::IgnoreNoStore),
+        (refresh.ignore_private, Overruling::IgnorePrivate),
     ]
     .into_iter()
     .filter_map(|(set, option)| set.then_some(option))
