@@ -23,44 +23,8 @@ use toml::Table;
 use trial::Trial;
 
 /// Try plugins with cases, in the engine that the proxy has
-///
-/// Cases are files DIR/cases/*.toml, each a request, what it expects, and whatever else it needs:
-///
-///     [request]
-///     method = "GET"                  # this, unless it says so
-///     url = "http://example.com/a"    # for CONNECT "host:443"
-///     client = "10.0.0.5"             # 127.0.0.1
-///     addresses = ["192.0.2.1"]       # what the name resolves to, once the plugin asks
-///     received = "2026-01-01T23:30:00+01:00"    # 2026-01-01T12:00:00Z
-///     fields = ["User-Agent: curl/8"]
-///     [config]                        # in place of the manifest's
-///     [response]                      # for response-fields and freshness
-///     status = 200
-///     fields = ["Content-Type: text/html"]
-///     [expect]                        # only what is named is compared
-///     access = { verdict = "deny", status = 403, rule = "http_access deny all" }
-///
-/// What can be expected:
-///
-///     access           verdict (pass, allow, deny, resolve, authenticate), status, rule,
-///                      message, challenge
-///     request-fields   all lines that on-request leaves
-///     response-fields  all lines that on-response leaves
-///     freshness        verdict (pass, never-store, refresh), rule, min, percent, max (seconds),
-///                      overrides (options of squid's refresh_pattern)
-///     key              the key, or { verdict = "pass" } or { verdict = "never" }
-///     config-error     at (JSON Pointer), message: the [config] is refused
-///     failure          a part of the reason why a hook fails
-///
-/// A rule is compared in the words that the access log has for it: where the plugin points at a
-/// line of its configuration, that line, its directive before it. A file of many cases has a
-/// [[case]] with a `name` for each, and [case.request], [case.config], [case.response] and
-/// [case.expect] below it; what stands outside of them is what the cases have in common.
-///
-/// Exit code: 0 all pass, 1 a case failed, 2 it could not be tested (a component that is not built,
-/// a mistake in a manifest or a case, no cases).
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(long_about = include_str!("test/help.txt"))]
 pub(in crate::cli) struct Test {
     /// Folders with a plugin.toml, its component, and cases
     #[arg(default_value = ".", value_name = "DIR")]
