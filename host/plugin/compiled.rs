@@ -136,15 +136,18 @@ fn hooks(engine: &Engine, component: &Component) -> Result<Arc<[Hook]>, String> 
     Ok(hooks.into())
 }
 
-/// The version of this project's interfaces that a component was built for, where it is not this
-/// host's.
+/// The version of this project's interfaces that a component was built for, where none of them is
+/// this host's.
 fn other_version(engine: &Engine, component: &Component) -> Option<String> {
     let component = component.component_type();
     let imports = component.imports(&engine.wasmtime).map(|(name, _)| name);
     let exports = component.exports(&engine.wasmtime).map(|(name, _)| name);
-    let mut ours = imports.chain(exports).filter(|name| name.starts_with(OURS));
-    let other = ours.find(|name| !name.ends_with(VERSION))?;
-    let (_, version) = other.split_once('@')?;
+    let ours = imports.chain(exports).filter(|name| name.starts_with(OURS));
+    let ours: Vec<&str> = ours.collect();
+    if ours.iter().any(|name| name.ends_with(VERSION)) {
+        return None;
+    }
+    let (_, version) = ours.first()?.split_once('@')?;
     Some(version.to_owned())
 }
 

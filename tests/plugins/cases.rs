@@ -50,27 +50,27 @@ fn the_default_plugins_pass_their_own_cases() {
 fn what_is_expected_and_does_not_come_fails() {
     #[rustfmt::skip]
     let cases = [
-        ("url = \"http://a/\"", "access = { verdict = \"allow\", rule = \"hostile allows\" }", "access = { verdict = \"pass\" }", "access.verdict  pass     | allow"),
-        ("url = \"http://a/access/pass\"", "access = { verdict = \"pass\" }", "access = { verdict = \"allow\" }", "access.verdict  allow    | pass"),
-        ("url = \"http://a/\"", "access = { rule = \"hostile allows\" }", "access = { rule = \"it allows\" }", "access.rule  it allows | hostile allows"),
-        ("url = \"http://a/access/message\"", "access = { status = 451 }", "access = { status = 403 }", "access.status  403      | 451"),
-        ("url = \"http://a/access/message\"", "access = { message = \"not in this <country>  \" }", "access = { message = \"no\" }", "access.message  no       | not in this <country>"),
-        ("url = \"http://a/access/resolve\"", "access = { verdict = \"resolve\" }", "access = { verdict = \"deny\" }", "access.verdict  deny     | resolve"),
-        ("url = \"http://a/access/authenticate\"", "access = { verdict = \"authenticate\", challenge = 'Basic realm=\"hostile\"' }", "access = { challenge = \"Basic\" }", "access.challenge  Basic    | Basic realm=\"hostile\""),
-        ("url = \"http://a/access/authenticate\"\nfields = [\"Proxy-Authorization: Basic x\"]", "access = { rule = \"proved\" }", "access = { rule = \"guessed\" }", "access.rule  guessed  | proved"),
+        ("url = \"http://a/\"", "access = { verdict = \"allow\", rule = \"hostile allows\" }", "access = { verdict = \"pass\" }", "access.verdict pass | allow"),
+        ("url = \"http://a/access/pass\"", "access = { verdict = \"pass\" }", "access = { verdict = \"allow\" }", "access.verdict allow | pass"),
+        ("url = \"http://a/\"", "access = { rule = \"hostile allows\" }", "access = { rule = \"it allows\" }", "access.rule it allows | hostile allows"),
+        ("url = \"http://a/access/message\"", "access = { status = 451 }", "access = { status = 403 }", "access.status 403 | 451"),
+        ("url = \"http://a/access/message\"", "access = { message = \"not in this <country>  \" }", "access = { message = \"no\" }", "access.message no | not in this <country>"),
+        ("url = \"http://a/access/resolve\"", "access = { verdict = \"resolve\" }", "access = { verdict = \"deny\" }", "access.verdict deny | resolve"),
+        ("url = \"http://a/access/authenticate\"", "access = { verdict = \"authenticate\", challenge = 'Basic realm=\"hostile\"' }", "access = { challenge = \"Basic\" }", "access.challenge Basic | Basic realm=\"hostile\""),
+        ("url = \"http://a/access/authenticate\"\nfields = [\"Proxy-Authorization: Basic x\"]", "access = { rule = \"proved\" }", "access = { rule = \"guessed\" }", "access.rule guessed | proved"),
         ("url = \"http://a/\"\nfields = [\"Accept: */*\"]", "request-fields = [\"Accept: */*\", \"X-Refused: 6\"]", "request-fields = [\"Accept: */*\"]", "> X-Refused: 6"),
-        ("url = \"http://a/\"", "response-fields = [\"X-Refused: 6\"]", "response-fields = []", "response-fields  (none)   | X-Refused: 6"),
-        ("url = \"http://a/\"\n[response]\nfields = [\"Server: x\"]", "response-fields = [\"Server: x\", \"X-Refused: 6\"]", "response-fields = [\"X-Refused: 6\"]", "response-fields                > Server: x"),
-        ("url = \"http://a/\"", "freshness = { verdict = \"pass\" }", "freshness = { verdict = \"refresh\", max = 3 }", "freshness.max      3         | (nothing)"),
-        ("url = \"http://a/\"", "key = { verdict = \"pass\" }", "key = { verdict = \"never\" }", "key.verdict  never    | pass"),
-        ("url = \"http://a/key/never\"", "key = { verdict = \"never\" }", "key = \"never\"", "key  never    | { verdict = \"never\" }"),
-        ("url = \"http://a/b\"\n[config]\nmirrors = [\"a\"]", "key = \"mirrors/b\"", "key = \"/b\"", "key  /b       | mirrors/b"),
-        ("url = \"http://a/\"\n[config]\ncomplaint = 9", "config-error = { at = \"/complaint/////////\" }", "config-error = { at = \"\" }", "config-error.at           | /complaint/////////"),
-        ("url = \"http://a/\"\n[config]\ncomplaint = 9", "config-error = { message = \"no no no \" }", "access = { verdict = \"allow\" }", "config-error    (nothing) | { at ="),
-        ("url = \"http://a/\"", "access = { verdict = \"allow\" }", "config-error = { message = \"no\" }", "config-error.message  no       | (nothing)"),
-        ("url = \"http://a/access/trap\"", "failure = \"it trapped\"", "failure = \"it was slow\"", "failure  it was slow | access: it trapped (wasm"),
-        ("url = \"http://a/access/eat\"", "failure = \"more memory than its limit of 8192 KB\"", "access = { verdict = \"allow\" }", "failure         (nothing) | access: it wanted more memory"),
-        ("url = \"http://a/\"", "access = { verdict = \"allow\" }", "failure = \"it trapped\"", "failure  it trapped | (nothing)"),
+        ("url = \"http://a/\"", "response-fields = [\"X-Refused: 6\"]", "response-fields = []", "response-fields (none) | X-Refused: 6"),
+        ("url = \"http://a/\"\n[response]\nfields = [\"Server: x\"]", "response-fields = [\"Server: x\", \"X-Refused: 6\"]", "response-fields = [\"X-Refused: 6\"]", "response-fields > Server: x"),
+        ("url = \"http://a/\"", "freshness = { verdict = \"pass\" }", "freshness = { verdict = \"refresh\", max = 3 }", "freshness.max 3 | (nothing)"),
+        ("url = \"http://a/\"", "key = { verdict = \"pass\" }", "key = { verdict = \"never\" }", "key.verdict never | pass"),
+        ("url = \"http://a/key/never\"", "key = { verdict = \"never\" }", "key = \"never\"", "key never | { verdict = \"never\" }"),
+        ("url = \"http://a/b\"\n[config]\nmirrors = [\"a\"]", "key = \"mirrors/b\"", "key = \"/b\"", "key /b | mirrors/b"),
+        ("url = \"http://a/\"\n[config]\ncomplaint = 9", "config-error = { at = \"/complaint/////////\" }", "config-error = { at = \"\" }", "config-error.at | /complaint/////////"),
+        ("url = \"http://a/\"\n[config]\ncomplaint = 9", "config-error = { message = \"no no no \" }", "access = { verdict = \"allow\" }", "config-error (nothing) | { at ="),
+        ("url = \"http://a/\"", "access = { verdict = \"allow\" }", "config-error = { message = \"no\" }", "config-error.message no | (nothing)"),
+        ("url = \"http://a/access/trap\"", "failure = \"it trapped\"", "failure = \"it was slow\"", "failure it was slow | access: it trapped (wasm"),
+        ("url = \"http://a/access/eat\"", "failure = \"more memory than its limit of 8192 KB\"", "access = { verdict = \"allow\" }", "failure (nothing) | access: it wanted more memory"),
+        ("url = \"http://a/\"", "access = { verdict = \"allow\" }", "failure = \"it trapped\"", "failure it trapped | (nothing)"),
     ];
     let file = |expect: fn(&(&str, &'static str, &'static str, &str)) -> &'static str| {
         let texts = cases.iter().enumerate().map(|(index, case)| {
@@ -101,7 +101,9 @@ fn what_is_expected_and_does_not_come_fails() {
             said.starts_with(&format!("{index:02}.toml: {index:02}\n")),
             "{said}"
         );
-        assert!(said.contains(shown), "{wrong}: no {shown:?} in:\n{said}");
+        // How it stands in columns is another test's.
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(shown), "{wrong}: no {shown:?} in:\n{said}");
     }
 
     // Blessed, they expect what the plugin does.
