@@ -144,6 +144,7 @@ impl Plugin {
         }))
     }
 
+    /// What its instances are made from.
     fn template(
         engine: &Engine,
         manifest: &Manifest,

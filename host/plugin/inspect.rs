@@ -64,7 +64,8 @@ impl Inspection {
     }
 
     fn of(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Inspection {
-        let (imports, exports) = interfaces(bytes);
+        let (mut imports, exports) = interfaces(bytes);
+        imports.sort();
         let (reason, help) = match try_out(engine, manifest, bytes) {
             Ok(()) => (None, None),
             Err(mistake) => {

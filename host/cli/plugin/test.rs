@@ -11,9 +11,8 @@ use crate::config::{Configuration, Mistake, Source};
 use crate::generation::plugin_in;
 use crate::plugin::Engine;
 use anyhow::{Context as _, bail};
-use case::CaseFile;
+use case::{Case, CaseFile};
 use clap::Args;
-use outcome::Outcome;
 use std::fmt;
 use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
@@ -84,9 +83,10 @@ impl Test {
         let mut read = Vec::new();
         for path in files {
             let file = CaseFile::read(&path)?;
-            if !self.bless {
-                for case in &file.cases {
-                    trial.check(&file.source, case)?;
+            for case in &file.cases {
+                trial.check(&file.source, case)?;
+                if !self.bless {
+                    can_fail(&file.source, case)?;
                 }
             }
             read.push((path, file));
@@ -108,7 +108,7 @@ impl Test {
             let expected = case.expect.clone();
             let got = trial.run(case)?;
             let differences = compare::compare(&expected, &got);
-            if self.bless && (differences.is_some() || expected == Outcome::default()) {
+            if self.bless && (differences.is_some() || expected.is_empty()) {
                 let expect = compare::blessed(&expected, &got);
                 if expect.is_empty() {
                     return Err(nothing_to_bless(&source, span, &name).into());
@@ -153,6 +153,16 @@ fn case_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         );
     }
     Ok(files)
+}
+
+/// Refuses a case that no answer could make fail.
+fn can_fail(source: &Source, case: &Case) -> Result<(), Mistake> {
+    if !case.expect.is_empty() {
+        return Ok(());
+    }
+    let message = format!("the case `{}` expects nothing: it cannot fail", case.name);
+    let mistake = source.mistake(case.span.clone(), message);
+    Err(mistake.help("write what is expected below [expect], or let --bless write it"))
 }
 
 fn nothing_to_bless(source: &Source, span: Range<usize>, name: &str) -> Mistake {

@@ -151,7 +151,7 @@ fn plain(value: &Value) -> String {
 
 /// Keys as a person would name them: the verdict first.
 pub(super) fn in_order(table: &Table) -> Vec<&str> {
-    const ORDER: [&str; 18] = [
+    const ORDER: [&str; 17] = [
         "config-error",
         "failure",
         "access",
@@ -169,7 +169,6 @@ pub(super) fn in_order(table: &Table) -> Vec<&str> {
         "max",
         "overrides",
         "at",
-        "",
     ];
     let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
     keys.sort_by_key(|key| ORDER.iter().position(|known| known == key));

@@ -146,6 +146,12 @@ impl Outcome {
         Hook::ALL.into_iter().filter(named).collect()
     }
 
+    /// Whether it names nothing that could be otherwise.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |value: &toml::Value| value.as_table().is_some_and(toml::Table::is_empty);
+        self.table().values().all(is_empty)
+    }
+
     /// As a table of the case's file.
     pub(super) fn table(&self) -> toml::Table {
         // Strings, small numbers and lists of them, none of which TOML refuses.

@@ -10,6 +10,7 @@ use crate::plugin::{
 };
 use crate::transaction::Request;
 use http::Method;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A plugin, ready to be tried.
@@ -51,36 +52,23 @@ impl Trial {
         })
     }
 
-    /// Refuses a case that no answer could make fail.
+    /// Refuses a case that expects something of a hook that the plugin does not have.
     ///
     /// # Errors
-    /// It expects nothing, or something of a hook that the plugin does not have.
+    /// With the hooks that it has.
     pub(super) fn check(&self, source: &Source, case: &Case) -> Result<(), Mistake> {
-        if case.expect == Outcome::default() {
-            let message = format!("the case `{}` expects nothing: it cannot fail", case.name);
-            return Err(source
-                .mistake(case.span.clone(), message)
-                .help("write what is expected below [expect], or let --bless write it"));
-        }
         let hooks = self.compiled.hooks();
-        match case
-            .expect
-            .hooks()
-            .into_iter()
-            .find(|hook| !hooks.contains(hook))
-        {
-            None => Ok(()),
-            Some(hook) => {
-                let (name, key) = (&case.name, key_of(hook));
-                let message = format!(
-                    "the case `{name}` expects `{key}`, and the plugin does not serve the hook `{hook}`"
-                );
-                let served: Vec<String> = hooks.iter().map(Hook::to_string).collect();
-                Err(source
-                    .mistake(case.span.clone(), message)
-                    .help(format!("it serves {}", served.join(", "))))
-            }
-        }
+        let named = case.expect.hooks();
+        let Some(hook) = named.iter().find(|hook| !hooks.contains(hook)) else {
+            return Ok(());
+        };
+        let (name, key) = (&case.name, key_of(*hook));
+        let message = format!(
+            "the case `{name}` expects `{key}`, and the plugin does not serve the hook `{hook}`"
+        );
+        let served: Vec<String> = hooks.iter().map(Hook::to_string).collect();
+        let mistake = source.mistake(case.span.clone(), message);
+        Err(mistake.help(format!("it serves {}", served.join(", "))))
     }
 
     /// What becomes of it. Each case has instances of its own: none sees what another left, nor
@@ -143,80 +131,74 @@ fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
 // === impl Run ===
 
 impl Run<'_> {
-    fn access(&mut self, addresses: Option<&Arc<[std::net::IpAddr]>>) {
-        let mut verdict = self.plugin.authorize(&self.request);
-        if let (Ok(Verdict::Resolve), Some(addresses)) = (&verdict, addresses) {
-            self.request.set_addresses(Ok(addresses.clone()));
-            verdict = self.plugin.authorize(&self.request);
-        }
-        let verdict = self.tolerate(Hook::Access, verdict, || Verdict::Pass);
+    fn access(&mut self, addresses: Option<&Arc<[IpAddr]>>) {
+        let verdict = self.ask(Hook::Access, Verdict::Pass, |plugin, request| {
+            match (plugin.authorize(request)?, addresses) {
+                (Verdict::Resolve, Some(addresses)) => {
+                    request.set_addresses(Ok(addresses.clone()));
+                    plugin.authorize(request)
+                }
+                (verdict, _) => Ok(verdict),
+            }
+        });
         self.got.access = verdict.map(Into::into);
     }
 
     fn call(&mut self, hook: Hook) {
+        let mut fields = match hook {
+            Hook::RequestHeaders => self.request.fields.clone(),
+            _ => self.response.fields.clone(),
+        };
+        let status = self.response.status;
         match hook {
+            // It was the first.
             Hook::Access => {}
             Hook::RequestHeaders => {
-                let mut fields = self.request.fields.clone();
                 let limit = self.settings.request_header_max_size;
-                let done = match self.plugin.spares(hook) {
-                    true => Ok(()),
-                    false => self.plugin.on_request(&self.request, &mut fields, limit),
-                };
-                let done = self.tolerate(hook, done, || ());
+                let done = self.ask(hook, (), |plugin, request| {
+                    plugin.on_request(request, &mut fields, limit)
+                });
                 self.got.request_fields = done.map(|()| lines(&fields));
             }
             Hook::ResponseHeaders => {
-                let mut fields = self.response.fields.clone();
-                let (status, limit) = (self.response.status, self.settings.reply_header_max_size);
-                let done = match self.plugin.spares(hook) {
-                    true => Ok(()),
-                    false => self
-                        .plugin
-                        .on_response(&self.request, status, &mut fields, limit),
-                };
-                let done = self.tolerate(hook, done, || ());
+                let limit = self.settings.reply_header_max_size;
+                let done = self.ask(hook, (), |plugin, request| {
+                    plugin.on_response(request, status, &mut fields, limit)
+                });
                 self.got.response_fields = done.map(|()| lines(&fields));
             }
             Hook::CacheRules => {
-                let mut fields = self.response.fields.clone();
-                let freshness = match self.plugin.spares(hook) {
-                    true => Ok(Freshness::Pass),
-                    false => {
-                        let status = self.response.status;
-                        self.plugin.rule_for(&self.request, status, &mut fields)
-                    }
-                };
-                let freshness = self.tolerate(hook, freshness, || Freshness::Pass);
+                let freshness = self.ask(hook, Freshness::Pass, |plugin, request| {
+                    plugin.rule_for(request, status, &mut fields)
+                });
                 self.got.freshness = freshness.map(Into::into);
             }
             Hook::CacheKey => {
-                let key = match self.plugin.spares(hook) {
-                    true => Ok(Key::Pass),
-                    false => self.plugin.key_for(&self.request),
-                };
-                let key = self.tolerate(hook, key, || Key::Pass);
+                let key = self.ask(hook, Key::Pass, Plugin::key_for);
                 self.got.key = key.map(Into::into);
             }
         }
     }
 
-    /// A failure is noted, and is as if the plugin had said nothing where its policy is open; no
-    /// answer where it is closed.
-    fn tolerate<T>(
+    /// Calls a hook, unless the plugin spares it. A failure is noted; then there is no answer, or,
+    /// where its policy is open, the one that says nothing.
+    fn ask<T>(
         &mut self,
         hook: Hook,
-        answer: Result<T, Failed>,
-        nothing: impl FnOnce() -> T,
+        nothing: T,
+        ask: impl FnOnce(&Plugin, &Arc<Request>) -> Result<T, Failed>,
     ) -> Option<T> {
-        let failed = match answer {
+        if self.plugin.spares(hook) {
+            return Some(nothing);
+        }
+        let failed = match ask(self.plugin, &self.request) {
             Ok(answer) => return Some(answer),
             Err(failed) => failed,
         };
         let reason = format!("{hook}: {}", failed.reason);
         self.got.failure.get_or_insert(reason);
         match self.plugin.manifest().failure.of(hook) {
-            FailurePolicy::Open => Some(nothing()),
+            FailurePolicy::Open => Some(nothing),
             FailurePolicy::Closed => None,
         }
     }
