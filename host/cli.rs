@@ -4,6 +4,7 @@ mod cache;
 mod check;
 mod explain;
 mod plugin;
+mod question;
 mod run;
 
 use crate::app::Reloader;
@@ -113,11 +114,15 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            let mut stderr = anstream::stderr();
-            let _ = writeln!(stderr, "error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+fn complain(error: &anyhow::Error) {
+    let mut stderr = anstream::stderr();
+    let _ = writeln!(stderr, "error: {error:#}");
 }
 
 fn log_to_stderr() {

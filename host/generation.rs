@@ -11,8 +11,9 @@ use crate::plugin::{
     Refresh, Rule, Verdict,
 };
 use crate::transaction::Request;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where plugins come from.
@@ -39,7 +40,7 @@ pub struct Generation {
 /// A plugin as it stands on disk or in the binary: not compiled yet.
 struct Candidate {
     manifest: Manifest,
-    component: std::borrow::Cow<'static, [u8]>,
+    component: Cow<'static, [u8]>,
 }
 
 /// What the access hook says in the end.
@@ -60,6 +61,18 @@ pub enum CacheKey {
     Named(Arc<str>),
     /// Nothing: the cache neither answers the request nor stores the response.
     Never,
+}
+
+/// Manifest and component of the plugin in that folder.
+///
+/// # Errors
+/// One of them cannot be read, or the manifest is none.
+pub fn plugin_in(folder: &Path) -> Result<(Manifest, Cow<'static, [u8]>), Mistake> {
+    let Candidate {
+        manifest,
+        component,
+    } = folder::candidate(folder)?;
+    Ok((manifest, component))
 }
 
 // === impl Generation ===

@@ -10,12 +10,14 @@ mod digest;
 mod engine;
 mod exports;
 mod failure;
+mod inspect;
 mod instance;
 mod limits;
 mod manifest;
 mod meters;
 mod rate;
 pub mod registry;
+mod rights;
 mod series;
 mod state;
 pub mod toolchain;
@@ -27,8 +29,10 @@ pub use compiled::Compiled;
 pub use component::Component;
 pub use engine::Engine;
 pub use failure::Failed;
+pub use inspect::{Inspection, Kind};
 pub use manifest::{FailurePolicy, Manifest};
 pub use meters::{Limit, Meter, Meters};
+pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use version::Version;
 
@@ -70,6 +74,15 @@ pub struct Plugin {
     backoffs: [Backoff; Hook::ALL.len()],
 }
 
+/// What a plugin has against its configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// JSON Pointer to the value at fault; empty for the whole table.
+    pub at: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a cache key.
@@ -93,21 +106,33 @@ impl Plugin {
         compiled: Compiled,
         workers: usize,
     ) -> Result<Plugin, Mistake> {
-        let wrong = |what: String| manifest.component_mistake(what);
-        compiled.check_grants(&manifest)?;
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let directories = manifest.open_directories()?;
+        let configured = Plugin::configure(engine, manifest, &config, compiled, workers)?;
+        configured.map_err(|complaint| config.mistake(&complaint.at, complaint.message))
+    }
+
+    /// The same, where what the plugin has against its configuration is of interest by itself: the
+    /// inner error.
+    ///
+    /// # Errors
+    /// What is wrong with the component.
+    pub fn configure(
+        engine: &Engine,
+        manifest: Manifest,
+        config: &Section,
+        compiled: Compiled,
+        workers: usize,
+    ) -> Result<Result<Plugin, Complaint>, Mistake> {
+        compiled.check_grants(&manifest)?;
+        let wrong = |what: String| manifest.component_mistake(what);
         let json = config.json().to_owned();
-        let template =
-            Template::new(engine, &manifest, &compiled, directories, json).map_err(|error| {
-                wrong(format!(
-                    "the component does not fit this host's WIT: {error:#}"
-                ))
-            })?;
+        let template = Plugin::template(engine, &manifest, &compiled, json)?;
         let slots = Slots::new(workers);
         match slots.warm(&template) {
             Ok(Ok(())) => {}
-            Ok(Err(complaint)) => return Err(config.mistake(&complaint.at, complaint.message)),
+            Ok(Err(lifecycle::ConfigError { at, message })) => {
+                return Ok(Err(Complaint { at, message }));
+            }
             Err(error) => {
                 let reason = explain(&error);
                 failure::count(template.meter(), &error);
@@ -120,13 +145,28 @@ impl Plugin {
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
-        Ok(Plugin {
+        Ok(Ok(Plugin {
             compiled,
-            config,
+            config: config.clone(),
             template,
             slots,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
+        }))
+    }
+
+    /// What its instances are made from.
+    fn template(
+        engine: &Engine,
+        manifest: &Manifest,
+        compiled: &Compiled,
+        config: String,
+    ) -> Result<Template, Mistake> {
+        let directories = manifest.open_directories()?;
+        Template::new(engine, manifest, compiled, directories, config).map_err(|error| {
+            manifest.component_mistake(format!(
+                "the component does not fit this host's WIT: {error:#}"
+            ))
         })
     }
 

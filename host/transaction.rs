@@ -31,6 +31,8 @@ pub struct Request {
     pub client: SocketAddr,
     /// When its header section had been read.
     pub received: SystemTime,
+    /// Seconds that local time was ahead of UTC then; as the system's zone has it where none is given.
+    utc_offset: Option<i32>,
     addresses: OnceLock<Resolved>,
     uri: OnceLock<Arc<str>>,
 }
@@ -104,9 +106,17 @@ impl Request {
             fields: head.fields,
             client,
             received,
+            utc_offset: None,
             addresses,
             uri: OnceLock::new(),
         }
+    }
+
+    /// The same, received where local time is that many seconds ahead of UTC.
+    #[must_use]
+    pub fn at_offset(mut self, seconds: i32) -> Self {
+        self.utc_offset = Some(seconds);
+        self
     }
 
     /// The target in one piece: for rules, the log and the cache.
@@ -136,10 +146,12 @@ impl Request {
             Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
             Err(_) => 0,
         };
-        let offset = jiff::Timestamp::from_second(unix).map_or(0, |moment| {
-            jiff::tz::TimeZone::system().to_offset(moment).seconds()
-        });
-        (unix, offset)
+        let system = || {
+            jiff::Timestamp::from_second(unix).map_or(0, |moment| {
+                jiff::tz::TimeZone::system().to_offset(moment).seconds()
+            })
+        };
+        (unix, self.utc_offset.unwrap_or_else(system))
     }
 }
 

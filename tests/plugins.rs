@@ -3,7 +3,9 @@
 mod allow_list;
 mod cache_key;
 mod cache_rules;
+mod cases;
 mod grants;
+mod inspect;
 mod limits;
 mod spared;
 mod versions;
@@ -21,25 +23,33 @@ use tempfile::TempDir;
 /// The component of a plugin of `tests/plugins`, built as an author builds one.
 pub(crate) fn built(name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // From the project's root, by a relative path: as `make run` does it.
-    let folder = Path::new("tests/plugins").join(name);
+    let folder = format!("tests/plugins/{name}");
     let mut done = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if done.insert(name.to_owned()) {
-        let built = wproxy()
-            .args(["plugin", "build"])
-            .arg(&folder)
-            .current_dir(root)
-            .env("CARGO_TARGET_DIR", root.join("target/plugins"))
-            .output()
-            .expect("wproxy runs");
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        build(&[&folder]);
     }
-    root.join(folder).join(format!("{name}.wasm"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join(format!("{name}.wasm"))
+}
+
+/// Builds these folders, and gives the project's root: from there, by relative paths, as `make run`
+/// does it.
+fn build(folders: &[&str]) -> &'static Path {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = wproxy()
+        .args(["plugin", "build"])
+        .args(folders)
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", root.join("target/plugins"))
+        .output()
+        .expect("wproxy runs");
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    root
 }
 
 /// A folder with the hostile plugin; `manifest` is what its manifest has beyond the name.

@@ -2,6 +2,8 @@
 
 mod text;
 
+pub(super) use text::size;
+
 use crate::config::{Configuration, Overrides};
 use crate::control::{self, CacheLs, CachePurge, CacheStats, Entry, Purged, Refusal, Request};
 use anyhow::Context as _;

@@ -1,16 +1,15 @@
 //! `wproxy explain`
 
-use super::{Prepared, Sources};
+use super::{Prepared, Sources, question};
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::generation::Admission;
-use crate::http::{Fields, Form, Host, RequestHead, Target, Version};
+use crate::http::{Fields, Host, RequestHead, Target, Version};
 use crate::plugin::Rule;
 use crate::transaction::Request;
 use crate::{listen, manage};
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use bytes::Bytes;
-use http::Method;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -81,21 +80,11 @@ pub(super) fn explain(
 }
 
 fn question(method: &str, url: &str, header: &[String]) -> anyhow::Result<(RequestHead, Target)> {
-    let method: Method = method
-        .parse()
-        .with_context(|| format!("`{method}` is not a method"))?;
-    let target = Bytes::copy_from_slice(url.as_bytes());
-    let target = match Target::parse(&method, &target) {
-        Ok(Form::Proxy(target)) => target,
-        Ok(Form::Own(_)) => bail!("`{url}`: write it in full, http://host/path"),
-        Err(error) => bail!("`{url}`: {error}"),
-    };
+    let method = question::method(method)?;
+    let target = question::target(&method, url)?;
     let mut fields = Fields::default();
     for line in header {
-        let (name, value) = line
-            .split_once(':')
-            .with_context(|| format!("`{line}` is not a field: `Name: value`"))?;
-        fields.push(name.trim().to_owned(), value.trim().to_owned());
+        question::push_field(&mut fields, line)?;
     }
     let head = RequestHead {
         method,

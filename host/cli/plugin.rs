@@ -1,6 +1,8 @@
 //! `wproxy plugin`
 
+mod inspect;
 mod push;
+mod test;
 
 use crate::config::Source;
 use crate::plugin::{Manifest, toolchain};
@@ -18,6 +20,8 @@ pub(super) enum Command {
         #[arg(default_value = ".")]
         folders: Vec<PathBuf>,
     },
+    Inspect(inspect::Inspect),
+    Test(test::Test),
     /// Push the component of the plugin in a folder to a registry, and print the reference that
     /// others name it by in their manifests
     Push {
@@ -30,10 +34,19 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Build { folders } => folders.iter().try_for_each(|folder| build(folder))?,
-        Command::Push { folder, reference } => push::push(&folder, &reference)?,
+        Command::Build { folders } => {
+            for folder in &folders {
+                build(folder)?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Inspect(inspect) => inspect.run(),
+        Command::Push { folder, reference } => {
+            push::push(&folder, &reference)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Test(test) => Ok(test.run()),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn build(folder: &Path) -> anyhow::Result<()> {

@@ -80,21 +80,38 @@ impl Source {
         toml::from_str(&self.text).map_err(|error| self.toml_mistake(&error))
     }
 
-    /// The table at that path of keys; none where it is not there.
-    pub fn section(&self, path: &[&str]) -> Result<Option<Section>, Mistake> {
+    /// What it says.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same, value by value with its place.
+    pub fn table(&self) -> Result<DeTable<'_>, Mistake> {
         let table = DeTable::parse(&self.text).map_err(|error| self.toml_mistake(&error))?;
-        let mut value: &DeTable<'_> = table.get_ref();
-        for key in path {
-            let Some(inner) = value.get(*key) else {
+        Ok(table.into_inner())
+    }
+
+    /// The table at that path of keys, in an array of its index; none where it is not there.
+    pub fn section(&self, path: &[&str]) -> Result<Option<Section>, Mistake> {
+        let root = self.table()?;
+        let mut table = &root;
+        let mut steps = path.iter();
+        while let Some(key) = steps.next() {
+            let mut inner = table.get(*key);
+            if let Some(array) = inner.and_then(|inner| inner.get_ref().as_array()) {
+                let index = steps.next().and_then(|step| step.parse::<usize>().ok());
+                inner = index.and_then(|index| array.get(index));
+            }
+            let Some(inner) = inner else {
                 return Ok(None);
             };
             let Some(inner) = inner.get_ref().as_table() else {
                 return Err(self.mistake(inner.span(), "a table is wanted here"));
             };
-            value = inner;
+            table = inner;
         }
         let mut places = BTreeMap::new();
-        let json = self.table_to_json(value, "", &mut places)?;
+        let json = self.table_to_json(table, "", &mut places)?;
         Ok(Some(Section {
             source: self.clone(),
             json: json.to_string(),
@@ -284,6 +301,11 @@ impl Mistake {
     pub fn help(mut self, help: impl Into<String>) -> Mistake {
         self.help = Some(help.into());
         self
+    }
+
+    /// What is wrong and how to mend it, for those to whom its place is nothing new.
+    pub fn into_words(self) -> (String, Option<String>) {
+        (self.message, self.help)
     }
 }
 

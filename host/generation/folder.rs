@@ -28,7 +28,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
     Ok(candidates)
 }
 
-fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
+pub(super) fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
     let manifest = Manifest::read(folder)?;
     let component = manifest.read_component(folder)?.into();
     Ok(Candidate {

@@ -4,6 +4,7 @@ use super::Hook;
 use super::bindings;
 use super::digest::Digest;
 use super::engine::Engine;
+use super::inspect::Kind;
 use super::manifest::Manifest;
 use super::state::State;
 use super::version::{self, Version};
@@ -34,14 +35,19 @@ impl Compiled {
     /// What is wrong with the component or with its imports.
     pub fn new(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Result<Compiled, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
-        let component = engine
-            .compile(bytes)
-            .map_err(|error| wrong(format!("not a WebAssembly component: {error:#}")))?;
+        let component = engine.compile(bytes).map_err(|error| match Kind::of(bytes) {
+            Kind::Component => wrong(format!("not a WebAssembly component: {error:#}")),
+            Kind::Module => wrong("not a WebAssembly component, but a core module".into())
+                .help("`wproxy plugin build` makes a component of it, as does `wasm-tools component new`"),
+            Kind::Other => wrong("not a WebAssembly component, nor WebAssembly at all".into()),
+        })?;
         let version = version(engine, &component).map_err(|odd| {
             let served = Version::ALL
                 .map(|version| version.to_string())
                 .join(" and ");
-            wrong(odd).help(format!("this host serves versions {served} of the WIT"))
+            wrong(odd).help(format!(
+                "this host has {served}: build it anew with the WIT of one of them"
+            ))
         })?;
         let rights = rights(engine, &component);
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right, version)) {
@@ -147,7 +153,7 @@ fn version(engine: &Engine, component: &Component) -> Result<Version, String> {
             continue;
         };
         let version = Version::of(text).ok_or_else(|| {
-            format!("the component has `{name}`, of a version that this host does not know")
+            format!("the component was built for version {text} of wproxy:plugin")
         })?;
         if built_for.is_some_and(|other| other != version) {
             return Err(format!(

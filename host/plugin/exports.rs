@@ -5,7 +5,7 @@
 
 use super::Configured;
 use super::Hook;
-use super::bindings::lifecycle::{ConfigError, Spared};
+use super::bindings::lifecycle::Spared;
 use super::bindings::{access, cache_key, cache_rules};
 use super::compiled::Compiled;
 use super::state::{FieldsHandle, RequestHandle, State};
@@ -14,6 +14,7 @@ use wasmtime::Store;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource, TypedFunc,
 };
+use wasmtime::error::Context as _;
 
 /// Where the functions are among a component's exports.
 pub(super) struct Exports {
@@ -28,11 +29,18 @@ pub(super) struct Exports {
 
 /// An instance's functions.
 pub(super) struct Functions {
+    pub(super) configure: Configure,
     pub(super) authorize: Option<Authorize>,
     pub(super) on_request: Option<OnRequest>,
     pub(super) on_response: Option<OnResponse>,
     pub(super) rule_for: Option<RuleFor>,
     pub(super) key_for: Option<KeyFor>,
+}
+
+/// `configure` answers less in version 0.1.
+pub(super) enum Configure {
+    V0_1(TypedFunc<(String,), (Configured<()>,)>),
+    V0_2(TypedFunc<(String,), (Configured<Spared>,)>),
 }
 
 type Request = Resource<RequestHandle>;
@@ -43,6 +51,25 @@ type OnRequest = TypedFunc<(Request, Fields), ()>;
 type OnResponse = TypedFunc<(Request, u16, Fields), ()>;
 type RuleFor = TypedFunc<(Request, u16, Fields), (cache_rules::Decision,)>;
 type KeyFor = TypedFunc<(Request,), (cache_key::Key,)>;
+
+// === impl Configure ===
+
+impl Configure {
+    /// Hands an instance its configuration.
+    pub(super) fn call(
+        &self,
+        store: &mut Store<State>,
+        config: &str,
+    ) -> wasmtime::Result<Configured<Spared>> {
+        let config = (config.to_owned(),);
+        Ok(match self {
+            Configure::V0_1(configure) => {
+                configure.call(store, config)?.0.map(|()| Spared::empty())
+            }
+            Configure::V0_2(configure) => configure.call(store, config)?.0,
+        })
+    }
+}
 
 // === impl Exports ===
 
@@ -65,43 +92,36 @@ impl Exports {
         })
     }
 
-    /// Hands an instance its configuration.
-    pub(super) fn configure(
-        &self,
-        store: &mut Store<State>,
-        instance: &Instance,
-        config: &str,
-    ) -> wasmtime::Result<Configured<Spared>> {
-        type Answer<T> = (Result<T, ConfigError>,);
-        let configure = &self.configure;
-        let (answer,) = match self.version {
-            Version::V0_1 => {
-                let configure =
-                    instance.get_typed_func::<(&str,), Answer<()>>(&mut *store, configure)?;
-                let (answer,) = configure.call(store, (config,))?;
-                (answer.map(|()| Spared::empty()),)
-            }
-            Version::V0_2 => {
-                let configure =
-                    instance.get_typed_func::<(&str,), Answer<Spared>>(&mut *store, configure)?;
-                configure.call(store, (config,))?
-            }
-        };
-        Ok(answer)
-    }
-
     /// The functions of one instance.
+    ///
+    /// # Errors
+    /// One has other types than the hook.
     pub(super) fn load(
         &self,
         store: &mut Store<State>,
         instance: &Instance,
     ) -> wasmtime::Result<Functions> {
+        let configure = match self.version {
+            Version::V0_1 => Configure::V0_1(instance.get_typed_func(&mut *store, self.configure)?),
+            Version::V0_2 => Configure::V0_2(instance.get_typed_func(&mut *store, self.configure)?),
+        };
         Ok(Functions {
-            authorize: load(self.authorize.as_ref(), store, instance)?,
-            on_request: load(self.on_request.as_ref(), store, instance)?,
-            on_response: load(self.on_response.as_ref(), store, instance)?,
-            rule_for: load(self.rule_for.as_ref(), store, instance)?,
-            key_for: load(self.key_for.as_ref(), store, instance)?,
+            configure,
+            authorize: load(Hook::Access, self.authorize.as_ref(), store, instance)?,
+            on_request: load(
+                Hook::RequestHeaders,
+                self.on_request.as_ref(),
+                store,
+                instance,
+            )?,
+            on_response: load(
+                Hook::ResponseHeaders,
+                self.on_response.as_ref(),
+                store,
+                instance,
+            )?,
+            rule_for: load(Hook::CacheRules, self.rule_for.as_ref(), store, instance)?,
+            key_for: load(Hook::CacheKey, self.key_for.as_ref(), store, instance)?,
         })
     }
 }
@@ -119,6 +139,7 @@ fn find(
 }
 
 fn load<P, R>(
+    hook: Hook,
     export: Option<&ComponentExportIndex>,
     store: &mut Store<State>,
     instance: &Instance,
@@ -127,7 +148,9 @@ where
     P: ComponentNamedList + Lower,
     R: ComponentNamedList + Lift,
 {
-    export
-        .map(|export| instance.get_typed_func(store, export))
-        .transpose()
+    let load = |export| {
+        let function = instance.get_typed_func(store, export);
+        function.with_context(|| format!("its hook `{hook}` has other types"))
+    };
+    export.map(load).transpose()
 }

@@ -83,6 +83,32 @@ impl Template {
     /// Makes an instance and configures it. The outer error is the plugin's failure, the inner
     /// one its complaint about the configuration.
     pub(super) fn instantiate(&self) -> wasmtime::Result<Configured<Box<Instance>>> {
+        let mut instance = self.start()?;
+        let Instance {
+            functions, store, ..
+        } = &mut *instance;
+        let configured = functions.configure.call(&mut *store, &self.config);
+        store.data_mut().end_lines();
+        match configured? {
+            Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
+            // One that wants to be called where the others do not would not be.
+            Ok(_) => {
+                let what = "an instance of it spares other calls than those before it";
+                return Err(wasmtime::Error::msg(what));
+            }
+            Err(complaint) => {
+                return Ok(Err(lifecycle::ConfigError {
+                    at: printable(&complaint.at),
+                    message: printable(&complaint.message),
+                }));
+            }
+        }
+        instance.store.data_mut().budget = Budget::new(self.limits.time);
+        Ok(Ok(instance))
+    }
+
+    /// Makes an instance whose exports have the types of the hooks. It waits to be configured.
+    pub(super) fn start(&self) -> wasmtime::Result<Box<Instance>> {
         let state = State {
             limits: self.limits.clone(),
             meter: self.meter.clone(),
@@ -105,28 +131,12 @@ impl Template {
         });
         self.call_begins(&mut store);
         let instance = self.component.instantiate(&mut store)?;
-        let configured = self.exports.configure(&mut store, &instance, &self.config);
-        store.data_mut().end_lines();
-        match configured? {
-            Ok(spared) if *self.spared.get_or_init(|| spared) == spared => {}
-            // One that wants to be called where the others do not would not be.
-            Ok(_) => {
-                let what = "an instance of it spares other calls than those before it";
-                return Err(wasmtime::Error::msg(what));
-            }
-            Err(complaint) => {
-                return Ok(Err(lifecycle::ConfigError {
-                    at: printable(&complaint.at),
-                    message: printable(&complaint.message),
-                }));
-            }
-        }
-        store.data_mut().budget = Budget::new(self.limits.time);
-        Ok(Ok(Box::new(Instance {
+        let instance = Instance {
             functions: self.exports.load(&mut store, &instance)?,
             calls_left: self.limits.calls,
             store,
-        })))
+        };
+        Ok(Box::new(instance))
     }
 
     /// Lends a warm instance of this thread's to one call. A call that fails costs the instance,

@@ -3,6 +3,7 @@
 use super::component::Component;
 use super::digest::Digest;
 use super::limits::Limits;
+use super::rights::Grant;
 use super::wasi::Preopen;
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, Size, Source, Span};
@@ -63,7 +64,7 @@ pub struct Directory {
 }
 
 /// What happens to a request where the plugin fails in one of its hooks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FailurePolicies {
     access: FailurePolicy,
     request_headers: FailurePolicy,
@@ -182,6 +183,23 @@ impl Manifest {
             config,
             source: source.clone(),
         })
+    }
+
+    /// Of a component that has none: the default limits, nothing granted.
+    pub(super) fn of_nothing() -> Manifest {
+        let source = Source::new("(no manifest)", "");
+        Manifest {
+            name: "inspected".into(),
+            component: Component::File(PathBuf::new()),
+            digest: None,
+            order: 50,
+            limits: Limits::default(),
+            grants: Grants::default(),
+            failure: FailurePolicies::default(),
+            config: source.empty_section(),
+            component_span: 0..0,
+            source,
+        }
     }
 
     /// A mistake about the component that the manifest names.
@@ -336,6 +354,19 @@ impl fmt::Display for Grants {
         match all.is_empty() {
             true => f.write_str("none"),
             false => f.write_str(&all.join(", ")),
+        }
+    }
+}
+
+// === impl Grants ===
+
+impl Grants {
+    pub(super) fn has(&self, grant: Grant) -> bool {
+        match grant {
+            Grant::Clock => self.clock,
+            Grant::Random => self.random,
+            Grant::Metrics => self.metrics,
+            Grant::Directories => !self.directories.is_empty(),
         }
     }
 }

@@ -213,7 +213,7 @@ fn a_plugin_that_fails_when_it_starts_says_where_and_why() {
         "panicked at ",
         "as asked",
         "plugin `hostile` fails in `configure`: it trapped",
-        "<hostile::Hostile as wproxy_sdk::glue::Plugin>::configure",
+        "hostile::fail_at_start",
         "error: the plugin fails when it starts: it trapped (wasm trap: wasm `unreachable`",
     ] {
         assert!(said.contains(part), "{part}: {said}");

@@ -79,7 +79,7 @@ fn patch(component: &Path, from: &str, to: &str) {
 fn what_this_host_does_not_know_is_refused_by_name() {
     #[rustfmt::skip]
     let cases = [
-        ("@0.2.0", "@0.3.0", "@0.3.0`, of a version that this host does not know"),
+        ("@0.2.0", "@0.3.0", "the component was built for version 0.3.0 of wproxy:plugin"),
         ("request-headers@0.2.0", "request-headers@0.1.0", "and others of another version"),
         ("plugin/cache-rules@", "plugin/cache-ruler@",
          "serves `wproxy:plugin/cache-ruler@0.2.0`, which this host never calls"),
@@ -93,7 +93,7 @@ fn what_this_host_does_not_know_is_refused_by_name() {
             "{said}"
         );
         let help = match complaint.contains("version") {
-            true => "this host serves versions 0.2.0 and 0.1.0 of the WIT",
+            true => "this host has 0.2.0 and 0.1.0: build it anew",
             false => "wproxy:plugin/cache-rules@0.2.0",
         };
         assert!(said.contains(help), "{said}");

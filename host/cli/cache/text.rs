@@ -98,7 +98,7 @@ fn responses(count: u64) -> String {
 }
 
 /// Octets as squid has them: a KB is 1024. At least two digits are true.
-fn size(octets: u64) -> String {
+pub(in crate::cli) fn size(octets: u64) -> String {
     let mut unit = 1;
     for name in ["B", "KB", "MB", "GB"] {
         if octets < unit << 10 {

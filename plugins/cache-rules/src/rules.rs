@@ -136,6 +136,7 @@ fn overrule(option: &str) -> Result<Overrides, String> {
     })
 }
 
+// Which line holds is in `cases/`, which `wproxy plugin test` tries through wasm.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,60 +144,6 @@ mod tests {
     fn rules(lines: &[&str]) -> Result<Rules, ConfigError> {
         let refresh_pattern = lines.iter().map(|&line| line.to_owned()).collect();
         Rules::new(&Config { refresh_pattern })
-    }
-
-    #[test]
-    fn the_documented_line_makes_dynamic_content_stale() {
-        let rules = rules(&[r"-i (/cgi-bin/|\?) 0 0% 0"]).expect("valid");
-        let stale = Freshness {
-            min: 0,
-            percent: 0,
-            max: 0,
-            ..DEFAULT
-        };
-        for (uri, expected) in [
-            ("http://example.com/a?b", ("/refresh_pattern/0", stale)),
-            (
-                "http://example.com/CGI-BIN/a",
-                ("/refresh_pattern/0", stale),
-            ),
-            ("http://example.com/a", (DEFAULT_RULE, DEFAULT)),
-        ] {
-            assert_eq!(rules.choose(uri), expected, "{uri}");
-        }
-    }
-
-    #[test]
-    fn the_first_line_that_matches_holds() {
-        let rules = rules(&[
-            r"\.rpm$ 1440 100% 43200 override-expire ignore-reload",
-            "^http: 1 50 2",
-        ]);
-        let rules = rules.expect("valid");
-        let rpm = Freshness {
-            min: 1440 * 60,
-            percent: 100,
-            max: 43200 * 60,
-            overrides: Overrides::EXPIRE | Overrides::IGNORE_RELOAD,
-        };
-        assert_eq!(
-            rules.choose("http://example.com/a.rpm"),
-            ("/refresh_pattern/0", rpm)
-        );
-        let plain = Freshness {
-            min: 60,
-            percent: 50,
-            max: 120,
-            ..DEFAULT
-        };
-        assert_eq!(
-            rules.choose("http://example.com/a.RPM"),
-            ("/refresh_pattern/1", plain)
-        );
-        assert_eq!(
-            rules.choose("https://example.com/a.deb"),
-            (DEFAULT_RULE, DEFAULT)
-        );
     }
 
     #[test]

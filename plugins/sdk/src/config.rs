@@ -3,9 +3,21 @@
 use serde::{Deserialize, de::DeserializeOwned};
 
 /// Something is wrong in the configuration: the host shows the file, the line and a caret.
+///
+/// What serde has against a configuration becomes one by itself, with the pointer to the key; what
+/// [`configure`](crate::Plugin::configure) finds out points there with [`ConfigError::new`].
+///
+/// ```text
+/// error: `nineish` is not an hour
+///  --> wproxy.toml:7:3
+///   |
+/// 7 |   "nineish to 17:00",
+///   |   ^^^^^^^^^^^^^^^^^^
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// JSON Pointer (RFC 6901) to the value at fault: `/http_access/3`; empty for the whole table.
+    /// In a key, `~` is written `~0` and `/` is written `~1`.
     pub at: String,
     /// What is wrong there and what would be right, as one sentence.
     pub message: String,
@@ -13,6 +25,15 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// An error at a JSON Pointer.
+    ///
+    /// ```
+    /// use wproxy_sdk::ConfigError;
+    ///
+    /// let hours = ["9:00-17:00", "nineish-17:00"];
+    /// let wrong = hours.iter().position(|hours| !hours.starts_with(char::is_numeric));
+    /// let error = wrong.map(|line| ConfigError::new(format!("/hours/{line}"), "not an hour"));
+    /// assert_eq!(error.unwrap().to_string(), "/hours/1: not an hour");
+    /// ```
     pub fn new(at: impl Into<String>, message: impl Into<String>) -> Self {
         ConfigError {
             at: at.into(),
@@ -23,7 +44,10 @@ impl ConfigError {
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.at, self.message)
+        match self.at.as_str() {
+            "" => f.write_str(&self.message),
+            at => write!(f, "{at}: {}", self.message),
+        }
     }
 }
 
@@ -83,6 +107,20 @@ mod tests {
             error.message,
             "invalid type: integer `3`, expected a string"
         );
+    }
+
+    #[test]
+    fn an_error_about_all_of_it_points_nowhere() {
+        let error = parse::<Example>("{}").unwrap_err();
+        assert_eq!(error.at, "");
+        assert_eq!(error.to_string(), "missing field `lines`");
+    }
+
+    #[test]
+    fn keys_are_escaped_in_pointers() {
+        let read = parse::<std::collections::BTreeMap<String, u8>>;
+        let error = read(r#"{"a/b~c": "no number"}"#).unwrap_err();
+        assert_eq!(error.at, "/a~1b~0c");
     }
 
     #[test]

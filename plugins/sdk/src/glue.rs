@@ -1,18 +1,11 @@
-//! From the generated bindings to the traits that plugins implement.
+//! From the generated bindings to the traits that plugins implement. Nobody's to call but the
+//! macro's.
 
 use crate::config::{self, ConfigError};
-use crate::http::{Fields, Incoming, Request};
-use serde::de::DeserializeOwned;
-use std::sync::OnceLock;
-
-pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Verdict};
-pub use bindings::base::exports::wproxy::plugin::lifecycle::Spared;
+use crate::hooks::*;
+use crate::http::Incoming;
 use bindings::base::wproxy::plugin::http as wit;
-pub use bindings::base::wproxy::plugin::log::Level;
-pub use bindings::cache_key::exports::wproxy::plugin::cache_key::Key;
-pub use bindings::cache_rules::exports::wproxy::plugin::cache_rules::{
-    Decision, Overrides, Refresh,
-};
+use std::sync::OnceLock;
 
 /// What wit-bindgen makes of the WIT files: one module for each hook, so that a plugin exports
 /// the hooks it has and no more.
@@ -109,77 +102,23 @@ pub mod bindings {
     }
 }
 
-/// A plugin: made from its configuration, once for each instance.
-pub trait Plugin: Sized + Send + Sync + 'static {
-    /// The `[config]` table of its manifest.
-    type Config: DeserializeOwned;
-
-    /// Makes an instance, ready for its hooks.
-    ///
-    /// # Errors
-    /// The configuration is wrong: the host shows the line and keeps what it ran before.
-    fn configure(config: Self::Config) -> Result<Self, ConfigError>;
-
-    /// Calls that its configuration makes pointless, so that the host can leave them out: of hooks
-    /// that would change nothing or answer `pass`. None, unless the plugin says so.
-    fn spared(&self) -> Spared {
-        Spared::empty()
-    }
-}
-
-/// Serves the hook `access`: `export!(Type: access)`.
-pub trait Access: Plugin {
-    /// May this request pass?
-    fn authorize(&self, request: &dyn Request) -> Verdict;
-}
-
-/// Serves `request-headers` and `response-headers`: `export!(Type: headers)`.
-pub trait Headers: Plugin {
-    /// Change the fields that go to the origin.
-    fn on_request(&self, request: &dyn Request, fields: &dyn Fields);
-    /// Change the fields that go to the client.
-    fn on_response(&self, request: &dyn Request, status: u16, fields: &dyn Fields);
-}
-
-/// Serves `cache-rules`: `export!(Type: cache_rules)`.
-pub trait CacheRules: Plugin {
-    /// How long is this response fresh, where it does not say so itself?
-    fn rule_for(&self, request: &dyn Request, status: u16, fields: &dyn Fields) -> Decision;
-}
-
-/// Serves the hook `cache-key`: `export!(Type: cache_key)`.
-pub trait CacheKey: Plugin {
-    /// Under which key is the response cached?
-    fn key_for(&self, request: &dyn Request) -> Key;
-}
-
-impl Denial {
-    /// 403 by that rule, in the host's own words.
-    pub fn by(rule: impl Into<String>) -> Self {
-        Denial {
-            rule: rule.into(),
-            status: 403,
-            message: None,
-        }
-    }
-}
-
-impl Matched {
-    /// Allowed by that rule.
-    pub fn by(rule: impl Into<String>) -> Self {
-        Matched { rule: rule.into() }
-    }
-}
-
-/// A line in the proxy's own log, tagged with the plugin's name.
-pub fn log(level: Level, message: &str) {
-    bindings::base::wproxy::plugin::log::write(level, message);
-}
-
-/// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate:
-/// `wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key);`
+/// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate.
 ///
-/// Outside wasm, where the logic is tested, nothing is exported.
+/// ```text
+/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key);
+/// ```
+///
+/// Each hook wants its trait: `access` [`Access`], `headers` [`Headers`], `cache_rules`
+/// [`CacheRules`], `cache_key` [`CacheKey`]. The component serves those that are named and no
+/// others. The crate's type is `cdylib`, and `rlib` too where its logic is tested natively.
+///
+/// Outside wasm nothing is exported.
+///
+/// [`Plugin`]: crate::Plugin
+/// [`Access`]: crate::Access
+/// [`Headers`]: crate::Headers
+/// [`CacheRules`]: crate::CacheRules
+/// [`CacheKey`]: crate::CacheKey
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($hook:ident),+ $(,)?) => {

@@ -1,27 +1,90 @@
-//! Stand-ins for the host, to test a plugin's logic as ordinary Rust.
+//! Stand-ins for the host, to test a plugin's logic as ordinary Rust: `cargo test`, no wasm.
+//!
+//! [`configure`] makes an instance of a configuration as the host does, [`Sample`] is a request and
+//! [`FieldList`] a header section.
+//!
+//! ```
+//! use wproxy_sdk::testing::{FieldList, Sample};
+//! use wproxy_sdk::{Fields, Request};
+//!
+//! let request = Sample::get("http://www.example.com/a?b")
+//!     .from("10.0.0.5")
+//!     .with("User-Agent", "curl/8");
+//! assert_eq!((request.host(), request.port(), request.path()), ("www.example.com", 80, "/a?b"));
+//! assert_eq!(request.field("user-agent").as_deref(), Some(&b"curl/8"[..]));
+//! // The name has not been looked up.
+//! assert_eq!(request.addresses(), None);
+//!
+//! let fields = FieldList::of(&[("Via", "1.1 a"), ("Accept", "*/*")]);
+//! assert!(fields.remove("via"));
+//! assert_eq!(fields.lines(), ["Accept: */*"]);
+//! ```
+//!
+//! What this cannot show is how the plugin fares as wasm: under its limits, with what was granted to
+//! it, behind its failure policies. That is what cases and `wproxy plugin test` are for.
 
+use crate::config::{self, ConfigError};
+use crate::hooks::Plugin;
 use crate::http::{FieldError, Fields, Moment, Request};
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-/// A request made up for a test. The public fields can be set as the test needs.
+/// Makes an instance of a configuration in JSON, which is what the host hands over.
+///
+/// ```
+/// use wproxy_sdk::testing::configure;
+/// # use serde::Deserialize;
+/// # use wproxy_sdk::{ConfigError, Plugin};
+/// # #[derive(Debug)]
+/// # struct Limit;
+/// # #[derive(Deserialize)]
+/// # #[serde(deny_unknown_fields)]
+/// # #[expect(dead_code)]
+/// # struct Config { megabytes: Vec<u64> }
+/// # impl Plugin for Limit {
+/// #     type Config = Config;
+/// #     fn configure(_: Config) -> Result<Self, ConfigError> { Ok(Limit) }
+/// # }
+///
+/// let error = configure::<Limit>(r#"{ "megabytes": [100, -1] }"#).unwrap_err();
+/// assert_eq!(error.at, "/megabytes/1");
+/// assert_eq!(error.message, "invalid value: integer `-1`, expected u64");
+/// ```
+///
+/// # Errors
+/// The plugin's own, or serde's, each with the pointer to the key.
+pub fn configure<P: Plugin>(json: &str) -> Result<P, ConfigError> {
+    config::parse(json).and_then(P::configure)
+}
+
+/// A request made up for a test. The fields can be set as the test needs; each is what the method of
+/// [`Request`] of that name gives.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "named as the methods of Request")]
 pub struct Sample {
+    /// Case kept: `GET`.
     pub method: String,
+    /// `http`; empty for CONNECT.
     pub scheme: String,
+    /// Lower case, without port and brackets.
     pub host: String,
+    /// Explicit or the scheme's default.
     pub port: u16,
+    /// Path and query; empty for CONNECT.
     pub path: String,
+    /// As it was given.
     pub uri: String,
+    /// 192.0.2.1 unless the test says so.
     pub client: IpAddr,
+    /// None for a name: nobody has looked it up.
     pub addresses: Option<Vec<IpAddr>>,
+    /// The lines of the header section.
     pub fields: Vec<(String, Vec<u8>)>,
+    /// The epoch unless the test says so, a Thursday at midnight.
     pub received: Moment,
 }
 
 impl Sample {
-    /// GET of an absolute URI such as `http://example.com:81/a?b`, by 192.0.2.1 at the epoch.
+    /// GET of an absolute URI such as `http://example.com:81/a?b`.
     pub fn get(uri: &str) -> Self {
         Sample::new("GET", uri)
     }
@@ -72,6 +135,14 @@ impl Sample {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same, received at that hour and minute of the proxy's local time.
+    #[must_use]
+    pub fn at(mut self, hour: u8, minute: u8) -> Self {
+        self.received.unix =
+            i64::from(hour) * 3600 + i64::from(minute) * 60 - i64::from(self.received.utc_offset);
         self
     }
 }
@@ -126,9 +197,23 @@ impl Request for Sample {
     }
 }
 
-/// Header fields for a test. Nothing here is the host's own, nothing too large.
+/// Header fields for a test. As with the host, what is no field and what is the host's own cannot be
+/// written; nothing is too large.
 #[derive(Debug, Default)]
 pub struct FieldList(RefCell<Vec<(String, Vec<u8>)>>);
+
+/// Framing, routing and hop-by-hop fields: to read only.
+const HOST_OWNED: [&str; 9] = [
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "host",
+];
 
 impl FieldList {
     /// Fields of these lines.
@@ -137,7 +222,18 @@ impl FieldList {
         FieldList(RefCell::new(lines.collect()))
     }
 
-    /// The lines as text, for comparing.
+    /// The lines as `Name: value`, for comparing.
+    ///
+    /// # Panics
+    /// On a value that is not UTF-8.
+    pub fn lines(&self) -> Vec<String> {
+        let lines = self.text().into_iter();
+        lines
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect()
+    }
+
+    /// The lines as names and values.
     ///
     /// # Panics
     /// On a value that is not UTF-8.
@@ -147,6 +243,27 @@ impl FieldList {
             (name, value)
         };
         self.entries().into_iter().map(line).collect()
+    }
+}
+
+fn is_host_owned(name: &str) -> bool {
+    HOST_OWNED
+        .iter()
+        .any(|owned| owned.eq_ignore_ascii_case(name))
+}
+
+/// A token, and a value without control characters and without white space around it.
+fn check(name: &str, value: &[u8]) -> Result<(), FieldError> {
+    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    let printable = |octet: &u8| *octet == b'\t' || (*octet >= b' ' && *octet != 0x7f);
+    let is_field = !name.is_empty()
+        && name.bytes().all(token)
+        && value.iter().all(printable)
+        && value.trim_ascii() == value;
+    match is_field {
+        false => Err(FieldError::Syntax),
+        true if is_host_owned(name) => Err(FieldError::HostOwned),
+        true => Ok(()),
     }
 }
 
@@ -165,22 +282,34 @@ impl Fields for FieldList {
     }
 
     fn set(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        check(name, value)?;
         let mut lines = self.0.borrow_mut();
-        let place = lines
-            .iter()
-            .position(|(n, _)| n.eq_ignore_ascii_case(name))
-            .unwrap_or(lines.len());
-        lines.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
-        lines.insert(place, (name.into(), value.into()));
+        let same = |(n, _): &(String, Vec<u8>)| n.eq_ignore_ascii_case(name);
+        match lines.iter().position(same) {
+            None => lines.push((name.into(), value.into())),
+            Some(place) => {
+                // The first one's spelling stays.
+                lines[place].1 = value.into();
+                let mut index = 0;
+                lines.retain(|line| {
+                    index += 1;
+                    index <= place + 1 || !same(line)
+                });
+            }
+        }
         Ok(())
     }
 
     fn append(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        check(name, value)?;
         self.0.borrow_mut().push((name.into(), value.into()));
         Ok(())
     }
 
     fn remove(&self, name: &str) -> bool {
+        if is_host_owned(name) {
+            return false;
+        }
         let mut lines = self.0.borrow_mut();
         let before = lines.len();
         lines.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
@@ -195,5 +324,43 @@ impl Fields for FieldList {
 
     fn entries(&self) -> Vec<(String, Vec<u8>)> {
         self.0.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_refuses_is_refused() {
+        let fields = FieldList::of(&[("Host", "a"), ("Via", "1.1 b")]);
+        for (name, value, error) in [
+            ("a b", "c", FieldError::Syntax),
+            ("", "c", FieldError::Syntax),
+            ("A", "b\r\nC: d", FieldError::Syntax),
+            ("A", " b", FieldError::Syntax),
+            ("HOST", "b", FieldError::HostOwned),
+            ("Content-Length", "5", FieldError::HostOwned),
+        ] {
+            assert_eq!(fields.set(name, value.as_bytes()), Err(error), "{name}");
+            assert_eq!(fields.append(name, value.as_bytes()), Err(error), "{name}");
+        }
+        assert!(!fields.remove("host"));
+        assert_eq!(fields.lines(), ["Host: a", "Via: 1.1 b"]);
+    }
+
+    #[test]
+    fn set_replaces_all_lines_in_the_place_and_spelling_of_the_first() {
+        let fields = FieldList::of(&[("a", "1"), ("B", "2"), ("b", "3"), ("C", "4")]);
+        assert_eq!(fields.set("b", b"x"), Ok(()));
+        assert_eq!(fields.set("D", b"y"), Ok(()));
+        assert_eq!(fields.lines(), ["a: 1", "B: x", "C: 4", "D: y"]);
+    }
+
+    #[test]
+    fn the_hour_is_the_local_one() {
+        let mut request = Sample::get("http://a/");
+        request.received.utc_offset = 3600;
+        assert_eq!(request.at(0, 30).received.unix, -1800);
     }
 }

@@ -36,7 +36,7 @@ impl Plugin for Hostile {
     type Config = Config;
 
     fn configure(config: Config) -> Result<Self, ConfigError> {
-        assert!(!config.panics, "as asked");
+        fail_at_start(config.panics);
         match config.complaint {
             0 => Ok(Hostile {
                 spared: match config.fickle {
@@ -59,6 +59,12 @@ impl Plugin for Hostile {
     fn spared(&self) -> Spared {
         self.spared
     }
+}
+
+/// A function of its own, and so a frame of its own in a backtrace.
+#[inline(never)]
+fn fail_at_start(panics: bool) {
+    assert!(!panics, "as asked");
 }
 
 fn spared(name: &str) -> Option<Spared> {

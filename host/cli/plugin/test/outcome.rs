@@ -1,0 +1,295 @@
+//! What comes of a case: what its file expects, and what the plugin answers, in the same words.
+
+use crate::http::Fields;
+use crate::plugin::{self, Complaint, Hook, Refresh, Rule};
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The `[expect]` of a case. Of what is expected, only what is named is compared.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Outcome {
+    /// Hook `access`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access: Option<Access>,
+    /// Hook `request-headers`: every line that it leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_fields: Option<Vec<String>>,
+    /// Hook `cache-key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<Key>,
+    /// Hook `cache-rules`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) freshness: Option<Freshness>,
+    /// Hook `response-headers`: every line that it leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_fields: Option<Vec<String>>,
+    /// The plugin refuses the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) config_error: Option<ConfigError>,
+    /// A hook fails; what is expected is a part of the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Access {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// In the configuration's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Pass,
+    Allow,
+    Deny,
+    Resolve,
+    Authenticate,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Freshness {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Storing>,
+    /// In the configuration's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<u32>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overrides: Option<BTreeSet<Overruling>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Storing {
+    Pass,
+    NeverStore,
+    Refresh,
+}
+
+/// Options of squid's refresh_pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Overruling {
+    OverrideExpire,
+    OverrideLastmod,
+    ReloadIntoIms,
+    IgnoreReload,
+    IgnoreNoStore,
+    IgnorePrivate,
+}
+
+/// `"a key"`, or `{ verdict = "pass" }`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Key {
+    Named(String),
+    Unnamed(Unnamed),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unnamed {
+    verdict: Keying,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Keying {
+    Pass,
+    Never,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigError {
+    /// JSON Pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// The hooks whose answers are named.
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        let named = |hook: &Hook| match hook {
+            Hook::Access => self.access.is_some(),
+            Hook::RequestHeaders => self.request_fields.is_some(),
+            Hook::ResponseHeaders => self.response_fields.is_some(),
+            Hook::CacheRules => self.freshness.is_some(),
+            Hook::CacheKey => self.key.is_some(),
+        };
+        Hook::ALL.into_iter().filter(named).collect()
+    }
+
+    /// Whether it names nothing that could be otherwise.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |value: &toml::Value| value.as_table().is_some_and(toml::Table::is_empty);
+        self.table().values().all(is_empty)
+    }
+
+    /// As a table of the case's file.
+    pub(super) fn table(&self) -> toml::Table {
+        // Strings, small numbers and lists of them, none of which TOML refuses.
+        toml::Table::try_from(self).unwrap_or_default()
+    }
+}
+
+/// The key by which a case names that hook's answer.
+pub(super) fn key_of(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Access => "access",
+        Hook::RequestHeaders => "request-fields",
+        Hook::ResponseHeaders => "response-fields",
+        Hook::CacheRules => "freshness",
+        Hook::CacheKey => "key",
+    }
+}
+
+/// Every line, `Name: value`.
+pub(super) fn lines(fields: &Fields) -> Vec<String> {
+    let text = String::from_utf8_lossy;
+    let line =
+        |field: &crate::http::Field| format!("{}: {}", text(&field.name), text(&field.value));
+    fields.iter().map(line).collect()
+}
+
+fn words(rule: &Rule) -> Option<String> {
+    Some(rule.text.to_string())
+}
+
+impl From<plugin::Verdict> for Access {
+    fn from(verdict: plugin::Verdict) -> Self {
+        let only = |verdict| Access {
+            verdict: Some(verdict),
+            ..Access::default()
+        };
+        match verdict {
+            plugin::Verdict::Pass => only(Verdict::Pass),
+            plugin::Verdict::Resolve => only(Verdict::Resolve),
+            plugin::Verdict::Allow(rule) => Access {
+                rule: words(&rule),
+                ..only(Verdict::Allow)
+            },
+            plugin::Verdict::Deny {
+                rule,
+                status,
+                message,
+            } => Access {
+                status: Some(status),
+                rule: words(&rule),
+                message,
+                ..only(Verdict::Deny)
+            },
+            plugin::Verdict::Authenticate(challenge) => Access {
+                challenge: Some(challenge),
+                ..only(Verdict::Authenticate)
+            },
+        }
+    }
+}
+
+impl From<plugin::Freshness> for Freshness {
+    fn from(freshness: plugin::Freshness) -> Self {
+        match freshness {
+            plugin::Freshness::Pass => Freshness {
+                verdict: Some(Storing::Pass),
+                ..Freshness::default()
+            },
+            plugin::Freshness::NeverStore(rule) => Freshness {
+                verdict: Some(Storing::NeverStore),
+                rule: words(&rule),
+                ..Freshness::default()
+            },
+            plugin::Freshness::Refresh(refresh) => Freshness {
+                verdict: Some(Storing::Refresh),
+                rule: words(&refresh.rule),
+                min: Some(refresh.min),
+                percent: Some(refresh.percent),
+                max: Some(refresh.max),
+                overrides: Some(overrides(&refresh)),
+            },
+        }
+    }
+}
+
+fn overrides(refresh: &Refresh) -> BTreeSet<Overruling> {
+    [
+        (refresh.override_expire, Overruling::OverrideExpire),
+        (refresh.override_lastmod, Overruling::OverrideLastmod),
+        (refresh.reload_into_ims, Overruling::ReloadIntoIms),
+        (refresh.ignore_reload, Overruling::IgnoreReload),
+        (refresh.ignore_no_store, Overruling::IgnoreNoStore),
+        (refresh.ignore_private, Overruling::IgnorePrivate),
+    ]
+    .into_iter()
+    .filter_map(|(set, option)| set.then_some(option))
+    .collect()
+}
+
+impl From<plugin::Key> for Key {
+    fn from(key: plugin::Key) -> Self {
+        let unnamed = |verdict| Key::Unnamed(Unnamed { verdict });
+        match key {
+            plugin::Key::Named(name) => Key::Named(name.to_string()),
+            plugin::Key::Pass => unnamed(Keying::Pass),
+            plugin::Key::Never => unnamed(Keying::Never),
+        }
+    }
+}
+
+impl From<Complaint> for ConfigError {
+    fn from(Complaint { at, message }: Complaint) -> Self {
+        ConfigError {
+            at: Some(at),
+            message: Some(message),
+        }
+    }
+}
+
+/// Not serde's `untagged`, whose errors say nothing.
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key, or { verdict = \"pass\" } or { verdict = \"never\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Key, E> {
+                Ok(Key::Named(text.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Key, A::Error> {
+                Unnamed::deserialize(MapAccessDeserializer::new(map)).map(Key::Unnamed)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}

@@ -1,0 +1,205 @@
+//! A case in the real engine: through the calls that the proxy makes, with the manifest's limits,
+//! grants and failure policies.
+
+use super::case::{Case, Response};
+use super::outcome::{Outcome, key_of, lines};
+use crate::config::{Mistake, Settings, Source};
+use crate::http::Fields;
+use crate::plugin::{
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Verdict,
+};
+use crate::transaction::Request;
+use http::Method;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A plugin, ready to be tried.
+pub(super) struct Trial {
+    engine: Engine,
+    manifest: Manifest,
+    compiled: Compiled,
+    settings: Arc<Settings>,
+}
+
+/// One case's run.
+struct Run<'a> {
+    plugin: &'a Plugin,
+    request: Arc<Request>,
+    response: Response,
+    settings: &'a Settings,
+    got: Outcome,
+}
+
+// === impl Trial ===
+
+impl Trial {
+    /// Compiles the component.
+    ///
+    /// # Errors
+    /// It cannot be run here.
+    pub(super) fn new(
+        engine: &Engine,
+        manifest: Manifest,
+        component: &[u8],
+        settings: Arc<Settings>,
+    ) -> Result<Trial, Mistake> {
+        let compiled = Compiled::new(engine, &manifest, component)?;
+        Ok(Trial {
+            engine: engine.clone(),
+            manifest,
+            compiled,
+            settings,
+        })
+    }
+
+    /// Refuses a case that expects something of a hook that the plugin does not have.
+    ///
+    /// # Errors
+    /// With the hooks that it has.
+    pub(super) fn check(&self, source: &Source, case: &Case) -> Result<(), Mistake> {
+        let hooks = self.compiled.hooks();
+        let named = case.expect.hooks();
+        let Some(hook) = named.iter().find(|hook| !hooks.contains(hook)) else {
+            return Ok(());
+        };
+        let (name, key) = (&case.name, key_of(*hook));
+        let message = format!(
+            "the case `{name}` expects `{key}`, and the plugin does not serve the hook `{hook}`"
+        );
+        let served: Vec<String> = hooks.iter().map(Hook::to_string).collect();
+        let mistake = source.mistake(case.span.clone(), message);
+        Err(mistake.help(format!("it serves {}", served.join(", "))))
+    }
+
+    /// What becomes of it. Each case has instances of its own: none sees what another left, nor
+    /// that a hook was put aside.
+    ///
+    /// # Errors
+    /// The plugin fails when it starts.
+    pub(super) fn run(&self, case: Case) -> Result<Outcome, Mistake> {
+        let config = case.config.as_ref().unwrap_or(&self.manifest.config);
+        let (manifest, compiled) = (self.manifest.clone(), self.compiled.clone());
+        let plugin = match Plugin::configure(&self.engine, manifest, config, compiled, 1)? {
+            Ok(plugin) => plugin,
+            Err(complaint) => {
+                return Ok(Outcome {
+                    config_error: Some(complaint.into()),
+                    ..Outcome::default()
+                });
+            }
+        };
+        let hooks = hooks(&plugin, &case);
+        let mut run = Run {
+            plugin: &plugin,
+            request: Arc::new(case.request),
+            response: case.response.unwrap_or_else(|| Response {
+                status: 200,
+                fields: Fields::default(),
+            }),
+            settings: &self.settings,
+            got: Outcome::default(),
+        };
+        // In the order of a request's life: `access` first, while no address is known yet.
+        if hooks.contains(&Hook::Access) {
+            run.access(case.addresses.as_ref());
+        }
+        if let Some(addresses) = case.addresses {
+            run.request.set_addresses(Ok(addresses));
+        }
+        for hook in hooks {
+            run.call(hook);
+        }
+        Ok(run.got)
+    }
+}
+
+/// The hooks that the case is about. One that names none is about all that the proxy would call.
+fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
+    let named = case.expect.hooks();
+    if !named.is_empty() {
+        return named;
+    }
+    let concerned = |hook: &Hook| match hook {
+        Hook::Access => true,
+        Hook::RequestHeaders | Hook::CacheKey => case.request.method != Method::CONNECT,
+        Hook::ResponseHeaders | Hook::CacheRules => case.response.is_some(),
+    };
+    let hooks = plugin.hooks().iter().copied();
+    hooks.filter(concerned).collect()
+}
+
+// === impl Run ===
+
+impl Run<'_> {
+    fn access(&mut self, addresses: Option<&Arc<[IpAddr]>>) {
+        let verdict = self.ask(Hook::Access, Verdict::Pass, |plugin, request| {
+            match (plugin.authorize(request)?, addresses) {
+                (Verdict::Resolve, Some(addresses)) => {
+                    request.set_addresses(Ok(addresses.clone()));
+                    plugin.authorize(request)
+                }
+                (verdict, _) => Ok(verdict),
+            }
+        });
+        self.got.access = verdict.map(Into::into);
+    }
+
+    fn call(&mut self, hook: Hook) {
+        let mut fields = match hook {
+            Hook::RequestHeaders => self.request.fields.clone(),
+            _ => self.response.fields.clone(),
+        };
+        let status = self.response.status;
+        match hook {
+            // It was the first.
+            Hook::Access => {}
+            Hook::RequestHeaders => {
+                let limit = self.settings.request_header_max_size;
+                let done = self.ask(hook, (), |plugin, request| {
+                    plugin.on_request(request, &mut fields, limit)
+                });
+                self.got.request_fields = done.map(|()| lines(&fields));
+            }
+            Hook::ResponseHeaders => {
+                let limit = self.settings.reply_header_max_size;
+                let done = self.ask(hook, (), |plugin, request| {
+                    plugin.on_response(request, status, &mut fields, limit)
+                });
+                self.got.response_fields = done.map(|()| lines(&fields));
+            }
+            Hook::CacheRules => {
+                let freshness = self.ask(hook, Freshness::Pass, |plugin, request| {
+                    plugin.rule_for(request, status, &mut fields)
+                });
+                self.got.freshness = freshness.map(Into::into);
+            }
+            Hook::CacheKey => {
+                let key = self.ask(hook, Key::Pass, Plugin::key_for);
+                self.got.key = key.map(Into::into);
+            }
+        }
+    }
+
+    /// Calls a hook, unless the plugin spares it. A failure is noted; then there is no answer, or,
+    /// where its policy is open, the one that says nothing.
+    fn ask<T>(
+        &mut self,
+        hook: Hook,
+        nothing: T,
+        ask: impl FnOnce(&Plugin, &Arc<Request>) -> Result<T, Failed>,
+    ) -> Option<T> {
+        if self.plugin.spares(hook) {
+            return Some(nothing);
+        }
+        let failed = match ask(self.plugin, &self.request) {
+            Ok(answer) => return Some(answer),
+            Err(failed) => failed,
+        };
+        let reason = format!("{hook}: {}", failed.reason);
+        self.got.failure.get_or_insert(reason);
+        match self.plugin.manifest().failure.of(hook) {
+            FailurePolicy::Open => Some(nothing),
+            FailurePolicy::Closed => None,
+        }
+    }
+}
