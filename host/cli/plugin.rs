@@ -1,43 +1,23 @@
 //! `wproxy plugin`
 
-use crate::config::Source;
-use crate::plugin::{Manifest, toolchain};
-use anyhow::Context as _;
+mod build;
+mod new;
+
 use clap::Subcommand;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Build the Rust plugins in these folders into the components that their manifests name
-    Build {
-        /// Folders with a plugin.toml and a Cargo.toml
-        #[arg(default_value = ".")]
-        folders: Vec<PathBuf>,
-    },
+    /// Begin a plugin: a folder with a small one that works, to change
+    New(new::Arguments),
+    /// Build the plugins in these folders into the components that their manifests name
+    Build(build::Arguments),
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Build { folders } = command;
-    for folder in &folders {
-        build(folder)?;
+    match command {
+        Command::New(arguments) => new::run(&arguments)?,
+        Command::Build(arguments) => build::run(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn build(folder: &Path) -> anyhow::Result<()> {
-    let manifest = Manifest::from_source(&Source::read(&folder.join("plugin.toml"))?)?;
-    let component = toolchain::build_rust(folder, None)?;
-    let path = folder.join(&manifest.component);
-    std::fs::write(&path, &component)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    let size = component.len() >> 10;
-    writeln!(
-        anstream::stdout(),
-        "{}: {} ({size} KB)",
-        manifest.name,
-        path.display()
-    )?;
-    Ok(())
 }
