@@ -5,6 +5,7 @@ use super::{look_for, run, rust, sources};
 use anyhow::Context as _;
 use std::path::Path;
 use std::process::Command;
+use wit_bindgen_c::{Enabled, Opts};
 use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
@@ -66,7 +67,12 @@ fn bind(folder: &Path) -> anyhow::Result<()> {
     let (package, _) = resolve.push_path(&wit).with_context(wrong)?;
     let world = resolve.select_world(&[package], None).with_context(wrong)?;
     let mut files = Files::default();
-    wit_bindgen_c::Opts::default()
+    let options = Opts {
+        // A request is lent for one call: forgetting to give it back is no mistake of the author's.
+        autodrop_borrows: Enabled::Yes,
+        ..Opts::default()
+    };
+    options
         .build()
         .generate(&mut resolve, world, &mut files)
         .with_context(wrong)?;

@@ -1,6 +1,6 @@
 //! Python: `componentize-py` from PyPI puts the plugin and an interpreter into one component.
 
-use super::{run, sources};
+use super::{look_for, run, sources};
 use anyhow::{Context as _, bail};
 use std::path::Path;
 use std::process::Command;
@@ -57,12 +57,11 @@ fn install(folder: &Path) -> anyhow::Result<()> {
     if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
         return Ok(());
     }
-    run(
-        Command::new("python3").args(["-m", "venv", ENVIRONMENT]),
-        folder,
-        PACKAGES,
-    )
-    .context("no virtual environment can be made: apt install python3-venv")?;
+    look_for("python3", PACKAGES)?;
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", ENVIRONMENT]);
+    run(&mut venv, folder, PACKAGES)
+        .context("no virtual environment can be made: apt install python3-venv")?;
     let mut pip = Command::new(folder.join(".venv/bin/python"));
     pip.args(["-m", "pip", "install", "--quiet"]).args([
         "--disable-pip-version-check",

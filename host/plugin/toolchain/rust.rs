@@ -16,6 +16,9 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 pub(crate) fn build(folder: &Path, target: &str, work: Option<&Path>) -> anyhow::Result<Vec<u8>> {
     let manifest = folder.join("Cargo.toml").canonicalize()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    if Command::new(&cargo).arg("--version").output().is_err() {
+        bail!("`cargo` is missing: install rustup, see https://rustup.rs");
+    }
     let mut command = Command::new(cargo);
     command
         .args([
@@ -37,9 +40,7 @@ pub(crate) fn build(folder: &Path, target: &str, work: Option<&Path>) -> anyhow:
     if !has_target(target) {
         build_std(&mut command, target)?;
     }
-    let output = command
-        .output()
-        .context("cargo cannot be run: install rustup, see https://rustup.rs")?;
+    let output = command.output().context("cargo cannot be run")?;
     if !output.status.success() {
         bail!("{}: cargo could not build the plugin", folder.display());
     }

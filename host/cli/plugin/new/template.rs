@@ -14,7 +14,7 @@ macro_rules! template {
 }
 
 /// What stands where in a project; not every language has all of it.
-pub(super) const EXPLAINED: [(&str, &str); 12] = [
+pub(super) const EXPLAINED: [(&str, &str); 11] = [
     ("plugin.toml", "what it is to the proxy, and its [config]"),
     ("src/lib.rs", "the plugin"),
     ("plugin.c", "the plugin"),
@@ -32,7 +32,6 @@ pub(super) const EXPLAINED: [(&str, &str); 12] = [
         "requirements.txt",
         "its tool and what else it needs of PyPI",
     ),
-    ("README.md", ""),
 ];
 
 const CASES: [(&str, &str); 2] = [

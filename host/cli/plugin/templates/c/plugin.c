@@ -20,7 +20,7 @@ static bool wrong(exports_wproxy_plugin_lifecycle_config_error_t *error, const c
 }
 
 static bool add_host(json value, exports_wproxy_plugin_lifecycle_config_error_t *error) {
-  char *rule = json_pointer("/hosts", host_count);
+  char *rule = json_element_pointer("/hosts", host_count);
   char *name = json_string(value);
   if (!name || !*name)
     return wrong(error, rule, "a host is a name, such as \"example.com\"");
@@ -38,7 +38,7 @@ bool exports_wproxy_plugin_lifecycle_configure(
   json config = json_of(text->ptr, text->len), key, value, host;
   while (json_member(&config, &key, &value)) {
     if (!json_equals(key, "hosts"))
-      return wrong(error, "", "`hosts` is the only key here");
+      return wrong(error, json_member_pointer("", key), "`hosts` is the only key here");
     if (!json_is_array(value))
       return wrong(error, "/hosts", "a list of hosts, such as [\"example.com\"]");
     while (json_element(&value, &host))

@@ -181,20 +181,32 @@ bool json_integer(json value, int64_t *number) {
   return true;
 }
 
-char *json_pointer(const char *array, size_t index) {
+/* "left/right" */
+static char *step(const char *left, const char *right, size_t count) {
+  size_t length = strlen(left);
+  char *pointer = malloc(length + 1 + count + 1);
+  if (!pointer)
+    abort();
+  memcpy(pointer, left, length);
+  pointer[length] = '/';
+  memcpy(pointer + length + 1, right, count);
+  pointer[length + 1 + count] = 0;
+  return pointer;
+}
+
+char *json_element_pointer(const char *array, size_t index) {
   char digits[20];
-  size_t first = sizeof digits, length = strlen(array);
+  size_t first = sizeof digits;
   do {
     digits[--first] = (char)('0' + index % 10);
     index /= 10;
   } while (index);
-  size_t count = sizeof digits - first;
-  char *pointer = malloc(length + 1 + count + 1);
-  if (!pointer)
-    abort();
-  memcpy(pointer, array, length);
-  pointer[length] = '/';
-  memcpy(pointer + length + 1, digits + first, count);
-  pointer[length + 1 + count] = 0;
+  return step(array, digits + first, sizeof digits - first);
+}
+
+char *json_member_pointer(const char *object, json key) {
+  char *name = json_string(key);
+  char *pointer = step(object, name ? name : "", name ? strlen(name) : 0);
+  free(name);
   return pointer;
 }

@@ -38,7 +38,8 @@ char *json_string(json value);
 /* The whole number; false where it is none. */
 bool json_integer(json value, int64_t *number);
 
-/* "/hosts/3", to be freed: where the host shows the line in the operator's file. */
-char *json_pointer(const char *array, size_t index);
+/* "/hosts/3" and "/hosts", to be freed: where the host shows the line in the operator's file. */
+char *json_element_pointer(const char *array, size_t index);
+char *json_member_pointer(const char *object, json key);
 
 #endif
