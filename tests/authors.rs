@@ -2,6 +2,7 @@
 
 mod examples;
 mod projects;
+mod runtime;
 mod tools;
 
 use crate::support::wproxy;

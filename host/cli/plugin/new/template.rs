@@ -145,17 +145,9 @@ fn fill(text: &str, language: Language, name: &str) -> String {
             "`plugin.py` is all of it; `wit/plugin.wit` says which hooks it serves. `print` writes to the proxy's log."
         }
     };
-    // An interpreter takes its time, and its memory.
-    let limits = match language {
-        Language::Rust | Language::C => "",
-        Language::JavaScript | Language::Python => {
-            "[limits]\ntime = \"50 ms\"           # for one call; an interpreter takes longer than compiled code\nmemory = \"128 MB\"        # of an instance, the interpreter with it\n\n"
-        }
-    };
     text.replace("NAME", name)
         .replace("LANGUAGE", language.title())
         .replace("NEEDS", language.needs())
-        .replace("LIMITS\n", limits)
         .replace("SOURCE", source)
 }
 
@@ -180,7 +172,7 @@ mod tests {
         }
         let files = files(Language::Python, "gate").expect("a project");
         for (path, text) in files {
-            for left in ["NAME", "LANGUAGE", "NEEDS", "LIMITS", "SOURCE", "@VERSION"] {
+            for left in ["NAME", "LANGUAGE", "NEEDS", "SOURCE", "@VERSION"] {
                 assert!(!text.contains(left), "{path}: {left}");
             }
         }
