@@ -72,7 +72,10 @@ impl ResponseHeaders for Plugin {
         *count += 1;
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let seconds = since.map_or(0, |since| since.as_secs());
-        eprintln!("{status} of {}, response {count}, at {seconds}", request.host());
+        eprintln!(
+            "{status} of {}, response {count}, at {seconds}",
+            request.host()
+        );
         if let Err(error) = fields.set(&banner.field, banner.text.as_bytes()) {
             eprintln!("{} is not set: {error}", banner.field);
         }
