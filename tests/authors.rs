@@ -2,6 +2,7 @@
 
 mod examples;
 mod projects;
+mod readme;
 mod runtime;
 mod tools;
 
@@ -66,28 +67,33 @@ fn bad(output: Output) -> String {
 }
 
 /// Builds the plugin in that folder. Most languages take their time: what was built before of the
-/// same sources, by the same tools, is taken as it was.
-fn build(folder: &Path) {
+/// same sources, by the same tools, is taken as it was. Gives what was said then, stderr first.
+fn build(folder: &Path) -> String {
     let manifest = fs::read_to_string(folder.join("plugin.toml")).expect("a manifest");
     let manifest: toml::Table = toml::from_str(&manifest).expect("TOML");
     let component = folder.join(manifest["component"].as_str().expect("text"));
     let kept = root().join("target/plugins/built").join(content(folder));
     if fs::copy(kept.join("component.wasm"), &component).is_ok() {
-        return;
+        return fs::read_to_string(kept.join("said")).expect("written before");
     }
-    let said = good(plugin(&["build"], folder));
+    let output = plugin(&["build"], folder);
+    let mut said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let made = good(output);
     let size = fs::metadata(&component).expect("a component").len() >> 10;
     let name = manifest["name"].as_str().expect("text");
     let file = component.file_name().expect("a name").display();
-    assert_eq!(said, format!("{name}: ./{file} ({size} KB)\n"));
-    // Whoever else builds the same finds all of it or nothing.
+    assert_eq!(made, format!("{name}: ./{file} ({size} KB)\n"));
+    said.push_str(&made);
     fs::create_dir_all(&kept).expect("a folder");
+    fs::write(kept.join("said"), &said).expect("a file");
+    // Whoever else builds the same finds all of it or nothing.
     let half = kept.join(format!("{}.half", std::process::id()));
     fs::copy(&component, &half).expect("a file");
     fs::rename(half, kept.join("component.wasm")).expect("one folder");
+    said
 }
 
-/// A digest of a project's sources, of the tools and of what calls them.
+/// A digest of what a component is made of: sources, tools and what calls them.
 fn content(folder: &Path) -> String {
     let mut hasher = Sha256::new();
     let toolchain = root().join("host/plugin");
@@ -97,6 +103,9 @@ fn content(folder: &Path) -> String {
         (&toolchain, toolchain.join("toolchain")),
     ] {
         for file in files(&path) {
+            if file.starts_with(base.join("cases")) || file.ends_with("README.md") {
+                continue;
+            }
             let name = file.strip_prefix(base).expect("below it");
             let content = fs::read(&file).expect("a file");
             hasher.update(format!("{} {}\n", name.display(), content.len()));

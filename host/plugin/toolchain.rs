@@ -105,7 +105,7 @@ fn run(command: &mut Command, folder: &Path, package: &str) -> anyhow::Result<()
         .get_args()
         .map(|argument| argument.to_string_lossy());
     let shown = arguments.fold(program.clone(), |shown, argument| shown + " " + &argument);
-    writeln!(anstream::stderr(), "{}$ {shown}", folder.display())?;
+    writeln!(anstream::stderr(), "+ {shown}")?;
     let status = command
         .current_dir(folder)
         .stdout(std::io::stderr())
