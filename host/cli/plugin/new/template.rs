@@ -105,13 +105,18 @@ pub(super) fn files(language: Language, name: &str) -> anyhow::Result<Vec<File>>
 
 /// The interface's files, in that folder.
 fn wit(folder: &str) -> impl Iterator<Item = File> {
+    current().map(move |(name, text)| (format!("{folder}/{name}"), text.to_owned()))
+}
+
+/// The files of its current version: earlier ones are in folders.
+fn current() -> impl Iterator<Item = (&'static str, &'static str)> {
     let files = WIT.iter().filter(|(name, _)| !name.contains('/'));
-    files.map(move |&(name, text)| (format!("{folder}/{name}"), text.to_owned()))
+    files.copied()
 }
 
 /// The interface's version, as its own first line has it: `package wproxy:plugin@0.1.0;`
 fn version() -> anyhow::Result<&'static str> {
-    let mut lines = WIT.iter().flat_map(|(_, text)| text.lines());
+    let mut lines = current().flat_map(|(_, text)| text.lines());
     lines
         .find_map(|line| {
             line.strip_prefix("package wproxy:plugin@")?
