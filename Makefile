@@ -2,13 +2,16 @@
 
 PLUGINS = plugins/access-policy plugins/header-scrub plugins/cache-rules
 WASM = wasm32-unknown-unknown
+WASI = wasm32-wasip2
 
 # Debian packages of the clients that the tests run, of what makes their repositories, and of the
 # registry for components.
 CLIENTS = createrepo-c curl dnf docker-registry python3-requests rpm wget
+# And of what plugins in C and Python are built with; JavaScript's npm comes with whatever Node.js there is.
+TOOLS = clang lld python3-venv
 INSTALL = apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
-.PHONY: run build plugins test setup clients
+.PHONY: run build plugins test setup clients tools
 
 # Serves the documented configuration at port 8080, with the plugins of this folder.
 run: plugins
@@ -30,7 +33,7 @@ plugins: build
 	CARGO_TARGET_DIR=$(CURDIR)/target/plugins target/release/wproxy plugin build $(PLUGINS)
 
 # All that has to hold.
-test: setup clients
+test: setup clients tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cargo test --workspace --all-features --locked
@@ -44,9 +47,21 @@ setup:
 	  || [ -d /usr/lib/rustlib/src/rust/library ] \
 	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
 	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }
+	@rustup target list --installed 2>/dev/null | grep -qx $(WASI) \
+	  || rustup target add $(WASI) \
+	  || echo 'examples/wasip2 cannot be built, nor tested: rustup target add $(WASI)' >&2
 
 # What tests/clients.rs and tests/registry.rs need.
 clients:
 	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(CLIENTS) 2>&1 | grep -qvx installed \
 	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(CLIENTS); } \
 	  || { echo 'clients for the tests are missing, as root: $(INSTALL) $(CLIENTS)' >&2; exit 1; }
+
+# What tests/authors.rs needs.
+tools:
+	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(TOOLS) 2>&1 | grep -qvx installed \
+	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(TOOLS); } \
+	  || { echo 'tools for plugins are missing, as root: $(INSTALL) $(TOOLS)' >&2; exit 1; }
+	@command -v npm >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) nodejs npm; } \
+	  || { echo 'tools for plugins are missing, as root: $(INSTALL) nodejs npm' >&2; exit 1; }

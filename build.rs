@@ -1,7 +1,8 @@
-//! Builds the default plugins and puts them into the binary: `wproxy run` alone is enough.
+//! Puts into the binary the default plugins, which it builds: `wproxy run` alone is enough. And the
+//! sources of interface and SDK: `wproxy plugin new` needs no other repository.
 
-#[path = "host/plugin/toolchain.rs"]
-mod toolchain;
+#[path = "host/plugin/toolchain/rust.rs"]
+mod rust;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ const PLUGINS: [&str; 3] = ["access-policy", "header-scrub", "cache-rules"];
 fn main() -> anyhow::Result<()> {
     for path in [
         "wit",
-        "host/plugin/toolchain.rs",
+        "host/plugin/toolchain/rust.rs",
         "Cargo.lock",
         "Cargo.toml",
     ] {
@@ -31,7 +32,10 @@ fn main() -> anyhow::Result<()> {
     for name in PLUGINS {
         let folder = root.join("plugins").join(name);
         let component = out.join(format!("{name}.wasm"));
-        std::fs::write(&component, toolchain::build_rust(&folder, Some(&target))?)?;
+        std::fs::write(
+            &component,
+            rust::build(&folder, rust::TARGET, Some(&target))?,
+        )?;
         let manifest = folder.join("plugin.toml");
         writeln!(
             table,
@@ -42,7 +46,39 @@ fn main() -> anyhow::Result<()> {
     }
     table.push_str("]\n");
     std::fs::write(out.join("built_in.rs"), table)?;
+    std::fs::write(out.join("wit.rs"), sources(&root.join("wit"))?)?;
+    std::fs::write(out.join("sdk.rs"), sources(&root.join("plugins/sdk/src"))?)?;
     Ok(())
+}
+
+/// A table of what the files in that folder are called, and what is in them.
+fn sources(folder: &Path) -> anyhow::Result<String> {
+    let mut table = "&[\n".to_owned();
+    for file in files(folder)? {
+        let name = file.strip_prefix(folder)?;
+        writeln!(
+            table,
+            "({}, include_str!({})),",
+            quoted(name),
+            quoted(&file)
+        )?;
+    }
+    table.push_str("]\n");
+    Ok(table)
+}
+
+/// All files in that folder and below it, in order.
+fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files.extend(self::files(&path)?),
+            false => files.push(path),
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn quoted(path: &Path) -> String {

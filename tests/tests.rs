@@ -4,6 +4,7 @@
 
 mod support;
 
+mod authors;
 mod cache;
 mod cli;
 mod clients;

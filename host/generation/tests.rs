@@ -14,8 +14,8 @@ fn add(folder: &TempDir, name: &str, manifest: &str) {
     let component = COMPONENT.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = root.join("target/plugins");
-        toolchain::build_rust(&root.join("tests/plugins/hostile"), Some(&target))
-            .expect("it builds")
+        let folder = root.join("tests/plugins/hostile");
+        toolchain::rust::build(&folder, toolchain::rust::TARGET, Some(&target)).expect("it builds")
     });
     let plugin = folder.path().join(name);
     std::fs::create_dir(&plugin).expect("a folder");

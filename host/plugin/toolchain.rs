@@ -1,145 +1,137 @@
-//! From a plugin's source to a component: what `wproxy plugin build` does, and what the build
-//! script does for the default plugins. Names nothing else of this crate, so that both can use it.
+//! From a plugin's source to a component: what `wproxy plugin build` does, by the tools that the
+//! plugin's language has.
 
+mod c;
+mod javascript;
+mod python;
+pub(crate) mod rust;
+
+use super::manifest::Grants;
 use anyhow::{Context as _, bail};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What a plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Rust,
+    JavaScript,
+    C,
+    Python,
+}
 
-/// Builds the Rust plugin in that folder with cargo. `target` is where cargo puts its work; its
-/// own choice if none is given.
+/// Builds the plugin in that folder, whatever it is written in.
 ///
 /// # Errors
-/// What cargo says, or what is missing and how to get it.
-pub(crate) fn build_rust(folder: &Path, target: Option<&Path>) -> anyhow::Result<Vec<u8>> {
-    let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        bail!(
-            "{}: no Cargo.toml here; only Rust plugins can be built",
-            folder.display()
-        );
+/// What the language's tools say, or which of them is missing and how to get it.
+pub(crate) fn build(folder: &Path, grants: &Grants) -> anyhow::Result<Vec<u8>> {
+    // The tools run in it.
+    let folder = &std::path::absolute(folder)?;
+    match Language::of(folder)? {
+        Language::Rust => rust::build(folder, &cargo_target(folder)?, None),
+        Language::JavaScript => javascript::build(folder, grants),
+        Language::C => c::build(folder),
+        Language::Python => python::build(folder),
     }
-    let manifest = manifest.canonicalize()?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args([
-            "build",
-            "--release",
-            "--target",
-            TARGET,
-            "--message-format=json-render-diagnostics",
-        ])
-        .arg("--manifest-path")
-        .arg(&manifest)
+}
+
+// === impl Language ===
+
+impl Language {
+    /// By what is in the folder. A project's own tools may be scripts in another language, so that
+    /// Cargo.toml and package.json come first.
+    fn of(folder: &Path) -> anyhow::Result<Language> {
+        if folder.join("Cargo.toml").is_file() {
+            Ok(Language::Rust)
+        } else if folder.join("package.json").is_file() {
+            Ok(Language::JavaScript)
+        } else if !sources(folder, "c")?.is_empty() {
+            Ok(Language::C)
+        } else if !sources(folder, "py")?.is_empty() {
+            Ok(Language::Python)
+        } else {
+            bail!(
+                "{}: nothing to build here: a plugin in Rust has a Cargo.toml, one in JavaScript \
+                 a package.json, one in C a file *.c, one in Python a file *.py",
+                folder.display()
+            )
+        }
+    }
+}
+
+/// The files in that folder whose names end so, in order.
+fn sources(folder: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable = || format!("cannot read {}", folder.display());
+    let mut sources = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.extension().is_some_and(|found| found == extension) && path.is_file() {
+            sources.push(path);
+        }
+    }
+    sources.sort();
+    Ok(sources)
+}
+
+/// The target that the project asks cargo for, where it asks for one: `build.target` in its
+/// `.cargo/config.toml`.
+fn cargo_target(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join(".cargo/config.toml");
+    if !path.is_file() {
+        return Ok(rust::TARGET.to_owned());
+    }
+    let text = read(&path)?;
+    let config: toml::Table =
+        toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    let target = config.get("build").and_then(|build| build.get("target"));
+    Ok(target
+        .and_then(toml::Value::as_str)
+        .unwrap_or(rust::TARGET)
+        .to_owned())
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Runs a tool in that folder, and says so, because it can take a while. What it prints goes to
+/// stderr. `package` is Debian's package with it.
+fn run(command: &mut Command, folder: &Path, package: &str) -> anyhow::Result<()> {
+    let program = Path::new(command.get_program());
+    let program = program.strip_prefix(folder).unwrap_or(program);
+    let program = program.display().to_string();
+    let arguments = command
+        .get_args()
+        .map(|argument| argument.to_string_lossy());
+    let shown = arguments.fold(program.clone(), |shown, argument| shown + " " + &argument);
+    writeln!(anstream::stderr(), "+ {shown}")?;
+    let status = command
         .current_dir(folder)
-        .stderr(Stdio::inherit())
-        // Flags of a build that runs this one are for another target.
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    if let Some(target) = target {
-        command.arg("--target-dir").arg(target);
+        .stdout(std::io::stderr())
+        .status();
+    let status = status.map_err(|error| missing(&error, &program, package))?;
+    if !status.success() {
+        let folder = folder.display();
+        bail!("{folder}: `{program}` failed ({status}); what it says is above");
     }
-    if !has_target() {
-        build_std(&mut command)?;
-    }
-    let output = command.output().context("cargo cannot be run")?;
-    if !output.status.success() {
-        bail!("{}: cargo could not build the plugin", folder.display());
-    }
-    let module = artifact(&output.stdout, &manifest).with_context(|| {
-        format!(
-            "{}: crate-type = [\"cdylib\"] is missing",
-            manifest.display()
-        )
-    })?;
-    let module =
-        std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    componentize(&module)
-        .with_context(|| format!("{}: what was built is no plugin", folder.display()))
-}
-
-/// Wraps a core module that was built with wit-bindgen into a component.
-///
-/// # Errors
-/// It was not.
-pub(crate) fn componentize(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default()
-        .module(module)?
-        .validate(true)
-        .encode()
-}
-
-/// The `.wasm` file that cargo says it made of that manifest.
-fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
-    let messages = messages.split(|&octet| octet == b'\n');
-    let mut messages = messages.filter_map(|line| serde_json::from_slice(line).ok());
-    messages.find_map(|message: serde_json::Value| {
-        let made = message["reason"] == "compiler-artifact";
-        let ours = message["manifest_path"].as_str().map(Path::new) == Some(manifest);
-        let files = message["filenames"].as_array().filter(|_| made && ours)?;
-        let mut files = files.iter().filter_map(|file| file.as_str());
-        files
-            .find(|file| file.ends_with(".wasm"))
-            .map(PathBuf::from)
-    })
-}
-
-/// Whether the toolchain has a standard library for wasm.
-fn has_target() -> bool {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut rustc = Command::new(rustc);
-    let found = rustc
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .output();
-    found.is_ok_and(|found| {
-        let path = String::from_utf8_lossy(&found.stdout);
-        Path::new(path.trim()).is_dir()
-    })
-}
-
-/// Without rustup's target: Debian's compiler, its sources of the standard library, and the
-/// linker that comes with rustup's toolchain.
-fn build_std(command: &mut Command) -> anyhow::Result<()> {
-    const CARGO: &str = "/usr/bin/cargo";
-    const RUSTC: &str = "/usr/bin/rustc";
-    const LIBRARY: &str = "/usr/lib/rustlib/src/rust/library";
-    if ![CARGO, RUSTC, LIBRARY]
-        .into_iter()
-        .all(|path| Path::new(path).exists())
-    {
-        bail!(
-            "there is no standard library for wasm: run `rustup target add {TARGET}`, or \
-             `apt install rustc-web cargo-web rust-web-src lld`"
-        );
-    }
-    let mut other = Command::new(CARGO);
-    other
-        .args(command.get_args())
-        .args(["-Z", "build-std=std,panic_abort"])
-        .stderr(Stdio::inherit())
-        .env("RUSTC", RUSTC)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS");
-    if let Some(linker) = rust_lld() {
-        other.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-    }
-    if let Some(folder) = command.get_current_dir() {
-        other.current_dir(folder);
-    }
-    *command = other;
     Ok(())
 }
 
-/// The linker that rustup's toolchain brings along.
-fn rust_lld() -> Option<PathBuf> {
-    let sysroot = Command::new("rustc")
-        .args(["--print", "sysroot"])
-        .output()
-        .ok()?;
-    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim());
-    let hosts = std::fs::read_dir(sysroot.join("lib/rustlib")).ok()?;
-    let mut linkers = hosts.flatten().map(|host| host.path().join("bin/rust-lld"));
-    linkers.find(|linker| linker.is_file())
+/// Whether that tool is there, which is asked for its version.
+fn look_for(program: &str, package: &str) -> anyhow::Result<()> {
+    let found = Command::new(program).arg("--version").output();
+    match found {
+        Ok(_) => Ok(()),
+        Err(error) => Err(missing(&error, program, package)),
+    }
+}
+
+fn missing(error: &std::io::Error, program: &str, package: &str) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            anyhow::anyhow!("`{program}` is missing: apt install {package}")
+        }
+        _ => anyhow::anyhow!("`{program}` cannot be run: {error}"),
+    }
 }
