@@ -59,6 +59,14 @@ fn good(output: Output) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
+/// What `wproxy plugin test` says of a folder whose cases all have to hold.
+fn tried(folder: &Path) -> String {
+    let output = plugin(&["test"], folder);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
 /// stderr of what has to fail, with nothing said to have been made.
 fn bad(output: Output) -> String {
     assert_eq!(output.status.code(), Some(1));

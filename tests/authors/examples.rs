@@ -1,6 +1,6 @@
 //! The examples, each as it is in `examples/`, between a client and an origin.
 
-use super::{build, compile, files, good, plugin, root, workshop};
+use super::{build, compile, files, good, plugin, root, tried, workshop};
 use crate::support::{OPEN_POLICY, Origin, Proxy, Then, origin};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ fn example(name: &str) -> PathBuf {
         fs::copy(policy_plugin().join(file), policy.join(file)).unwrap();
     }
     compile(&folder, OPEN_POLICY);
+    tried(&folder.join(name));
     folder
 }
 

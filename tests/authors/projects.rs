@@ -1,6 +1,6 @@
 //! From nothing to a plugin that serves.
 
-use super::{build, compile, good, plugin, workshop};
+use super::{build, compile, good, plugin, tried, workshop};
 use crate::support::proxy::run;
 use crate::support::{Origin, Proxy};
 use std::fs;
@@ -78,6 +78,7 @@ fn begins_builds_and_serves(language: &str) {
     good(plugin(&["new", "--lang", language, &name], &folder));
     build(&folder.join(&name));
     compile(&folder, "");
+    assert!(tried(&folder.join(&name)).ends_with("2 passed\n"));
 
     // As an operator configures it.
     let origin = Origin::plain();
