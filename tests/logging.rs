@@ -164,7 +164,8 @@ fn the_manager_is_there_for_whom_policy_lets() {
         let info = get(&target);
         assert_eq!(info.status, 200, "{target}");
         assert!(
-            info.text().contains("Plugin generation: 1\nReloads: 0\n"),
+            info.text()
+                .contains("Plugin generation: 1\nGenerations alive: 1\nReloads: 0\n"),
             "{}",
             info.text()
         );

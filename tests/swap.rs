@@ -117,7 +117,7 @@ fn a_reload_in_progress_keeps_no_page_waiting() {
     let mut settings = proxy.begin_reload();
     let info = proxy.get("cache_object://localhost/info", &[]).text();
     assert!(
-        info.contains("Plugin generation: 1\nReloads: 0\n"),
+        info.contains("Plugin generation: 1\nGenerations alive: 1\nReloads: 0\n"),
         "{info}"
     );
     settings.write_all(policy(2).as_bytes()).unwrap();
