@@ -47,9 +47,6 @@ setup:
 	  || [ -d /usr/lib/rustlib/src/rust/library ] \
 	  || { apt-get update -qq && apt-get install -y -qq rustc-web cargo-web rust-web-src; } \
 	  || { echo 'no standard library for wasm: rustup target add $(WASM)' >&2; exit 1; }
-	@rustup target list --installed 2>/dev/null | grep -qx $(WASI) \
-	  || rustup target add $(WASI) \
-	  || echo 'examples/wasip2 cannot be built, nor tested: rustup target add $(WASI)' >&2
 
 # What tests/clients.rs and tests/registry.rs need.
 clients:
@@ -57,8 +54,11 @@ clients:
 	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(CLIENTS); } \
 	  || { echo 'clients for the tests are missing, as root: $(INSTALL) $(CLIENTS)' >&2; exit 1; }
 
-# What tests/authors.rs needs.
+# What tests/authors.rs and the plugins of the tests need.
 tools:
+	@rustup target list --installed 2>/dev/null | grep -qx $(WASI) \
+	  || rustup target add $(WASI) \
+	  || { echo 'no standard library for WASI: rustup target add $(WASI)' >&2; exit 1; }
 	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(TOOLS) 2>&1 | grep -qvx installed \
 	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(TOOLS); } \
 	  || { echo 'tools for plugins are missing, as root: $(INSTALL) $(TOOLS)' >&2; exit 1; }

@@ -126,7 +126,8 @@ fn complain(error: &anyhow::Error) {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("WPROXY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("WPROXY_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,notify=error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

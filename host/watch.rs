@@ -82,6 +82,8 @@ impl Watch {
     /// file that is replaced is another one, its folder is the same.
     fn look(&mut self) -> anyhow::Result<()> {
         let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
+        // What comes and goes there, or is written, matters whatever its name.
+        let mut folders: BTreeSet<PathBuf> = self.folder.iter().cloned().collect();
         if let Some(folder) = &self.folder {
             let entries = std::fs::read_dir(folder)
                 .with_context(|| format!("cannot watch {}", folder.display()))?;
@@ -90,24 +92,29 @@ impl Watch {
                     continue;
                 }
                 // One that cannot be read is the reload's to complain about.
-                let component =
-                    Manifest::read(&plugin).and_then(|manifest| manifest.component_file(&plugin));
-                files.extend(component);
+                if let Ok(manifest) = Manifest::read(&plugin) {
+                    folders.extend(
+                        manifest
+                            .grants
+                            .directories
+                            .iter()
+                            .map(|one| one.host.clone()),
+                    );
+                    files.extend(manifest.component_file(&plugin));
+                }
                 files.insert(plugin.join("plugin.toml"));
             }
         }
-        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
-        for folder in folders.into_iter().chain(self.folder.as_deref()) {
-            // A component's folder may still have to be made by whoever builds it.
-            match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Err(error) if folder.exists() => {
-                    return Err(error)
-                        .with_context(|| format!("cannot watch {}", folder.display()));
-                }
-                _ => {}
+        let parents = files.iter().filter_map(|file| file.parent());
+        for folder in parents.chain(folders.iter().map(PathBuf::as_path)) {
+            // What is not there may still be made: that shows in the nearest folder that is.
+            if let Some(there) = folder.ancestors().find(|folder| folder.is_dir()) {
+                self.watcher
+                    .watch(there, RecursiveMode::NonRecursive)
+                    .with_context(|| format!("cannot watch {}", there.display()))?;
             }
         }
-        self.changes.watch(files, self.folder.clone());
+        self.changes.watch(files, folders);
         Ok(())
     }
 }

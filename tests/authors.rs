@@ -120,6 +120,7 @@ fn content(folder: &Path) -> String {
             hasher.update(content);
         }
     }
+    hasher.update(fs::read(root().join("Cargo.lock")).expect("a file"));
     hasher.update(versions());
     let digest = hasher.finalize();
     digest.iter().map(|octet| format!("{octet:02x}")).collect()
@@ -148,7 +149,7 @@ fn versions() -> &'static str {
         let tools = ["rustc", "clang", "wasm-ld", "node", "npm", "python3"];
         let version = |tool: &str| {
             let output = Command::new(tool).arg("--version").output();
-            let output = output.unwrap_or_else(|error| panic!("{tool}: {error}: make clients"));
+            let output = output.unwrap_or_else(|error| panic!("{tool}: {error}: make tools"));
             String::from_utf8(output.stdout).expect("UTF-8")
         };
         tools.map(version).concat()

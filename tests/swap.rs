@@ -254,14 +254,6 @@ fn a_thousand_swaps_under_load_fail_no_request_and_mix_no_policies() {
         part[part.len() / 2]
     };
     let (early, late) = (median(&memory[100..200]), median(&memory[SWAPS - 100..]));
-    eprintln!(
-        "{:?}",
-        memory
-            .iter()
-            .step_by(50)
-            .map(|x| x >> 10)
-            .collect::<Vec<_>>()
-    );
     assert!(late <= early + early / 20, "{early} octets became {late}");
 }
 

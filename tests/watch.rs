@@ -105,6 +105,45 @@ fn plugins_that_come_and_go_are_noticed() {
     proxy.says("generation 3 serves: 1 plugin, 1 of them unchanged");
 }
 
+/// As `cargo clean` and `cargo build` do it; and a list that a plugin may read.
+#[test]
+fn a_folder_that_is_made_anew_and_a_granted_one_are_watched() {
+    let folder = folder();
+    let plugin = folder.path().join("access-policy");
+    fs::create_dir_all(plugin.join("out")).unwrap();
+    fs::create_dir(plugin.join("lists")).unwrap();
+    fs::copy(built(), plugin.join("out/a.wasm")).unwrap();
+    let manifest = fs::read_to_string(plugin.join("plugin.toml")).unwrap();
+    let manifest = manifest.replace("\"access-policy.wasm\"", "\"out/a.wasm\"");
+    let manifest = manifest.replace(
+        "[config]",
+        "[grants]\ndirectories = { \"/l\" = \"lists\" }\n[config]",
+    );
+    fs::write(plugin.join("plugin.toml"), manifest).unwrap();
+    let proxy = watching(folder.path());
+
+    fs::write(plugin.join("lists/new"), "").unwrap();
+    let said = proxy.says("has changed");
+    assert!(
+        said.contains("access-policy/lists/new has changed"),
+        "{said}"
+    );
+    proxy.says("generation 2 serves");
+    fs::remove_dir_all(plugin.join("out")).unwrap();
+    proxy.says("reload failed, generation 2 goes on serving");
+    fs::create_dir(plugin.join("out")).unwrap();
+    fs::hard_link(plugin.join("access-policy.wasm"), plugin.join("out/a.wasm")).unwrap();
+    proxy.says("generation 3 serves");
+    fs::copy(built(), plugin.join("out/b.wasm")).unwrap();
+    fs::rename(plugin.join("out/b.wasm"), plugin.join("out/a.wasm")).unwrap();
+    assert!(
+        proxy
+            .says("has changed")
+            .contains("access-policy/out/a.wasm has changed")
+    );
+    proxy.says("generation 4 serves");
+}
+
 /// A compiler may take its time between the first octet and the last.
 #[test]
 fn a_component_that_is_half_written_is_not_read() {

@@ -4,11 +4,11 @@
 class Edits {
   constructor(table, at) {
     const { remove = [], set = {}, ...rest } = table;
-    for (const key of Object.keys(rest)) throw wrong(`${at}/${key}`, "`remove` and `set` are the keys here");
-    for (const [index, name] of list(remove, `${at}/remove`).entries()) {
-      text(name, `${at}/remove/${index}`);
+    for (const key of Object.keys(rest)) throw wrong([...at, key], "`remove` and `set` are the keys here");
+    for (const [index, name] of list(remove, [...at, "remove"]).entries()) {
+      text(name, [...at, "remove", index]);
     }
-    const values = Object.entries(set).map(([name, value]) => [name, text(value, `${at}/set/${name}`)]);
+    const values = Object.entries(set).map(([name, value]) => [name, text(value, [...at, "set", name])]);
     this.remove = remove;
     // Field values are octets.
     this.set = values.map(([name, value]) => [name, new TextEncoder().encode(value)]);
@@ -36,9 +36,10 @@ let host;
 let request;
 let response;
 
-/** An error: the host shows it with the line in the operator's file. */
-function wrong(at, message) {
-  return { at, message };
+/** An error at a path of keys and indices: the host shows it with the line in the operator's file. */
+function wrong(path, message) {
+  const escaped = (key) => String(key).replaceAll("~", "~0").replaceAll("/", "~1");
+  return { at: path.map((key) => `/${escaped(key)}`).join(""), message };
 }
 
 function text(value, at) {
@@ -55,11 +56,11 @@ export const lifecycle = {
   configure(json) {
     const { host: upstream, request: to = {}, response: from = {}, ...rest } = JSON.parse(json);
     for (const key of Object.keys(rest)) {
-      throw wrong(`/${key}`, "`host`, `request` and `response` are the keys here");
+      throw wrong([key], "`host`, `request` and `response` are the keys here");
     }
-    host = text(upstream, "/host").toLowerCase();
-    request = new Edits(to, "/request");
-    response = new Edits(from, "/response");
+    host = text(upstream, ["host"]).toLowerCase();
+    request = new Edits(to, ["request"]);
+    response = new Edits(from, ["response"]);
     // A hook that would change nothing need not be called: requests save what that costs.
     return { requestHeaders: request.isEmpty, responseHeaders: response.isEmpty };
   },

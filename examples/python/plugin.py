@@ -23,23 +23,31 @@ class Rule:
 rules: list[Rule] = []
 
 
-def wrong(at: str, message: str) -> Err:
+def pointer(path: list) -> str:
+    """A JSON Pointer (RFC 6901) to a path of keys and indices."""
+    steps = (str(key).replace("~", "~0").replace("/", "~1") for key in path)
+    return "".join(f"/{step}" for step in steps)
+
+
+def wrong(path: list, message: str) -> Err:
     """An error: the host shows it with the line in the operator's file."""
-    return Err(ConfigError(at, message))
+    return Err(ConfigError(pointer(path), message))
 
 
-def rule(table: dict, at: str) -> Rule:
+def rule(table, path: list) -> Rule:
     """One `[[config.deny]]`."""
+    if not isinstance(table, dict):
+        raise wrong(path, "a table with a `pattern`, and `because`, which is why")
     for key in table.keys() - {"pattern", "because"}:
-        raise wrong(f"{at}/{key}", "`pattern` and `because` are the keys here")
+        raise wrong([*path, key], "`pattern` and `because` are the keys here")
     for key in ("pattern", "because"):
         if not isinstance(table.get(key), str):
-            raise wrong(at if key not in table else f"{at}/{key}", f"`{key}` has to be some text")
-    at = f"{at}/pattern"
+            raise wrong([*path, key] if key in table else path, f"`{key}` has to be some text")
+    path = [*path, "pattern"]
     try:
-        return Rule(re.compile(table["pattern"]), table["because"], at)
+        return Rule(re.compile(table["pattern"]), table["because"], pointer(path))
     except re.error as error:
-        raise wrong(at, f"not a regular expression: {error}")
+        raise wrong(path, f"not a regular expression: {error}")
 
 
 class Lifecycle(exports.Lifecycle):
@@ -47,9 +55,11 @@ class Lifecycle(exports.Lifecycle):
         global rules
         table = json.loads(config)
         for key in table.keys() - {"deny"}:
-            raise wrong(f"/{key}", "`deny` is the only key here")
+            raise wrong([key], "`deny` is the only key here")
         tables = table.get("deny", [])
-        rules = [rule(table, f"/deny/{index}") for index, table in enumerate(tables)]
+        if not isinstance(tables, list):
+            raise wrong(["deny"], "a list of tables: [[config.deny]]")
+        rules = [rule(table, ["deny", index]) for index, table in enumerate(tables)]
         return Spared(0)
 
 

@@ -3,6 +3,7 @@
 use super::compiled::Compiled;
 use super::digest::Digest;
 use super::rights::Right;
+use super::state::escaped;
 use super::version::{self, Version};
 use super::{Engine, Hook, Manifest, Plugin};
 use crate::config::Mistake;
@@ -157,7 +158,8 @@ fn hooks(exports: &[String]) -> Vec<String> {
     hooks
 }
 
-/// Those of the whole, and of the modules in it: a compiler leaves its name in what it made.
+/// Those of the whole, and of the modules in it: a compiler leaves its name in what it made. Whoever
+/// made it can say what he likes, on one line.
 fn producers(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut fields: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let own = std::iter::once(bytes);
@@ -168,8 +170,8 @@ fn producers(bytes: &[u8]) -> BTreeMap<String, BTreeMap<String, String>> {
         for (field, values) in producers.iter() {
             let values = values
                 .iter()
-                .map(|(name, version)| (name.clone(), version.clone()));
-            fields.entry(field.clone()).or_default().extend(values);
+                .map(|(name, version)| (escaped(name), escaped(version)));
+            fields.entry(escaped(field)).or_default().extend(values);
         }
     }
     fields
@@ -246,6 +248,18 @@ mod tests {
         let component = b"\0asm\x0d\0\x01\0\x01\x03abc\x00\x81\x00x\x01\x00\x01\x7fshort";
         assert_eq!(modules(component), [&b"abc"[..], b""]);
         assert!(modules(b"\0asm\x01\0\0\0\x01\x03abc").is_empty());
+    }
+
+    /// Nobody is to be told by it that a component runs which does not.
+    #[test]
+    fn what_a_component_says_of_its_makers_stays_on_one_line() {
+        let mut makers = Producers::empty();
+        makers.add("language", "C\nruns      yes", "\u{1b}[2J");
+        let bytes = makers
+            .add_to_wasm(b"\0asm\x0d\0\x01\0")
+            .expect("a component");
+        let told = &producers(&bytes)["language"];
+        assert_eq!(told[r"C\nruns      yes"], r"\u{1b}[2J");
     }
 
     proptest! {

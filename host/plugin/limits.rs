@@ -2,7 +2,8 @@
 
 use super::bindings::FieldError;
 use super::meters::Limit;
-use crate::http::{Fields, is_token, is_value};
+use crate::http::{Field, Fields, is_token, is_value};
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -191,6 +192,18 @@ impl Draft {
             return false;
         }
         self.writable().remove(name)
+    }
+
+    /// The same for several, in time that does not grow with their product.
+    pub(super) fn remove_all(&mut self, names: &[String]) {
+        let names = names.iter().filter(|name| !self.is_read_only(name));
+        let names: HashSet<Vec<u8>> = names
+            .map(|name| name.as_bytes().to_ascii_lowercase())
+            .collect();
+        let is_named = |line: &Field| names.contains(&line.name.to_ascii_lowercase());
+        if self.fields.iter().any(is_named) {
+            self.writable().retain(|line| !is_named(line));
+        }
     }
 
     /// The fields as the call left them; as they were, where it failed.

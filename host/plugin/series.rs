@@ -170,7 +170,10 @@ impl Kinds {
 // === impl Key ===
 
 impl Key {
+    /// Labels in their order. So many that none of them will be accepted are left out: they are
+    /// not worth being sorted.
     pub(super) fn new(name: String, mut labels: Vec<(String, String)>) -> Key {
+        labels.truncate(MAX_LABELS + 1);
         labels.sort();
         Key { name, labels }
     }

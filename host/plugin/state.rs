@@ -90,7 +90,9 @@ impl State {
     pub(super) fn count(&mut self, key: Key, by: u64) {
         match self.own(key, Kind::Counter) {
             Some(Measure::Counter(counter)) => {
-                counter.fetch_add(by, Ordering::Relaxed);
+                let add = |count: u64| Some(count.saturating_add(by));
+                // It always has a next value.
+                let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
             }
             Some(Measure::Histogram(_)) | None => {}
         }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Changes {
     /// That matter.
     files: BTreeSet<PathBuf>,
-    /// In which folders come and go.
-    folder: Option<PathBuf>,
+    /// In which everything matters: that of the plugins, and those that plugins may read.
+    folders: BTreeSet<PathBuf>,
     changed: BTreeSet<PathBuf>,
     /// Somebody is writing them.
     unfinished: BTreeSet<PathBuf>,
@@ -25,14 +25,22 @@ const QUIET: Duration = Duration::from_millis(100);
 // === impl Changes ===
 
 impl Changes {
-    /// These files matter from now on, and what comes and goes in that folder.
-    pub(super) fn watch(&mut self, files: BTreeSet<PathBuf>, folder: Option<PathBuf>) {
-        self.unfinished.retain(|file| files.contains(file));
+    /// These files matter from now on, and all that is in these folders.
+    pub(super) fn watch(&mut self, files: BTreeSet<PathBuf>, folders: BTreeSet<PathBuf>) {
         self.files = files;
-        self.folder = folder;
+        self.folders = folders;
+        let mut unfinished = std::mem::take(&mut self.unfinished);
+        unfinished.retain(|path| self.matters(path));
+        self.unfinished = unfinished;
     }
 
     pub(super) fn see(&mut self, event: &Event, now: Instant) {
+        if event.need_rescan() {
+            // Events are lost: it may have been any of them, and the end of any writing.
+            self.unfinished.clear();
+            self.changed.insert("something".into());
+            self.last = Some(now);
+        }
         for path in &event.paths {
             if !self.matters(path) {
                 continue;
@@ -43,11 +51,13 @@ impl Changes {
                     self.last = Some(now);
                     continue;
                 }
+                // A hard link is made without being written. What is made to be written is written
+                // at once.
                 EventKind::Access(AccessKind::Close(AccessMode::Write))
                 | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Create(_)
                 | EventKind::Remove(_) => {}
-                EventKind::Create(_) if self.is_in_folder(path) => {}
-                // It has been opened, or read, or made and not yet written.
+                // It has been opened, or read.
                 _ => continue,
             }
             self.unfinished.remove(path);
@@ -74,28 +84,28 @@ impl Changes {
         }
     }
 
+    /// A file that matters, or what it is in: a folder that comes has to be looked into.
     fn matters(&self, path: &Path) -> bool {
-        self.files.contains(path) || self.is_in_folder(path)
+        let is_above = |file: &PathBuf| file.starts_with(path);
+        path.parent()
+            .is_some_and(|folder| self.folders.contains(folder))
+            || self.files.iter().chain(&self.folders).any(is_above)
     }
 
-    fn is_in_folder(&self, path: &Path) -> bool {
-        self.folder.is_some() && path.parent() == self.folder.as_deref()
-    }
-
-    /// Shorter where it is in the folder of plugins.
+    /// Shorter where it is in one of the folders.
     fn name(&self, path: &Path) -> String {
-        let inside = self
-            .folder
-            .as_deref()
-            .and_then(|folder| path.strip_prefix(folder).ok());
-        inside.unwrap_or(path).display().to_string()
+        let mut inside = self
+            .folders
+            .iter()
+            .filter_map(|folder| path.strip_prefix(folder).ok());
+        inside.next().unwrap_or(path).display().to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use notify::event::{CreateKind, DataChange, RemoveKind, RenameMode};
+    use notify::event::{CreateKind, DataChange, Flag, RemoveKind, RenameMode};
 
     const WRITTEN: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
     const WRITING: EventKind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
@@ -109,7 +119,7 @@ mod tests {
     fn changes() -> Changes {
         let mut changes = Changes::default();
         let files = ["/p/a/plugin.toml", "/p/a/a.wasm", "/etc/wproxy.toml"];
-        changes.watch(files.map(PathBuf::from).into(), Some("/p".into()));
+        changes.watch(files.map(PathBuf::from).into(), ["/p".into()].into());
         changes
     }
 
@@ -125,12 +135,15 @@ mod tests {
     #[test]
     fn what_is_whole_counts_and_what_is_half_written_does_not() {
         #[rustfmt::skip]
-        let cases: [(&[Seen], Option<&str>); 9] = [
+        let cases: [(&[Seen], Option<&str>); 12] = [
             (&[(WRITTEN, "/p/a/a.wasm")], Some("a/a.wasm")),
             (&[(MOVED, "/etc/wproxy.toml")], Some("/etc/wproxy.toml")),
             (&[(MADE, "/p/b")], Some("b")),
             (&[(GONE, "/p/a/plugin.toml"), (GONE, "/p/a")], Some("a and 1 more")),
-            (&[(MADE, "/p/a/a.wasm"), (OPENED, "/p/a/a.wasm")], None),
+            (&[(MADE, "/p/a/a.wasm")], Some("a/a.wasm")),
+            (&[(MADE, "/p/a/a.wasm"), (WRITING, "/p/a/a.wasm")], None),
+            (&[(MADE, "/etc")], Some("/etc")),
+            (&[(OPENED, "/p/a/a.wasm")], None),
             (&[(WRITTEN, "/p/a/main.rs"), (WRITTEN, "/etc/passwd")], None),
             (&[(WRITING, "/p/a/a.wasm")], None),
             (&[(WRITTEN, "/p/a/plugin.toml"), (WRITING, "/p/a/a.wasm")], None),
@@ -139,6 +152,16 @@ mod tests {
         for (events, says) in cases {
             assert_eq!(after(events).as_deref(), says, "{events:?}");
         }
+    }
+
+    #[test]
+    fn where_events_are_lost_something_has_changed() {
+        let (mut changes, now) = (changes(), Instant::now());
+        changes.see(&Event::new(WRITING).add_path("/p/a/a.wasm".into()), now);
+        let lost = Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        changes.see(&lost, now);
+        assert_eq!(changes.quiet_at(), Some(now + QUIET));
+        assert_eq!(changes.take(), "something");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use super::{build, compile, files, good, plugin, root, tried, workshop};
 use crate::support::{OPEN_POLICY, Origin, Proxy, Then, origin};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 
 /// A folder of plugins: the example, and access-policy with a policy for loopback behind it.
@@ -118,10 +117,6 @@ fn a_wrong_pattern_is_shown_in_the_operator_s_file() {
 /// still, and what it prints is in the log.
 #[test]
 fn wasip2_gets_an_empty_wasi() {
-    if !has_wasip2() {
-        eprintln!("not tested: rustup target add wasm32-wasip2");
-        return;
-    }
     let (plugins, origin) = (example("wasip2"), Origin::plain());
     // What the proxy itself has is not the plugin's.
     let secret = plugins.join("secret");
@@ -142,14 +137,6 @@ fn wasip2_gets_an_empty_wasi() {
         assert_eq!(response.field("x-banner"), Some("monitored"));
         proxy.says("200 of 127.0.0.1, response ");
     }
-}
-
-/// Whether the toolchain has a standard library for it: there are machines where it cannot be had.
-fn has_wasip2() -> bool {
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", "wasm32-wasip2"]);
-    let path = rustc.output().expect("rustc runs").stdout;
-    Path::new(String::from_utf8(path).expect("UTF-8").trim()).is_dir()
 }
 
 /// One that no test builds would rot.

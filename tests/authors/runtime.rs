@@ -33,6 +33,7 @@ fn walk(at: &str, value: &Value, lines: &mut String) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
+                let key = key.replace('~', "~0").replace('/', "~1");
                 walk(&format!("{at}/{key}"), value, lines);
             }
         }

@@ -152,6 +152,11 @@ fn handles_and_lists_that_are_none_cost_their_call() {
             "/request/long-list",
             "fuel allocated for hostcalls",
         ),
+        (
+            "request-headers",
+            "/request/many-names",
+            "it named more than 1000 fields to remove at once",
+        ),
         ("request-headers", "/request/list-beyond", "out of bounds"),
     ] {
         let response = proxy.get(&origin.url(path), &[]);

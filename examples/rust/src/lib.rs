@@ -49,7 +49,7 @@ impl Access for AllowList {
                 Verdict::Allow(Matched::by(format!("{domain} ({}:{line})", self.file)))
             }
             None => {
-                metrics::count("denied", &[("method", request.method())], 1);
+                metrics::count("denied", &[], 1);
                 Verdict::Deny(Denial {
                     message: self
                         .help

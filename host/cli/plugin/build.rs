@@ -24,6 +24,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn build(folder: &Path) -> anyhow::Result<()> {
     let manifest = Manifest::read(folder)?;
     let path = manifest.component_file(folder)?;
+    let into = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
     let component = toolchain::build(folder, &manifest.grants)?;
     write_whole(&path, &component).with_context(|| format!("cannot write {}", path.display()))?;
     let (name, path, size) = (&manifest.name, path.display(), component.len() >> 10);

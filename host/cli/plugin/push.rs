@@ -1,6 +1,5 @@
 //! `wproxy plugin push`
 
-use crate::config::Source;
 use crate::plugin::Manifest;
 use crate::plugin::registry::{Artifact, Reference, Registry};
 use anyhow::{Context as _, bail};
@@ -13,7 +12,7 @@ use std::path::Path;
 pub(super) fn push(folder: &Path, name: &str) -> anyhow::Result<()> {
     let reference = name.parse().map_err(anyhow::Error::msg)?;
     writable(&reference)?;
-    let manifest = Manifest::from_source(&Source::read(&folder.join("plugin.toml"))?)?;
+    let manifest = Manifest::read(folder)?;
     let file = manifest.component_file(folder)?;
     let component = manifest.read_component(folder)?;
     let size = component.len().div_ceil(1 << 10);

@@ -10,6 +10,7 @@ const ENVIRONMENT: &str = ".venv";
 const REQUIREMENTS: &str = "requirements.txt";
 /// In the environment: the requirements that are installed.
 const INSTALLED: &str = ".venv/wproxy-installed";
+const TOOL: &str = ".venv/bin/componentize-py";
 const PACKAGES: &str = "python3 python3-venv";
 
 /// Builds the plugin in that folder: `plugin.py`, or the only `*.py` there.
@@ -20,7 +21,7 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<Vec<u8>> {
     let module = module(folder)?;
     install(folder)?;
     let made = Path::new(ENVIRONMENT).join("plugin.wasm");
-    let mut tool = Command::new(folder.join(".venv/bin/componentize-py"));
+    let mut tool = Command::new(folder.join(TOOL));
     tool.args(["-d", "wit", "componentize", &module, "-o"])
         .arg(&made)
         // So that it finds what is installed beside it.
@@ -54,12 +55,15 @@ fn install(folder: &Path) -> anyhow::Result<()> {
         format!("cannot read {path}, which has to name componentize-py, such as `componentize-py==0.25.1`")
     })?;
     let installed = folder.join(INSTALLED);
-    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == requirements) {
+    // An environment that has been moved is of no use: its scripts name their place.
+    let here = std::path::absolute(folder)?;
+    let wanted = format!("{}\n{requirements}", here.display());
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     look_for("python3", PACKAGES)?;
     let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", ENVIRONMENT]);
+    venv.args(["-m", "venv", "--clear", ENVIRONMENT]);
     run(&mut venv, folder, PACKAGES)
         .context("no virtual environment can be made: apt install python3-venv")?;
     let mut pip = Command::new(folder.join(".venv/bin/python"));
@@ -69,6 +73,10 @@ fn install(folder: &Path) -> anyhow::Result<()> {
         REQUIREMENTS,
     ]);
     run(&mut pip, folder, PACKAGES)?;
-    std::fs::write(&installed, requirements)
+    if !folder.join(TOOL).exists() {
+        let path = path.display();
+        bail!("{path} has to name componentize-py, such as `componentize-py==0.25.1`");
+    }
+    std::fs::write(&installed, wanted)
         .with_context(|| format!("cannot write {}", installed.display()))
 }

@@ -23,8 +23,7 @@ impl Random {
 
     fn number(&mut self) -> wasmtime::Result<u64> {
         match self {
-            Random::Granted => getrandom::u64()
-                .map_err(|error| wasmtime::Error::msg(format!("no random numbers: {error}"))),
+            Random::Granted => getrandom::u64().map_err(none),
             Random::Fixed(state) => {
                 // splitmix64: any sequence will do.
                 *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -40,13 +39,20 @@ impl Random {
                 "more than 64 KB of random octets at a time",
             ));
         }
-        let mut octets = Vec::new();
-        while (octets.len() as u64) < length {
-            octets.extend_from_slice(&self.number()?.to_le_bytes());
+        let mut octets = vec![0; usize::try_from(length)?];
+        if let Random::Granted = self {
+            getrandom::fill(&mut octets).map_err(none)?;
+            return Ok(octets);
         }
-        octets.truncate(usize::try_from(length)?);
+        for chunk in octets.chunks_mut(8) {
+            chunk.copy_from_slice(&self.number()?.to_le_bytes()[..chunk.len()]);
+        }
         Ok(octets)
     }
+}
+
+fn none(error: getrandom::Error) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("no random numbers: {error}"))
 }
 
 pub(super) fn add_to_linker(linker: &mut Versioned<'_>) -> wasmtime::Result<()> {

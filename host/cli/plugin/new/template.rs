@@ -130,7 +130,7 @@ fn ignored(language: Language) -> String {
         Language::Rust => "/target",
         Language::C => "/bindings",
         Language::JavaScript => "/node_modules",
-        Language::Python => "/.venv",
+        Language::Python => "/.venv\n__pycache__/",
     };
     format!("{made}\n*.wasm\n")
 }

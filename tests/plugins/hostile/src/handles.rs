@@ -59,7 +59,12 @@ pub(crate) fn confuse() {
 
 /// A million empty names: no octet in them, and much work for the host.
 pub(crate) fn long_list() {
-    let names = vec![0u64; 1 << 20];
+    names(1 << 20);
+}
+
+/// So many of them.
+pub(crate) fn names(count: usize) {
+    let names = vec![0u64; count];
     // SAFETY: each element is the pointer and the length of an empty name.
     unsafe { remove_all(FIELDS, names.as_ptr(), names.len()) };
 }

@@ -93,6 +93,7 @@ fn misbehave(request: &dyn Request, hook: &str) {
         Some("/stale") => handles::use_after_the_call(),
         Some("/confused") => handles::confuse(),
         Some("/long-list") => handles::long_list(),
+        Some("/many-names") => handles::names(1001),
         Some("/list-beyond") => handles::list_beyond(),
         _ => {}
     }

@@ -36,15 +36,19 @@ bool exports_wproxy_plugin_lifecycle_configure(
     plugin_string_t *text, exports_wproxy_plugin_lifecycle_spared_t *spared,
     exports_wproxy_plugin_lifecycle_config_error_t *error) {
   json config = json_of(text->ptr, text->len), key, value, host;
+  bool has_hosts = false;
   while (json_member(&config, &key, &value)) {
     if (!json_equals(key, "hosts"))
       return wrong(error, json_member_pointer("", key), "`hosts` is the only key here");
     if (!json_is_array(value))
       return wrong(error, "/hosts", "a list of hosts, such as [\"example.com\"]");
+    has_hosts = true;
     while (json_element(&value, &host))
       if (!add_host(host, error))
         return false;
   }
+  if (!has_hosts)
+    return wrong(error, "", "`hosts` is missing: a list, such as [\"example.com\"]");
   *spared = 0;
   plugin_string_free(text);
   return true;

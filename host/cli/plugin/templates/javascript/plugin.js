@@ -3,23 +3,24 @@
 // An instance is configured once, and serves one request at a time.
 let hosts = [];
 
-/** An error: the host shows it with the line in the operator's file. */
-function wrong(at, message) {
-  return { at, message };
+/** An error at a path of keys and indices: the host shows it with the line in the operator's file. */
+function wrong(path, message) {
+  const escaped = (key) => String(key).replaceAll("~", "~0").replaceAll("/", "~1");
+  return { at: path.map((key) => `/${escaped(key)}`).join(""), message };
 }
 
 export const lifecycle = {
   configure(json) {
     const config = JSON.parse(json);
     for (const key of Object.keys(config)) {
-      if (key !== "hosts") throw wrong(`/${key}`, "`hosts` is the only key here");
+      if (key !== "hosts") throw wrong([key], "`hosts` is the only key here");
     }
     if (!Array.isArray(config.hosts)) {
-      throw wrong("/hosts", 'a list of hosts, such as ["example.com"]');
+      throw wrong(["hosts"], 'a list of hosts, such as ["example.com"]');
     }
     for (const [index, host] of config.hosts.entries()) {
       if (typeof host !== "string" || host === "") {
-        throw wrong(`/hosts/${index}`, 'a host is a name, such as "example.com"');
+        throw wrong(["hosts", index], 'a host is a name, such as "example.com"');
       }
     }
     hosts = config.hosts;

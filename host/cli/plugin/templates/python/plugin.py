@@ -12,9 +12,10 @@ from wit_world.exports.lifecycle import ConfigError, Spared
 hosts: list[str] = []
 
 
-def wrong(at: str, message: str) -> Err:
-    """An error: the host shows it with the line in the operator's file."""
-    return Err(ConfigError(at, message))
+def wrong(path: list, message: str) -> Err:
+    """An error at a path of keys and indices: the host shows it with the line in the operator's file."""
+    steps = (str(key).replace("~", "~0").replace("/", "~1") for key in path)
+    return Err(ConfigError("".join(f"/{step}" for step in steps), message))
 
 
 class Lifecycle(exports.Lifecycle):
@@ -23,13 +24,13 @@ class Lifecycle(exports.Lifecycle):
         table = json.loads(config)
         for key in table:
             if key != "hosts":
-                raise wrong(f"/{key}", "`hosts` is the only key here")
+                raise wrong([key], "`hosts` is the only key here")
         hosts = table.get("hosts")
         if not isinstance(hosts, list):
-            raise wrong("/hosts", 'a list of hosts, such as ["example.com"]')
+            raise wrong(["hosts"], 'a list of hosts, such as ["example.com"]')
         for index, host in enumerate(hosts):
             if not isinstance(host, str) or not host:
-                raise wrong(f"/hosts/{index}", 'a host is a name, such as "example.com"')
+                raise wrong(["hosts", index], 'a host is a name, such as "example.com"')
         return Spared(0)
 
 

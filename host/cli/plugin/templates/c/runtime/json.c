@@ -182,15 +182,24 @@ bool json_integer(json value, int64_t *number) {
 }
 
 /* "left/right" */
+// `~` and `/` are written as `~0` and `~1` (RFC 6901 §3).
 static char *step(const char *left, const char *right, size_t count) {
   size_t length = strlen(left);
-  char *pointer = malloc(length + 1 + count + 1);
+  char *pointer = malloc(length + 1 + 2 * count + 1);
   if (!pointer)
     abort();
   memcpy(pointer, left, length);
-  pointer[length] = '/';
-  memcpy(pointer + length + 1, right, count);
-  pointer[length + 1 + count] = 0;
+  char *end = pointer + length;
+  *end++ = '/';
+  for (size_t i = 0; i < count; i++) {
+    if (right[i] == '~' || right[i] == '/') {
+      *end++ = '~';
+      *end++ = right[i] == '~' ? '0' : '1';
+    } else {
+      *end++ = right[i];
+    }
+  }
+  *end = 0;
   return pointer;
 }
 
