@@ -53,13 +53,12 @@ impl Access for PerClient {
         let (rule, status, message) = match self.quota.count(request.client()) {
             Ruling::Within => return Verdict::Pass,
             Ruling::Over { left } => (
-                // The host shows that line: `requests 600`.
-                "/requests",
+                self.quota.to_string(),
                 TOO_MANY_REQUESTS,
                 self.quota.message(request.client(), left),
             ),
             Ruling::NotCounted => (
-                "not counted",
+                "no room to count".to_owned(),
                 SERVICE_UNAVAILABLE,
                 "More clients have asked than can be counted. Try again later.".to_owned(),
             ),

@@ -1,5 +1,6 @@
 //! Who is counted together, and what becomes of whoever has asked too often.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use wproxy_sdk::{Request, kv};
@@ -35,12 +36,18 @@ impl Quota {
 
     /// What it reads that has asked too often.
     pub fn message(&self, client: IpAddr, left: Duration) -> String {
-        let Quota { requests, window } = self;
-        let (who, window) = (who(client), seconds(*window));
         // A second that has begun is one to wait.
         let left = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        let left = seconds(Duration::from_secs(left));
-        format!("{who} has made its {requests} requests in {window}. Ask again in {left}.")
+        let (who, left) = (who(client), seconds(left));
+        format!("{who} has made its {self}. Ask again in {left}.")
+    }
+}
+
+/// `600 requests in 60 seconds`
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = seconds(self.window.as_secs());
+        write!(f, "{} requests in {window}", self.requests)
     }
 }
 
@@ -62,8 +69,8 @@ fn who(client: IpAddr) -> String {
     }
 }
 
-fn seconds(time: Duration) -> String {
-    match time.as_secs() {
+fn seconds(number: u64) -> String {
+    match number {
         1 => "1 second".to_owned(),
         seconds => format!("{seconds} seconds"),
     }
