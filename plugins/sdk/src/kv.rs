@@ -31,23 +31,10 @@ use std::fmt;
 use std::time::Duration;
 
 #[cfg(target_family = "wasm")]
-mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        inline: "
-            package wproxy:sdk;
-            world kv { import wproxy:plugin/kv@0.2.0; }
-        ",
-        // Lists of octets: nothing is copied to be kept.
-        ownership: Borrowing { duplicate_if_necessary: false },
-        generate_all,
-    });
-
-    pub(super) use wproxy::plugin::kv::{Refusal, get, increment, remove, set};
-}
+use bindings as host;
 
 #[cfg(not(target_family = "wasm"))]
-use crate::testing::kv as bindings;
+use crate::testing::kv as host;
 
 /// Why something was not kept. What was there is there still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +58,7 @@ pub struct Counted {
 
 /// The value under that key, while it lasts. A counter's is its decimal digits.
 pub fn get(key: &str) -> Option<Vec<u8>> {
-    bindings::get(key)
+    host::get(key)
 }
 
 /// Keeps a value for that time, in place of what was there.
@@ -79,7 +66,7 @@ pub fn get(key: &str) -> Option<Vec<u8>> {
 /// # Errors
 /// It is too large, or there is no room.
 pub fn set(key: &str, value: &[u8], ttl: Duration) -> Result<(), Refusal> {
-    Ok(bindings::set(key, value, milliseconds(ttl))?)
+    host::set(key, value, milliseconds(ttl))
 }
 
 /// Adds to a counter, and says what it has come to: one step, whoever else counts at the same time.
@@ -88,16 +75,12 @@ pub fn set(key: &str, value: &[u8], ttl: Duration) -> Result<(), Refusal> {
 /// # Errors
 /// There is no room for a new one, its key is too large, or the value is no number.
 pub fn increment(key: &str, by: i64, ttl: Duration) -> Result<Counted, Refusal> {
-    let counted = bindings::increment(key, by, milliseconds(ttl))?;
-    Ok(Counted {
-        value: counted.value,
-        left: Duration::from_millis(counted.left),
-    })
+    host::increment(key, by, milliseconds(ttl))
 }
 
 /// Ends it now. Whether there was something.
 pub fn remove(key: &str) -> bool {
-    bindings::remove(key)
+    host::remove(key)
 }
 
 fn milliseconds(ttl: Duration) -> u64 {
@@ -105,17 +88,6 @@ fn milliseconds(ttl: Duration) -> u64 {
 }
 
 // === impl Refusal ===
-
-#[cfg(target_family = "wasm")]
-impl From<bindings::Refusal> for Refusal {
-    fn from(refusal: bindings::Refusal) -> Refusal {
-        match refusal {
-            bindings::Refusal::TooLarge => Refusal::TooLarge,
-            bindings::Refusal::Full => Refusal::Full,
-            bindings::Refusal::NotANumber => Refusal::NotANumber,
-        }
-    }
-}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,3 +100,45 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(target_family = "wasm")]
+mod bindings {
+    use super::{Counted, Refusal};
+    use std::time::Duration;
+    use wproxy::plugin::kv;
+
+    pub(super) use kv::{get, remove};
+
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package wproxy:sdk;
+            world kv { import wproxy:plugin/kv@0.2.0; }
+        ",
+        // Lists of octets: nothing is copied to be kept.
+        ownership: Borrowing { duplicate_if_necessary: false },
+        generate_all,
+    });
+
+    pub(super) fn set(key: &str, value: &[u8], ttl: u64) -> Result<(), Refusal> {
+        kv::set(key, value, ttl).map_err(Refusal::from)
+    }
+
+    pub(super) fn increment(key: &str, by: i64, ttl: u64) -> Result<Counted, Refusal> {
+        let counted = kv::increment(key, by, ttl)?;
+        Ok(Counted {
+            value: counted.value,
+            left: Duration::from_millis(counted.left),
+        })
+    }
+
+    impl From<kv::Refusal> for Refusal {
+        fn from(refusal: kv::Refusal) -> Refusal {
+            match refusal {
+                kv::Refusal::TooLarge => Refusal::TooLarge,
+                kv::Refusal::Full => Refusal::Full,
+                kv::Refusal::NotANumber => Refusal::NotANumber,
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The stand-in for the host's store: a thread's own, as a test is.
 
-use crate::kv::Refusal;
+use crate::kv::{Counted, Refusal};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,13 +10,6 @@ use std::time::Duration;
 #[derive(Debug)]
 #[must_use = "with it a test lets time pass"]
 pub struct Kv(());
-
-/// As the interface has it.
-pub(crate) struct Counted {
-    pub(crate) value: i64,
-    /// Milliseconds.
-    pub(crate) left: u64,
-}
 
 #[derive(Default)]
 struct Store {
@@ -82,11 +75,11 @@ pub(crate) fn increment(key: &str, by: i64, ttl: u64) -> Result<Counted, Refusal
             let number = number.and_then(|number| number.parse::<i64>().ok());
             let value = number.ok_or(Refusal::NotANumber)?.saturating_add(by);
             *kept = value.to_string().into_bytes();
-            let left = *end - now;
+            let left = Duration::from_millis(*end - now);
             return Ok(Counted { value, left });
         }
         store.put(key, by.to_string().into_bytes(), ttl)?;
-        let left = ttl.min(MAX_TTL);
+        let left = Duration::from_millis(ttl.min(MAX_TTL));
         Ok(Counted { value: by, left })
     })
 }
