@@ -6,6 +6,7 @@ mod cache_rules;
 mod cases;
 mod grants;
 mod inspect;
+mod kept;
 mod limits;
 mod spared;
 mod versions;

@@ -1,6 +1,6 @@
 //! What plugins cost and run into, and what they count themselves.
 
-use crate::plugin::{Hook, Limit, Measure, Meter, Meters, Registered};
+use crate::plugin::{Hook, Limit, Measure, Meter, Meters, Registered, Usage};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// Writes them on the page of metrics.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Collector for Plugins {
             .map(|meter| ([named(meter)], meter.instances()));
         let what = "Instances of plugins that were made.";
         counters(&mut encoder, "plugin_instances", what, instances)?;
+        kept(&mut encoder, &meters)?;
         own(&mut encoder, &meters)
     }
 }
@@ -95,6 +97,30 @@ fn counters<S: EncodeLabelSet>(
         family
             .encode_family(&labels)?
             .encode_counter(&count, NoExemplar::None)?;
+    }
+    Ok(())
+}
+
+/// How much each plugin keeps that was granted `kv`.
+fn kept(encoder: &mut DescriptorEncoder<'_>, meters: &[Arc<Meter>]) -> fmt::Result {
+    let now = Instant::now();
+    let kept = |meter: &Arc<Meter>| Some(([named(meter)], meter.kept(now)?));
+    let kept: Vec<([Label; 1], Usage)> = meters.iter().filter_map(kept).collect();
+    for (name, what, count) in [
+        (
+            "plugin_kv_entries",
+            "Values and counters that a plugin keeps.",
+            (|kept| kept.entries) as fn(&Usage) -> usize,
+        ),
+        ("plugin_kv_bytes", "Octets that they take.", |kept| {
+            kept.octets
+        }),
+    ] {
+        let mut family = encoder.encode_descriptor(name, what, None, MetricType::Gauge)?;
+        for (labels, kept) in &kept {
+            let count = i64::try_from(count(kept)).unwrap_or(i64::MAX);
+            family.encode_family(labels)?.encode_gauge(&count)?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod previous;
 
+use super::kv::{Counted, Refused};
 use super::limits::Draft;
 use super::meters::Limit;
 use super::series::Key;
@@ -12,11 +13,12 @@ use crate::transaction::Request;
 use ::http::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 use wasmtime::component::Resource;
 
 pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
 pub(super) use generated::wproxy::plugin::http::FieldError;
-use generated::wproxy::plugin::{http, log, metrics};
+use generated::wproxy::plugin::{http, kv, log, metrics};
 
 /// Every interface at once: which of the exports a component has is found out one by one.
 mod generated {
@@ -28,6 +30,7 @@ mod generated {
                 import wproxy:plugin/http@0.2.0;
                 import wproxy:plugin/log@0.2.0;
                 import wproxy:plugin/metrics@0.2.0;
+                import wproxy:plugin/kv@0.2.0;
                 export wproxy:plugin/lifecycle@0.2.0;
                 export wproxy:plugin/access@0.2.0;
                 export wproxy:plugin/request-headers@0.2.0;
@@ -44,8 +47,8 @@ mod generated {
     });
 }
 
-/// Serves `http`, `log` and `metrics` to components of that version. Who may have the last is asked
-/// elsewhere.
+/// Serves `http`, `log` and what else there is to components of that version. Who may have what has
+/// to be granted is asked elsewhere.
 pub(super) fn add_to_linker(
     linker: &mut wasmtime::component::Linker<State>,
     version: Version,
@@ -55,7 +58,8 @@ pub(super) fn add_to_linker(
         Version::V0_2 => {
             http::add_to_linker::<_, HasState>(linker, |state| state)?;
             log::add_to_linker::<_, HasState>(linker, |state| state)?;
-            metrics::add_to_linker::<_, HasState>(linker, |state| state)
+            metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
+            kv::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
 }
@@ -246,6 +250,57 @@ impl metrics::Host for State {
     ) -> wasmtime::Result<()> {
         self.observe(Key::new(name, labels), value);
         Ok(())
+    }
+}
+
+impl kv::Host for State {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(self.kv()?.get(&key, Instant::now()))
+    }
+
+    fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+        ttl: u64,
+    ) -> wasmtime::Result<Result<(), kv::Refusal>> {
+        let terms = self.kv_terms(ttl);
+        let set = self.kv()?.set(&key, value, &terms);
+        Ok(self.kept(set))
+    }
+
+    fn increment(
+        &mut self,
+        key: String,
+        by: i64,
+        ttl: u64,
+    ) -> wasmtime::Result<Result<kv::Counted, kv::Refusal>> {
+        let terms = self.kv_terms(ttl);
+        let counted = self.kv()?.increment(&key, by, &terms);
+        let counted = counted.map(|Counted { value, left }| kv::Counted {
+            value,
+            left: u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX),
+        });
+        Ok(self.kept(counted))
+    }
+
+    fn remove(&mut self, key: String) -> wasmtime::Result<bool> {
+        Ok(self.kv()?.remove(&key, Instant::now()))
+    }
+}
+
+impl State {
+    /// Counts it where something was too much for the plugin's store.
+    fn kept<T>(&self, done: Result<T, Refused>) -> Result<T, kv::Refusal> {
+        done.map_err(|refused| {
+            let refusal = match refused {
+                Refused::TooLarge => kv::Refusal::TooLarge,
+                Refused::Full => kv::Refusal::Full,
+                Refused::NotANumber => return kv::Refusal::NotANumber,
+            };
+            self.meter.ran_into(Limit::Kv);
+            refusal
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::digest::Digest;
 use super::engine::Engine;
 use super::inspect::Kind;
 use super::manifest::Manifest;
+use super::rights::Grant;
 use super::state::State;
 use super::version::{self, Version};
 use super::wasi;
@@ -23,8 +24,21 @@ pub struct Compiled {
     pub(super) linked: InstancePre<State>,
 }
 
-/// The interface among those that there are to import that has to be granted.
-const METRICS: &str = "metrics";
+/// The interfaces among those that there are to import that have to be granted, and what to write
+/// for it.
+const TO_GRANT: [(&str, Grant, &str); 2] = [
+    (
+        "metrics",
+        Grant::Metrics,
+        "`metrics = true` under [grants] lets it have counters and histograms of its own in \
+         the proxy's metrics",
+    ),
+    (
+        "kv",
+        Grant::Kv,
+        "`kv = true` under [grants] lets it keep values and counters from one call to the next",
+    ),
+];
 
 // === impl Compiled ===
 
@@ -89,15 +103,14 @@ impl Compiled {
     /// # Errors
     /// The import, what to write to grant it, and what that would let the plugin do.
     pub(super) fn check_grants(&self, manifest: &Manifest) -> Result<(), Mistake> {
-        let metrics = self.version.interface(METRICS);
-        if manifest.grants.metrics || !self.rights.contains(&metrics) {
-            return Ok(());
+        for (name, grant, help) in TO_GRANT {
+            let import = self.version.interface(name);
+            if self.rights.contains(&import) && !manifest.grants.has(grant) {
+                let what = format!("the component imports `{import}`, which it was not granted");
+                return Err(manifest.component_mistake(what).help(help));
+            }
         }
-        let mistake = format!("the component imports `{metrics}`, which it was not granted");
-        Err(manifest.component_mistake(mistake).help(
-            "`metrics = true` under [grants] lets it have counters and histograms of its own in \
-             the proxy's metrics",
-        ))
+        Ok(())
     }
 
     /// Whether these octets are what it was compiled from.

@@ -88,9 +88,18 @@ impl Engine {
         })
     }
 
-    /// What plugins count, and what is counted of them: for as long as the process lives.
+    /// What plugins count and keep, and what is counted of them: for as long as the process lives.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
+    }
+
+    /// The same engine for plugins that begin with nothing: none of them finds what others of its
+    /// name have kept or counted.
+    pub fn apart(&self) -> Engine {
+        Engine {
+            meters: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Compiles a component, or finds it compiled in the cache.

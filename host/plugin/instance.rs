@@ -119,6 +119,7 @@ impl Template {
             lines: 0,
             wasi: Wasi::new(&self.grants, self.directories.clone(), self.limits.handles),
             own: Own::default(),
+            kv: self.grants.kv.then(|| self.meter.kv().clone()),
         };
         self.meter.instance_made();
         let mut store = Store::new(&self.engine.wasmtime, state);

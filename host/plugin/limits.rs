@@ -1,6 +1,7 @@
 //! What a plugin may use up, and the fields that it may change.
 
 use super::bindings::FieldError;
+use super::kv::Bounds;
 use super::meters::Limit;
 use crate::http::{Field, Fields, is_token, is_value};
 use std::collections::HashSet;
@@ -31,6 +32,9 @@ pub struct Limits {
     /// Counters and histograms of its own that it can have, those with other labels counted for
     /// themselves. Default 200.
     pub series: usize,
+    /// What it can keep from one call to the next, where that is granted. Default 16 MB, 100,000
+    /// entries.
+    pub kv: Bounds,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
     /// Failures of a hook in a row after which it is not called for a while: a second, then twice
@@ -50,6 +54,10 @@ impl Default for Limits {
             log_rate: 200,
             handles: 256,
             series: 200,
+            kv: Bounds {
+                octets: 16 << 20,
+                entries: 100_000,
+            },
             calls: 1_000_000,
             failures: 5,
         }
@@ -62,7 +70,8 @@ impl fmt::Display for Limits {
         write!(
             f,
             "{:?} a call, {} KB, {} table elements, {} handles, {} calls, {} failures\n          \
-             {} KB into fields, {} log lines of {} bytes a call, {} a second, {} series",
+             {} KB into fields, {} log lines of {} bytes a call, {} a second, {} series\n          \
+             {} KB in kv, {} entries",
             self.time,
             self.memory >> 10,
             self.table_elements,
@@ -74,6 +83,8 @@ impl fmt::Display for Limits {
             self.log_line,
             self.log_rate,
             self.series,
+            self.kv.octets >> 10,
+            self.kv.entries,
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use super::component::Component;
 use super::digest::Digest;
+use super::kv::Bounds;
 use super::limits::Limits;
 use super::rights::Grant;
 use super::wasi::Preopen;
@@ -47,6 +48,8 @@ pub struct Grants {
     pub random: bool,
     /// Counters and histograms in the proxy's own metrics: the interface `metrics`.
     pub metrics: bool,
+    /// What it keeps from one call to the next: the interface `kv`.
+    pub kv: bool,
     /// Directories, to read only; without one there are no files. The worker itself reads: what is
     /// slow belongs into `configure`.
     pub directories: Vec<Directory>,
@@ -115,6 +118,8 @@ struct WrittenLimits {
     log_rate: Option<u32>,
     handles: Option<Spanned<usize>>,
     series: Option<Spanned<usize>>,
+    kv_size: Option<Spanned<Size>>,
+    kv_entries: Option<Spanned<usize>>,
     calls: Option<Spanned<u64>>,
     failures: Option<u32>,
 }
@@ -125,6 +130,7 @@ struct WrittenGrants {
     clock: bool,
     random: bool,
     metrics: bool,
+    kv: bool,
     directories: BTreeMap<Spanned<String>, Spanned<PathBuf>>,
 }
 
@@ -267,6 +273,7 @@ fn grants(written: WrittenGrants, folder: &Path, source: &Source) -> Result<Gran
         clock: written.clock,
         random: written.random,
         metrics: written.metrics,
+        kv: written.kv,
         directories: directories.collect::<Result<_, _>>()?,
     })
 }
@@ -313,6 +320,10 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         log_rate: written.log_rate.unwrap_or(default.log_rate),
         handles: count(&written.handles, default.handles, 10_000, "an instance can hold 1 to 10000 handles")?,
         series: count(&written.series, default.series, 10_000, "a plugin can have 1 to 10000 series of its own")?,
+        kv: Bounds {
+            octets: octets(&written.kv_size, default.kv.octets, 1 << 10, 1 << 30, "a plugin can keep 1 KB to 1 GB")?,
+            entries: count(&written.kv_entries, default.kv.entries, 10_000_000, "a plugin can keep 1 to 10000000 entries")?,
+        },
         calls: within(written.calls.as_ref(), default.calls, 1..=u64::MAX, "an instance serves one call at least", source)?,
         failures: written.failures.unwrap_or(default.failures),
     };
@@ -343,6 +354,7 @@ impl fmt::Display for Grants {
             ("clock", self.clock),
             ("random", self.random),
             ("metrics", self.metrics),
+            ("kv", self.kv),
         ];
         let named = named.iter().filter(|(_, granted)| *granted);
         let named = named.map(|(name, _)| (*name).to_owned());
@@ -366,6 +378,7 @@ impl Grants {
             Grant::Clock => self.clock,
             Grant::Random => self.random,
             Grant::Metrics => self.metrics,
+            Grant::Kv => self.kv,
             Grant::Directories => !self.directories.is_empty(),
         }
     }
@@ -404,13 +417,15 @@ mod tests {
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
              calls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
-             [grants]\nclock = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
+             kv_size = '1 KB'\nkv_entries = 7\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
              cache-key = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
         assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
         assert_eq!((most.limits.log_line, most.limits.series), (80, 10_000));
-        assert_eq!(most.grants.to_string(), "clock, /a/b (reads c)");
+        let (octets, entries) = (1 << 10, 7);
+        assert_eq!(most.limits.kv, Bounds { octets, entries });
+        assert_eq!(most.grants.to_string(), "clock, kv, /a/b (reads c)");
         assert_eq!(least.grants.to_string(), "none");
         for (hook, policy) in [
             (Hook::CacheRules, FailurePolicy::Open),
@@ -458,6 +473,8 @@ mod tests {
             ("name = 'a'\ncomponent = 'a'\n[limits]\ncalls = 0", "one call at least", "4:9"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\ntable_elements = 100001", "1 to 100000", "4:18"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_size = '1 bytes'", "1 KB to 1 GB", "4:11"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_entries = 0", "1 to 10000000 entries", "4:14"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'a' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'/a/../b' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\nnetwork = true", "there is no key `network`", "4:1"),

@@ -1,14 +1,17 @@
-//! What is counted of plugins, by their names: a swap of generations resets nothing.
+//! What is counted of plugins, and what they keep, by their names: a swap of generations resets
+//! nothing.
 //!
 //! A plugin looks its meter up once, when it is loaded. A call counts itself by one addition that
 //! orders nothing.
 
 use super::Hook;
+use super::kv::{Local, Store, Usage};
 use super::rate::Window;
 use super::series::{Kinds, Registered, Series};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// The meters of all plugins that there have been.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub struct Meter {
     log: Mutex<Window>,
     /// Of its own.
     pub(super) series: Series,
+    /// Where it has ever been granted.
+    kv: OnceLock<Arc<dyn Store>>,
 }
 
 /// A limit that a plugin ran into.
@@ -51,6 +56,8 @@ pub enum Limit {
     Handles,
     /// A measurement of its own that was left out.
     Series,
+    /// What it wanted to keep and there was no room for, or that was too large.
+    Kv,
     /// An instance that was renewed after its number of calls.
     Calls,
     /// A hook that was put aside because it kept failing.
@@ -75,6 +82,7 @@ impl Meters {
             instances: AtomicU64::new(0),
             log: Mutex::default(),
             series: Series::new(self.kinds.clone()),
+            kv: OnceLock::new(),
         });
         plugins.insert(name, meter.clone());
         meter
@@ -123,6 +131,17 @@ impl Meter {
         self.series.all()
     }
 
+    /// How much it keeps; none where it was never granted that.
+    pub fn kept(&self, now: Instant) -> Option<Usage> {
+        self.kv.get().map(|store| store.usage(now))
+    }
+
+    /// What it keeps from one call to the next. A plugin that comes back finds what has not come
+    /// to its end.
+    pub(super) fn kv(&self) -> &Arc<dyn Store> {
+        self.kv.get_or_init(|| Arc::new(Local::default()))
+    }
+
     pub(super) fn called(&self, hook: Hook) {
         self.calls[hook as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -149,7 +168,7 @@ impl Meter {
 
 impl Limit {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Limit; 11] = [
+    pub const ALL: [Limit; 12] = [
         Limit::Time,
         Limit::Memory,
         Limit::Table,
@@ -159,6 +178,7 @@ impl Limit {
         Limit::LogRate,
         Limit::Handles,
         Limit::Series,
+        Limit::Kv,
         Limit::Calls,
         Limit::Failures,
     ];
@@ -175,6 +195,7 @@ impl Limit {
             Limit::LogRate => "log_rate",
             Limit::Handles => "handles",
             Limit::Series => "series",
+            Limit::Kv => "kv",
             Limit::Calls => "calls",
             Limit::Failures => "failures",
         }

@@ -1,6 +1,7 @@
 //! What an instance's calls find on the host's side.
 
 use super::budget::Budget;
+use super::kv::{Store, Terms};
 use super::limits::{Allowance, Draft, Limits};
 use super::meters::{Limit, Meter};
 use super::rate::Ruling;
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 
 /// Type of the lent request. The transaction of the running call is in the store's data, so that
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) lines: usize,
     pub(super) wasi: Wasi,
     pub(super) own: Own,
+    /// Where it was granted.
+    pub(super) kv: Option<Arc<dyn Store>>,
 }
 
 /// The plugin's own metrics that this instance has used: what was found once takes no lock.
@@ -106,6 +109,21 @@ impl State {
         match self.own(key, Kind::Histogram) {
             Some(Measure::Histogram(histogram)) => histogram.observe(value),
             Some(Measure::Counter(_)) | None => {}
+        }
+    }
+
+    /// What the plugin keeps. Who imports it was granted it, but for what is only looked at.
+    pub(super) fn kv(&self) -> wasmtime::Result<&dyn Store> {
+        let kv = self.kv.as_deref();
+        kv.ok_or_else(|| wasmtime::Error::msg("it was not granted `kv`"))
+    }
+
+    /// For so many milliseconds from now.
+    pub(super) fn kv_terms(&self, ttl: u64) -> Terms {
+        Terms {
+            ttl: Duration::from_millis(ttl),
+            bounds: self.limits.kv,
+            now: Instant::now(),
         }
     }
 

@@ -133,6 +133,7 @@ mod config;
 mod glue;
 mod hooks;
 mod http;
+pub mod kv;
 pub mod metrics;
 #[cfg(feature = "pattern")]
 mod pattern;

@@ -1,7 +1,7 @@
 //! Stand-ins for the host, to test a plugin's logic as ordinary Rust: `cargo test`, no wasm.
 //!
 //! [`configure`] makes an instance of a configuration as the host does, [`Sample`] is a request and
-//! [`FieldList`] a header section.
+//! [`FieldList`] a header section. [`Kv`] is what the plugin keeps.
 //!
 //! ```
 //! use wproxy_sdk::testing::{FieldList, Sample};
@@ -22,6 +22,12 @@
 //!
 //! What this cannot show is how the plugin fares as wasm: under its limits, with what was granted to
 //! it, behind its failure policies. That is what cases and `wproxy plugin test` are for.
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) mod kv;
+
+#[cfg(not(target_family = "wasm"))]
+pub use kv::Kv;
 
 use crate::config::{self, ConfigError};
 use crate::hooks::Plugin;

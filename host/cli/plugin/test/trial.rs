@@ -71,15 +71,16 @@ impl Trial {
         Err(mistake.help(format!("it serves {}", served.join(", "))))
     }
 
-    /// What becomes of it. Each case has instances of its own: none sees what another left, nor
-    /// that a hook was put aside.
+    /// What becomes of it. Each case has instances of its own, and keeps what it keeps to itself:
+    /// none sees what another left, nor that a hook was put aside.
     ///
     /// # Errors
     /// The plugin fails when it starts.
     pub(super) fn run(&self, case: Case) -> Result<Outcome, Mistake> {
         let config = case.config.as_ref().unwrap_or(&self.manifest.config);
         let (manifest, compiled) = (self.manifest.clone(), self.compiled.clone());
-        let plugin = match Plugin::configure(&self.engine, manifest, config, compiled, 1)? {
+        let engine = self.engine.apart();
+        let plugin = match Plugin::configure(&engine, manifest, config, compiled, 1)? {
             Ok(plugin) => plugin,
             Err(complaint) => {
                 return Ok(Outcome {
