@@ -6,6 +6,7 @@
 
 mod changes;
 
+use crate::config::{Configuration, Overrides, SetFile};
 use crate::plugin::Manifest;
 use anyhow::Context as _;
 use changes::Changes;
@@ -82,6 +83,15 @@ impl Watch {
     /// file that is replaced is another one, its folder is the same.
     fn look(&mut self) -> anyhow::Result<()> {
         let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
+        let mut settings = Overrides {
+            config: self.settings.clone(),
+            ..Overrides::default()
+        };
+        if self.settings.is_some()
+            && let Ok(configuration) = Configuration::load(&mut settings)
+        {
+            files.extend(paths(&configuration.sets));
+        }
         if let Some(folder) = &self.folder {
             let entries = std::fs::read_dir(folder)
                 .with_context(|| format!("cannot watch {}", folder.display()))?;
@@ -90,9 +100,10 @@ impl Watch {
                     continue;
                 }
                 // One that cannot be read is the reload's to complain about.
-                let component =
-                    Manifest::read(&plugin).and_then(|manifest| manifest.component_file(&plugin));
-                files.extend(component);
+                if let Ok(manifest) = Manifest::read(&plugin) {
+                    files.extend(manifest.component_file(&plugin));
+                    files.extend(paths(&manifest.sets));
+                }
                 files.insert(plugin.join("plugin.toml"));
             }
         }
@@ -110,6 +121,11 @@ impl Watch {
         self.changes.watch(files, self.folder.clone());
         Ok(())
     }
+}
+
+/// Of sets; as events name them.
+fn paths(sets: &[SetFile]) -> impl Iterator<Item = PathBuf> {
+    sets.iter().filter_map(|set| absolute(&set.file).ok())
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! The WIT interfaces, as the host serves and calls them.
 
 mod previous;
+mod sets;
 
 use super::limits::Draft;
 use super::meters::Limit;
@@ -28,6 +29,7 @@ mod generated {
                 import wproxy:plugin/http@0.2.0;
                 import wproxy:plugin/log@0.2.0;
                 import wproxy:plugin/metrics@0.2.0;
+                import wproxy:plugin/sets@0.2.0;
                 export wproxy:plugin/lifecycle@0.2.0;
                 export wproxy:plugin/access@0.2.0;
                 export wproxy:plugin/request-headers@0.2.0;
@@ -44,8 +46,7 @@ mod generated {
     });
 }
 
-/// Serves `http`, `log` and `metrics` to components of that version. Who may have the last is asked
-/// elsewhere.
+/// Serves its interfaces to components of that version. Who may have `metrics` is asked elsewhere.
 pub(super) fn add_to_linker(
     linker: &mut wasmtime::component::Linker<State>,
     version: Version,
@@ -55,7 +56,8 @@ pub(super) fn add_to_linker(
         Version::V0_2 => {
             http::add_to_linker::<_, HasState>(linker, |state| state)?;
             log::add_to_linker::<_, HasState>(linker, |state| state)?;
-            metrics::add_to_linker::<_, HasState>(linker, |state| state)
+            metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
+            generated::wproxy::plugin::sets::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
 }

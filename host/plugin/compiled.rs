@@ -25,6 +25,8 @@ pub struct Compiled {
 
 /// The interface among those that there are to import that has to be granted.
 const METRICS: &str = "metrics";
+/// The one that is granted by what there is to ask.
+const SETS: &str = "sets";
 
 // === impl Compiled ===
 
@@ -113,6 +115,11 @@ impl Compiled {
     /// The version of the WIT that it was built for.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Whether it asks sets.
+    pub fn asks_sets(&self) -> bool {
+        self.rights.contains(&self.version.interface(SETS))
     }
 
     /// The interfaces that it imports.

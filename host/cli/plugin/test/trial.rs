@@ -6,7 +6,8 @@ use super::outcome::{Outcome, key_of, lines};
 use crate::config::{Mistake, Settings, Source};
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Sets, Shelf,
+    Verdict,
 };
 use crate::transaction::Request;
 use http::Method;
@@ -18,6 +19,7 @@ pub(super) struct Trial {
     engine: Engine,
     manifest: Manifest,
     compiled: Compiled,
+    sets: Sets,
     settings: Arc<Settings>,
 }
 
@@ -44,10 +46,12 @@ impl Trial {
         settings: Arc<Settings>,
     ) -> Result<Trial, Mistake> {
         let compiled = Compiled::new(engine, &manifest, component)?;
+        let sets = Shelf::default().read(&manifest.sets, None)?;
         Ok(Trial {
             engine: engine.clone(),
             manifest,
             compiled,
+            sets: Sets::new(sets),
             settings,
         })
     }
@@ -79,7 +83,8 @@ impl Trial {
     pub(super) fn run(&self, case: Case) -> Result<Outcome, Mistake> {
         let config = case.config.as_ref().unwrap_or(&self.manifest.config);
         let (manifest, compiled) = (self.manifest.clone(), self.compiled.clone());
-        let plugin = match Plugin::configure(&self.engine, manifest, config, compiled, 1)? {
+        let sets = self.sets.clone();
+        let plugin = match Plugin::configure(&self.engine, manifest, config, sets, compiled, 1)? {
             Ok(plugin) => plugin,
             Err(complaint) => {
                 return Ok(Outcome {
