@@ -136,6 +136,7 @@ mod http;
 pub mod metrics;
 #[cfg(feature = "pattern")]
 mod pattern;
+pub mod sets;
 pub mod testing;
 
 pub use config::{ConfigError, NoConfig};
