@@ -7,6 +7,7 @@ mod cases;
 mod grants;
 mod inspect;
 mod limits;
+mod sets;
 mod spared;
 mod versions;
 
