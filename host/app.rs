@@ -193,7 +193,7 @@ impl App {
         let configuration = Configuration::load(&mut reloader.overrides)?;
         if configuration.settings != self.settings {
             tracing::warn!(
-                "settings outside [plugins] have changed: they hold when the proxy is started anew"
+                "settings outside [plugins] and [sets] have changed: they hold when the proxy is started anew"
             );
         }
         Generation::build(
@@ -201,6 +201,7 @@ impl App {
             &reloader.engine,
             &reloader.plugins,
             &configuration.plugins,
+            &configuration.sets,
             self.settings.workers,
             Some(old),
         )

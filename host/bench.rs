@@ -1,4 +1,7 @@
-//! The hooks of the default plugins, for `tests/bench` to measure. Nobody else's.
+//! The hooks of the default plugins, and sets, for `tests/bench` to measure. Nobody else's.
+
+pub use crate::config::SetKind;
+pub use crate::plugin::Set;
 
 use crate::generation::{Generation, Plugins};
 use crate::http::{Fields, Form, RequestHead, Target, Version};
@@ -28,7 +31,7 @@ impl Hooks {
     pub fn documented() -> anyhow::Result<Hooks> {
         let engine = Engine::new(1)?;
         let plugins = Plugins::BuiltIn;
-        let generation = Generation::build(1, &engine, &plugins, &BTreeMap::new(), 1, None)?;
+        let generation = Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None)?;
         let target = Bytes::from_static(b"http://www.example.com/packages/a/b.rpm");
         let Form::Proxy(target) = Target::parse(&Method::GET, &target)? else {
             anyhow::bail!("the target is not in absolute form");

@@ -154,8 +154,15 @@ impl Sources {
         };
         let workers = configuration.settings.workers;
         let engine = Engine::new(workers)?;
-        let generation =
-            Generation::build(1, &engine, &plugins, &configuration.plugins, workers, None)?;
+        let generation = Generation::build(
+            1,
+            &engine,
+            &plugins,
+            &configuration.plugins,
+            &configuration.sets,
+            workers,
+            None,
+        )?;
         let reloader = Reloader {
             engine,
             plugins,

@@ -1,12 +1,14 @@
 //! Settings: what stands in `wproxy.toml`, and what the proxy runs with.
 
 mod places;
+mod sets;
 mod settings;
 mod source;
 mod units;
 mod written;
 
 pub use places::cache_directory;
+pub use sets::{SetFile, SetKind, WrittenSets};
 pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
 pub use source::{Location, Mistake, Section, Source};
 pub use units::{Size, Span};
@@ -27,6 +29,8 @@ pub struct Configuration {
     pub settings: Arc<Settings>,
     /// `[plugins.NAME]`: stands in place of that plugin's own `[config]`.
     pub plugins: BTreeMap<String, Section>,
+    /// `[sets]`: for every plugin; one stands in place of that of the same name in a manifest.
+    pub sets: Vec<SetFile>,
     /// What people call the file; none where the documented defaults hold.
     pub file: Option<Arc<str>>,
 }
@@ -85,17 +89,21 @@ impl Configuration {
     ) -> Result<Configuration, Mistake> {
         let defaults = Source::new("(defaults)", "");
         let text = source.unwrap_or(&defaults);
-        let written: Written = text.parse()?;
+        let mut written: Written = text.parse()?;
         let mut plugins = BTreeMap::new();
         for name in written.plugins.keys() {
             if let Some(section) = text.section(&["plugins", name])? {
                 plugins.insert(name.clone(), section);
             }
         }
+        let folder = Path::new(&**text.name()).parent();
+        let sets = std::mem::take(&mut written.sets);
+        let sets = SetFile::all(sets, folder.unwrap_or(Path::new("")), text)?;
         let settings = Settings::from_written(written, text, listen)?;
         Ok(Configuration {
             settings: Arc::new(settings),
             plugins,
+            sets,
             file: source.map(|source| source.name().clone()),
         })
     }

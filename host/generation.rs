@@ -3,12 +3,12 @@
 
 mod folder;
 
-use crate::config::{Mistake, Section};
+use crate::config::{Mistake, Section, SetFile};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::plugin::{
     Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
-    Refresh, Rule, Verdict,
+    Refresh, Rule, Sets, Shelf, Verdict,
 };
 use crate::transaction::Request;
 use std::borrow::Cow;
@@ -33,6 +33,8 @@ pub struct Generation {
     /// By hook: the plugins that serve it and have something to do there.
     asked: [Box<[Arc<Plugin>]>; Hook::ALL.len()],
     overrules_storage: bool,
+    /// What its plugins ask.
+    shelf: Shelf,
     /// All generations of a process hold the same.
     alive: Arc<()>,
 }
@@ -89,6 +91,7 @@ impl Generation {
         engine: &Engine,
         plugins: &Plugins,
         overrides: &BTreeMap<String, Section>,
+        sets: &[SetFile],
         workers: usize,
         previous: Option<&Generation>,
     ) -> Result<Generation, Mistake> {
@@ -104,6 +107,9 @@ impl Generation {
         unique_names(&candidates)?;
         no_stray_overrides(&candidates, overrides)?;
         let old = previous.map_or(&[][..], Generation::plugins);
+        let before = previous.map(|previous| &previous.shelf);
+        let mut shelf = Shelf::default();
+        let everyones = shelf.read(sets, before)?;
         let plugins = candidates.into_iter().map(|candidate| {
             let Candidate {
                 manifest,
@@ -115,19 +121,28 @@ impl Generation {
                 None => Compiled::new(engine, &manifest, &component)?,
             };
             let config = overrides.get(&manifest.name);
-            let same = |plugin: &&Arc<Plugin>| plugin.is_same(&manifest, config, &compiled);
+            let own = manifest.sets.iter();
+            let own = own.filter(|own| !everyones.contains_key(&own.name));
+            let mut sets = shelf.read(own, before)?;
+            sets.extend(everyones.clone());
+            let sets = match compiled.asks_sets() {
+                true => Sets::new(sets),
+                false => Sets::default(),
+            };
+            let same = |plugin: &&Arc<Plugin>| plugin.is_same(&manifest, config, &sets, &compiled);
             match old.iter().find(same) {
                 Some(plugin) => Ok(plugin.clone()),
-                None => {
-                    Plugin::load(engine, manifest, config.cloned(), compiled, workers).map(Arc::new)
-                }
+                None => Plugin::load(engine, manifest, config.cloned(), sets, compiled, workers)
+                    .map(Arc::new),
             }
         });
+        let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
+            shelf,
             alive: previous
                 .map(|previous| previous.alive.clone())
                 .unwrap_or_default(),
-            ..Generation::of(id, plugins.collect::<Result<_, _>>()?)
+            ..Generation::of(id, plugins)
         })
     }
 
@@ -143,6 +158,7 @@ impl Generation {
             overrules_storage: !cache_rules.iter().all(|plugin| plugin.spares_unstorable()),
             asked,
             plugins,
+            shelf: Shelf::default(),
             alive: Arc::default(),
         }
     }
@@ -190,6 +206,9 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            if !plugin.sets().is_empty() {
+                let _ = writeln!(text, "  sets    {}", plugin.sets());
+            }
             for hook in plugin.aside() {
                 let _ = writeln!(text, "  aside   {hook}: it keeps failing");
             }

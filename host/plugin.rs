@@ -20,6 +20,7 @@ mod rate;
 pub mod registry;
 mod rights;
 mod series;
+mod sets;
 mod state;
 pub mod toolchain;
 mod version;
@@ -36,6 +37,7 @@ pub use manifest::{FailurePolicy, Manifest};
 pub use meters::{Limit, Meter, Meters};
 pub use rights::Right;
 pub use series::{Measure, Registered};
+pub use sets::{Set, Sets, Shelf};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
@@ -70,6 +72,7 @@ pub struct Plugin {
     manifest: Manifest,
     compiled: Compiled,
     config: Section,
+    sets: Sets,
     template: Template,
     slots: Slots,
     /// By hook: where one fails, the others may do their work.
@@ -105,11 +108,12 @@ impl Plugin {
         engine: &Engine,
         manifest: Manifest,
         config: Option<Section>,
+        sets: Sets,
         compiled: Compiled,
         workers: usize,
     ) -> Result<Plugin, Mistake> {
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let configured = Plugin::configure(engine, manifest, &config, compiled, workers)?;
+        let configured = Plugin::configure(engine, manifest, &config, sets, compiled, workers)?;
         configured.map_err(|complaint| config.mistake(&complaint.at, complaint.message))
     }
 
@@ -122,13 +126,14 @@ impl Plugin {
         engine: &Engine,
         manifest: Manifest,
         config: &Section,
+        sets: Sets,
         compiled: Compiled,
         workers: usize,
     ) -> Result<Result<Plugin, Complaint>, Mistake> {
         compiled.check_grants(&manifest)?;
         let wrong = |what: String| manifest.component_mistake(what);
         let json = config.json().to_owned();
-        let template = Plugin::template(engine, &manifest, &compiled, json)?;
+        let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
         let slots = Slots::new(workers);
         match slots.warm(&template) {
             Ok(Ok(())) => {}
@@ -150,6 +155,7 @@ impl Plugin {
         Ok(Ok(Plugin {
             compiled,
             config: config.clone(),
+            sets,
             template,
             slots,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
@@ -162,10 +168,11 @@ impl Plugin {
         engine: &Engine,
         manifest: &Manifest,
         compiled: &Compiled,
+        sets: Sets,
         config: String,
     ) -> Result<Template, Mistake> {
         let directories = manifest.open_directories()?;
-        Template::new(engine, manifest, compiled, directories, config).map_err(|error| {
+        Template::new(engine, manifest, compiled, directories, sets, config).map_err(|error| {
             manifest.component_mistake(format!(
                 "the component does not fit this host's WIT: {error:#}"
             ))
@@ -178,6 +185,7 @@ impl Plugin {
         &self,
         manifest: &Manifest,
         config: Option<&Section>,
+        sets: &Sets,
         compiled: &Compiled,
     ) -> bool {
         let Manifest {
@@ -199,6 +207,7 @@ impl Plugin {
             && grants.directories.is_empty()
             && self.manifest.failure == *failure
             && self.config.is_same(config.unwrap_or(own))
+            && self.sets == *sets
             && self.compiled == *compiled
     }
 
@@ -215,6 +224,11 @@ impl Plugin {
     /// The configuration that it runs with.
     pub fn config(&self) -> &Section {
         &self.config
+    }
+
+    /// The sets that it can ask.
+    pub fn sets(&self) -> &Sets {
+        &self.sets
     }
 
     /// The hooks that it serves.

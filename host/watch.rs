@@ -6,6 +6,7 @@
 
 mod changes;
 
+use crate::config::{Configuration, Overrides, SetFile};
 use crate::plugin::Manifest;
 use anyhow::Context as _;
 use changes::Changes;
@@ -84,6 +85,15 @@ impl Watch {
         let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
         // What comes and goes there, or is written, matters whatever its name.
         let mut folders: BTreeSet<PathBuf> = self.folder.iter().cloned().collect();
+        let mut settings = Overrides {
+            config: self.settings.clone(),
+            ..Overrides::default()
+        };
+        if self.settings.is_some()
+            && let Ok(configuration) = Configuration::load(&mut settings)
+        {
+            files.extend(paths(&configuration.sets));
+        }
         if let Some(folder) = &self.folder {
             let entries = std::fs::read_dir(folder)
                 .with_context(|| format!("cannot watch {}", folder.display()))?;
@@ -101,6 +111,7 @@ impl Watch {
                             .map(|one| one.host.clone()),
                     );
                     files.extend(manifest.component_file(&plugin));
+                    files.extend(paths(&manifest.sets));
                 }
                 files.insert(plugin.join("plugin.toml"));
             }
@@ -117,6 +128,11 @@ impl Watch {
         self.changes.watch(files, folders);
         Ok(())
     }
+}
+
+/// Of sets; as events name them.
+fn paths(sets: &[SetFile]) -> impl Iterator<Item = PathBuf> {
+    sets.iter().filter_map(|set| absolute(&set.file).ok())
 }
 
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {

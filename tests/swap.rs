@@ -129,7 +129,11 @@ fn a_reload_in_progress_keeps_no_page_waiting() {
 fn settings_that_hold_only_after_a_start_are_named_as_such() {
     let proxy = Proxy::with_policy(&policy(1), &[]);
     let changed = format!("via = false\n{}", policy(1));
-    swap(&proxy, &changed, "settings outside [plugins] have changed");
+    swap(
+        &proxy,
+        &changed,
+        "settings outside [plugins] and [sets] have changed",
+    );
     proxy.says("generation 2 serves");
 }
 

@@ -15,6 +15,8 @@ use toml::de::{DeTable, DeValue};
 pub struct Source {
     name: Arc<str>,
     text: Arc<str>,
+    /// Number of its first line.
+    first: usize,
 }
 
 /// Something is wrong in the settings. Its text shows the line and points at the place.
@@ -67,6 +69,15 @@ impl Source {
         Source {
             name: name.into(),
             text: text.into(),
+            first: 1,
+        }
+    }
+
+    /// That line of a text that is too long to be kept.
+    pub fn line(name: &str, number: usize, text: impl Into<Arc<str>>) -> Source {
+        Source {
+            first: number,
+            ..Source::new(name, text)
         }
     }
 
@@ -206,7 +217,7 @@ impl Source {
     fn location(&self, offset: usize) -> Location {
         Location {
             file: self.name.clone(),
-            line: 1 + self.text[..offset].matches('\n').count(),
+            line: self.first + self.text[..offset].matches('\n').count(),
         }
     }
 }
@@ -321,6 +332,7 @@ impl fmt::Display for Mistake {
         let title = Level::ERROR.no_name().primary_title(self.message.as_str());
         let snippet = Snippet::source(&*source.text)
             .path(&*source.name)
+            .line_start(source.first)
             .annotation(AnnotationKind::Primary.span(span.clone()));
         let mut report: Vec<Group<'_>> = vec![title.element(snippet)];
         if let Some(help) = &self.help {

@@ -59,5 +59,6 @@ pub(super) struct Written {
     pub(super) logformat: Option<super::LogFormat>,
     pub(super) strip_query_terms: Option<bool>,
 
+    pub(super) sets: super::WrittenSets,
     pub(super) plugins: BTreeMap<String, toml::Table>,
 }

@@ -1,6 +1,7 @@
 //! The WIT interfaces, as the host serves and calls them.
 
 mod previous;
+mod sets;
 
 use super::kv::{Counted, Refused};
 use super::limits::Draft;
@@ -31,6 +32,7 @@ mod generated {
                 import wproxy:plugin/log@0.2.0;
                 import wproxy:plugin/metrics@0.2.0;
                 import wproxy:plugin/kv@0.2.0;
+                import wproxy:plugin/sets@0.2.0;
                 export wproxy:plugin/lifecycle@0.2.0;
                 export wproxy:plugin/access@0.2.0;
                 export wproxy:plugin/request-headers@0.2.0;
@@ -59,7 +61,8 @@ pub(super) fn add_to_linker(
             http::add_to_linker::<_, HasState>(linker, |state| state)?;
             log::add_to_linker::<_, HasState>(linker, |state| state)?;
             metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
-            kv::add_to_linker::<_, HasState>(linker, |state| state)
+            kv::add_to_linker::<_, HasState>(linker, |state| state)?;
+            generated::wproxy::plugin::sets::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
 }

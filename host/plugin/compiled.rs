@@ -39,6 +39,8 @@ const TO_GRANT: [(&str, Grant, &str); 2] = [
         "`kv = true` under [grants] lets it keep values and counters from one call to the next",
     ),
 ];
+/// The one that is granted by what there is to ask.
+const SETS: &str = "sets";
 
 // === impl Compiled ===
 
@@ -126,6 +128,11 @@ impl Compiled {
     /// The version of the WIT that it was built for.
     pub fn version(&self) -> Version {
         self.version
+    }
+
+    /// Whether it asks sets.
+    pub fn asks_sets(&self) -> bool {
+        self.rights.contains(&self.version.interface(SETS))
     }
 
     /// The interfaces that it imports.

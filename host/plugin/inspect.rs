@@ -3,6 +3,7 @@
 use super::compiled::Compiled;
 use super::digest::Digest;
 use super::rights::Right;
+use super::sets::Sets;
 use super::state::escaped;
 use super::version::{self, Version};
 use super::{Engine, Hook, Manifest, Plugin};
@@ -115,7 +116,7 @@ fn try_out(
 ) -> Result<(), Mistake> {
     let compiled = Compiled::new(engine, manifest, bytes)?;
     granted(&compiled)?;
-    let template = Plugin::template(engine, manifest, &compiled, String::new())?;
+    let template = Plugin::template(engine, manifest, &compiled, Sets::default(), String::new())?;
     let started = template.start();
     started.map(drop).map_err(|error| {
         let reason = match error.is::<wasmtime::Trap>() {

@@ -9,6 +9,7 @@ use super::exports::{Exports, Functions};
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
 use super::meters::{Limit, Meter};
+use super::sets::Sets;
 use super::state::{FieldsHandle, Own, RequestHandle, State};
 use super::wasi::{Preopen, Wasi};
 use super::{Configured, printable};
@@ -36,6 +37,7 @@ pub(super) struct Template {
     limits: Arc<Limits>,
     grants: Grants,
     directories: Arc<[Preopen]>,
+    sets: Sets,
     config: String,
     /// What the first instance answered: the host goes by it, whichever instance it calls.
     spared: OnceLock<Spared>,
@@ -64,6 +66,7 @@ impl Template {
         manifest: &Manifest,
         compiled: &Compiled,
         directories: Arc<[Preopen]>,
+        sets: Sets,
         config: String,
     ) -> wasmtime::Result<Template> {
         Ok(Template {
@@ -76,6 +79,7 @@ impl Template {
             limits: Arc::new(manifest.limits.clone()),
             grants: manifest.grants.clone(),
             directories,
+            sets,
             config,
         })
     }
@@ -120,6 +124,7 @@ impl Template {
             wasi: Wasi::new(&self.grants, self.directories.clone(), self.limits.handles),
             own: Own::default(),
             kv: self.grants.kv.then(|| self.meter.kv().clone()),
+            sets: self.sets.clone(),
         };
         self.meter.instance_made();
         let mut store = Store::new(&self.engine.wasmtime, state);

@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::rights::Grant;
 use super::wasi::Preopen;
 use super::{Hook, engine};
-use crate::config::{Mistake, Section, Size, Source, Span};
+use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,6 +33,8 @@ pub struct Manifest {
     pub grants: Grants,
     /// What happens where it fails.
     pub failure: FailurePolicies,
+    /// The sets that it can ask, unless the settings name others in their places.
+    pub sets: Vec<SetFile>,
     /// Its own `[config]`.
     pub config: Section,
     source: Source,
@@ -102,6 +104,8 @@ struct Written {
     grants: WrittenGrants,
     #[serde(default)]
     failure: WrittenFailure,
+    #[serde(default)]
+    sets: WrittenSets,
     #[serde(default, rename = "config")]
     _config: toml::Table,
 }
@@ -186,6 +190,7 @@ impl Manifest {
                 cache_rules: written.failure.cache_rules,
                 cache_key: written.failure.cache_key,
             },
+            sets: SetFile::all(written.sets, folder, source)?,
             config,
             source: source.clone(),
         })
@@ -202,6 +207,7 @@ impl Manifest {
             limits: Limits::default(),
             grants: Grants::default(),
             failure: FailurePolicies::default(),
+            sets: Vec::new(),
             config: source.empty_section(),
             component_span: 0..0,
             source,

@@ -6,6 +6,7 @@ use super::limits::{Allowance, Draft, Limits};
 use super::meters::{Limit, Meter};
 use super::rate::Ruling;
 use super::series::{Key, Kind, Measure, Refused};
+use super::sets::Sets;
 use super::wasi::Wasi;
 use crate::transaction::Request;
 use std::collections::HashMap;
@@ -39,6 +40,7 @@ pub(super) struct State {
     pub(super) own: Own,
     /// Where it was granted.
     pub(super) kv: Option<Arc<dyn Store>>,
+    pub(super) sets: Sets,
 }
 
 /// The plugin's own metrics that this instance has used: what was found once takes no lock.

@@ -33,7 +33,8 @@ fn the_example_names_every_setting_at_its_default() {
     for key in keys {
         let named = example.lines().any(|line| {
             let line = line.trim_start_matches("# ");
-            line.starts_with(&format!("{key} = ")) || line.starts_with(&format!("[{key}."))
+            let begins = [format!("{key} = "), format!("[{key}."), format!("[{key}]")];
+            begins.iter().any(|begins| line.starts_with(begins))
         });
         assert!(named, "{key}");
     }

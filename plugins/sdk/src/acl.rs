@@ -36,6 +36,9 @@ use std::collections::HashMap;
 ///
 /// Values of one line, and lines of one name, are alternatives. Names are compared without case.
 /// `all` is there from the start.
+///
+/// In place of values in a file, which squid has, `src`, `dst` and `dstdomain` take a set of the
+/// host's by its name: `ads dstdomain set:ads`. Others can be beside it.
 #[derive(Debug)]
 pub struct Acls {
     acls: Vec<Acl>,
@@ -117,9 +120,17 @@ impl Acls {
         };
         let values: Vec<&str> = words.collect();
         if let Some(file) = values.iter().find(|value| value.starts_with('"')) {
-            return Err(format!(
-                "values from a file ({file}) cannot be read here; list them on the line"
-            ));
+            return Err(match set_kind(kind) {
+                Some(holds) => format!(
+                    "values from a file ({file}) cannot be read here: name it under [sets], \
+                     `{name} = {{ file = {file}, kind = \"{holds}\" }}`, and write `set:{name}`"
+                ),
+                None => {
+                    format!(
+                        "values from a file ({file}) cannot be read here; list them on the line"
+                    )
+                }
+            });
         }
         if values.is_empty() {
             return Err(format!(
@@ -264,6 +275,20 @@ impl Test {
             Test::ReqHeader(name, patterns) => field_matches(request, name, patterns),
         })
     }
+}
+
+/// What a set holds that can stand in an acl of that type.
+fn set_kind(kind: &str) -> Option<&'static str> {
+    match kind {
+        "src" | "dst" => Some("addresses"),
+        "dstdomain" => Some("domains"),
+        _ => None,
+    }
+}
+
+/// The name of a set that a value stands for.
+fn set_name(value: &str) -> Option<&str> {
+    value.strip_prefix("set:")
 }
 
 fn field_matches(request: &dyn Request, name: &str, patterns: &Patterns) -> bool {

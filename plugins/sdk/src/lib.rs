@@ -137,6 +137,7 @@ pub mod kv;
 pub mod metrics;
 #[cfg(feature = "pattern")]
 mod pattern;
+pub mod sets;
 pub mod testing;
 
 pub use config::{ConfigError, NoConfig};

@@ -63,6 +63,24 @@ pub fn configure<P: Plugin>(json: &str) -> Result<P, ConfigError> {
     config::parse(json).and_then(P::configure)
 }
 
+/// Makes a set that [`sets::Set::find`](crate::sets::Set::find) finds in this thread, in place of the
+/// file that the host would read. Sets of addresses take addresses, prefixes and ranges; those of
+/// regular expressions want the feature `pattern`.
+///
+/// ```
+/// use wproxy_sdk::sets::{Kind, Set};
+/// use wproxy_sdk::testing;
+///
+/// testing::set("blocked", Kind::Domains, &[".example.com"]);
+/// let blocked = Set::find("blocked", Kind::Domains)?;
+/// assert!(blocked.contains("www.example.com"));
+/// # Ok::<(), String>(())
+/// ```
+#[cfg(not(target_family = "wasm"))]
+pub fn set(name: &str, kind: crate::sets::Kind, entries: &[&str]) {
+    crate::sets::native::set(name, kind, entries);
+}
+
 /// A request made up for a test. The fields can be set as the test needs; each is what the method of
 /// [`Request`] of that name gives.
 #[derive(Debug, Clone)]

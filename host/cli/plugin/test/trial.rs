@@ -6,7 +6,8 @@ use super::outcome::{Outcome, key_of, lines};
 use crate::config::{Mistake, Settings, Source};
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Sets, Shelf,
+    Verdict,
 };
 use crate::transaction::Request;
 use http::Method;
@@ -18,6 +19,7 @@ pub(super) struct Trial {
     engine: Engine,
     manifest: Manifest,
     compiled: Compiled,
+    sets: Sets,
     settings: Arc<Settings>,
 }
 
@@ -44,10 +46,12 @@ impl Trial {
         settings: Arc<Settings>,
     ) -> Result<Trial, Mistake> {
         let compiled = Compiled::new(engine, &manifest, component)?;
+        let sets = Shelf::default().read(&manifest.sets, None)?;
         Ok(Trial {
             engine: engine.clone(),
             manifest,
             compiled,
+            sets: Sets::new(sets),
             settings,
         })
     }
@@ -80,7 +84,8 @@ impl Trial {
         let config = case.config.as_ref().unwrap_or(&self.manifest.config);
         let (manifest, compiled) = (self.manifest.clone(), self.compiled.clone());
         let engine = self.engine.apart();
-        let plugin = match Plugin::configure(&engine, manifest, config, compiled, 1)? {
+        let sets = self.sets.clone();
+        let plugin = match Plugin::configure(&engine, manifest, config, sets, compiled, 1)? {
             Ok(plugin) => plugin,
             Err(complaint) => {
                 return Ok(Outcome {

@@ -1,5 +1,7 @@
 //! Sets of domain names: squid's `dstdomain`.
 
+use super::set_name;
+use crate::sets::{Kind, Set};
 use std::collections::HashSet;
 
 /// `example.com` is that host alone, `.example.com` the domain and everything below it.
@@ -8,6 +10,7 @@ pub(super) struct Domains {
     hosts: HashSet<String>,
     /// Without the leading dot.
     suffixes: HashSet<String>,
+    sets: Vec<Set>,
 }
 
 impl Domains {
@@ -15,6 +18,10 @@ impl Domains {
         for value in values {
             // squid's -n (no reverse look-up for addresses) is how it always is here.
             if *value == "-n" {
+                continue;
+            }
+            if let Some(name) = set_name(value) {
+                self.sets.push(Set::find(name, Kind::Domains)?);
                 continue;
             }
             let name = value.trim_end_matches('.').to_ascii_lowercase();
@@ -37,12 +44,9 @@ impl Domains {
         if self.hosts.contains(host) {
             return true;
         }
-        if self.suffixes.is_empty() {
-            return false;
-        }
         let parents = host.match_indices('.').map(|(dot, _)| &host[dot + 1..]);
-        std::iter::once(host)
-            .chain(parents)
-            .any(|domain| self.suffixes.contains(domain))
+        let mut domains = std::iter::once(host).chain(parents);
+        (!self.suffixes.is_empty() && domains.any(|domain| self.suffixes.contains(domain)))
+            || self.sets.iter().any(|set| set.contains(host))
     }
 }

@@ -1,7 +1,8 @@
 use super::addresses::Addresses;
 use super::*;
 use crate::Moment;
-use crate::testing::Sample;
+use crate::sets::Kind;
+use crate::testing::{self, Sample};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -99,6 +100,42 @@ fn each_type_matches_as_in_squid() {
 }
 
 #[test]
+fn sets_stand_beside_values() {
+    testing::set("hosts", Kind::Domains, &["a.test", ".b.test"]);
+    testing::set(
+        "networks",
+        Kind::Addresses,
+        &["10.0.0.0/8", "2001:db8::1-2001:db8::9"],
+    );
+    let from = |client| Sample::get("http://www.b.test/").from(client);
+    #[rustfmt::skip]
+    let cases = [
+        ("dstdomain set:hosts", from("10.0.0.1"), true),
+        ("dstdomain c.test set:hosts", Sample::get("http://c.test/"), true),
+        ("dstdomain .c.test set:hosts", Sample::get("http://a.test/"), true),
+        ("dstdomain set:hosts", Sample::get("http://www.a.test/"), false),
+        ("src set:networks", from("10.9.9.9"), true),
+        ("src set:networks", from("11.0.0.0"), false),
+        ("src 11.0.0.0 set:networks", from("11.0.0.0"), true),
+        ("src set:networks", from("2001:db8::8"), true),
+        ("dst set:networks", Sample::get("http://[2001:db8::a]/"), false),
+        ("dst set:networks", Sample::get("http://10.0.0.1/"), true),
+    ];
+    for (line, request, expected) in cases {
+        assert_eq!(
+            matches(line, &request),
+            Ok(expected),
+            "{line} / {request:?}"
+        );
+    }
+    let error = Acls::parse("/acl", &["x src set:hosts"]).expect_err("other kind");
+    assert_eq!(
+        error.message,
+        "the set `hosts` has domains; here, addresses are wanted"
+    );
+}
+
+#[test]
 fn dst_of_a_name_needs_addresses() {
     let request = Sample::get("http://example.com/");
     assert_eq!(matches("dst 10.0.0.0/8", &request), Err(NeedsAddresses));
@@ -162,7 +199,9 @@ fn errors_say_what_is_wrong_and_where() {
         ("x src 10.0.0.9-::1", "mixes IPv4 and IPv6"),
         ("x dstdomain *.example.com", "write example.com for the host alone"),
         ("x dstdomain .", "is not a domain"),
-        ("x dstdomain \"/etc/list\"", "values from a file (\"/etc/list\")"),
+        ("x dstdomain \"/etc/list\"", "`x = { file = \"/etc/list\", kind = \"domains\" }`, and write `set:x`"),
+        ("x url_regex \"/etc/list\"", "values from a file (\"/etc/list\") cannot be read here; list them"),
+        ("x dstdomain set:nowhere", "there is no set `nowhere`"),
         ("x port 80-", "is not a port"),
         ("x port 443-80", "is not a port"),
         ("x port 65536", "is not a port"),
