@@ -149,7 +149,7 @@ impl App {
 
     /// Makes a new generation from the files as they are now and puts it in the place of the old
     /// one, which serves what it has begun. Whatever fails leaves the old one serving. One at a
-    /// time: who comes meanwhile waits, and then reads the files himself. The log has it in any case.
+    /// time: who comes meanwhile waits, and gets the files as they are then. The log has it in any case.
     ///
     /// # Errors
     /// The first mistake, with its place.

@@ -22,7 +22,11 @@
 //! Then the proxy closes the connection. An answer without such a last line has been broken off. A
 //! request has 1 MB at most and is there within 5 s; its line feed may be left out where the sending
 //! side is shut down. Who takes nothing of an answer for a minute gets no more of it. There are 16
-//! connections at most; the next is refused. These limits stand in `serve`.
+//! connections at most; the next is refused. These limits stand in `serve`. There is none for how long
+//! a command may work: `reload` compiles. What is asked is done even if nobody waits for the answer.
+//!
+//! Lines may have further keys in later versions; those that there are keep their names and meanings.
+//! A request that the proxy does not know, because it is older, is refused with its version.
 //!
 //! # Another command
 //!

@@ -91,7 +91,7 @@ fn status_says_what_runs_and_how_it_fares() {
     }
     assert_eq!(
         names(&status["plugins"]),
-        ["access-policy", "cache-rules", "header-scrub"]
+        ["access-policy", "header-scrub", "cache-rules"]
     );
     let access = &status["plugins"][0];
     assert_eq!(
@@ -135,17 +135,17 @@ fn status_says_what_runs_and_how_it_fares() {
 
 #[test]
 fn reload_says_what_is_different_as_the_log_does() {
-    let proxy = Proxy::with_policy(&policy("allow all"), &[]);
-    let all = "access-policy, cache-rules, header-scrub";
+    let proxy = Proxy::with_policy(&format!("via = true\n{}", policy("allow all")), &[]);
+    let all = "access-policy, header-scrub, cache-rules";
     for (settings, expected) in [
         (
-            policy("allow all"),
+            format!("via = true\n{}", policy("allow all")),
             format!("generation 2 serves: 3 plugins, 3 of them unchanged\nunchanged  {all}\n"),
         ),
         (
-            policy("deny all"),
+            format!("via = true\n{}", policy("deny all")),
             "generation 3 serves: 3 plugins, 2 of them unchanged\nchanged    access-policy\n\
-             unchanged  cache-rules, header-scrub\n"
+             unchanged  header-scrub, cache-rules\n"
                 .to_owned(),
         ),
         (
@@ -240,6 +240,44 @@ fn a_reload_that_fails_shows_the_whole_mistake_and_changes_nothing() {
     save(&proxy, &policy("deny all"));
     assert_eq!(proxy.command(&["reload"]).0, Some(0));
     assert_eq!(json(&proxy, "status")[0]["last_failure"], Value::Null);
+}
+
+/// Which proxy it is stands in a file that may have a mistake: it is asked all the same.
+#[test]
+fn a_mistake_in_the_settings_hides_the_proxy_from_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("own.sock");
+    let own = format!("control_socket = {socket:?}\n");
+    let proxy = Proxy::with_policy(&own, &[]);
+    let settings = proxy.settings();
+    let asked = |command: &str| run(&[command, "--config", settings.to_str().unwrap()]);
+    save(&proxy, &format!("{own}htp_port = []\n"));
+    let (code, stdout, stderr) = asked("reload");
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    let failed =
+        "error: reload failed, generation 1 goes on serving:\nthere is no key `htp_port` here\n";
+    assert!(stderr.starts_with(failed), "{stderr}");
+    assert!(
+        stderr.ends_with("help: did you mean `http_port`?\n"),
+        "{stderr}"
+    );
+    let (code, stdout, _) = asked("status");
+    assert_eq!(code, Some(0));
+    assert!(
+        stdout.contains("\nThe last reload failed, generation 1 "),
+        "{stdout}"
+    );
+
+    // What is no TOML says nothing about it.
+    save(&proxy, "control_socket = \n");
+    let (code, _, stderr) = asked("status");
+    assert_eq!(code, Some(1));
+    let unknown =
+        "error: the proxy's control socket is not known, but can be named with --socket: ";
+    assert!(
+        stderr.starts_with(unknown) && stderr.contains("wproxy.toml:2:"),
+        "{stderr}"
+    );
 }
 
 /// The settings of a reload come from what is returned, once it has begun, until that is dropped.
@@ -340,7 +378,7 @@ fn generations_are_there_while_requests_are_pinned_to_them() {
     let plugins = &all[0]["plugins"];
     assert_eq!(
         names(plugins),
-        ["access-policy", "cache-rules", "header-scrub"]
+        ["access-policy", "header-scrub", "cache-rules"]
     );
     let since = |g: &Value| g["since"].as_str().expect("a moment").to_owned();
     assert!(since(&all[1]) <= since(&all[0]) && since(&all[0]).ends_with('Z'));

@@ -2,6 +2,7 @@
 
 use crate::config::{Configuration, Overrides};
 use crate::control::{self, Refusal, Request};
+use anyhow::Context as _;
 use clap::Args;
 use serde::de::DeserializeOwned;
 use std::io::{self, BufWriter, ErrorKind, StdoutLock, Write as _};
@@ -71,13 +72,14 @@ impl Proxy {
             config: self.config.clone(),
             listen: Vec::new(),
         };
-        let settings = Configuration::load(&mut overrides)?.settings;
+        let setting = Configuration::control_socket(&mut overrides)
+            .context("the proxy's control socket is not known, but can be named with --socket")?;
         let none = || {
             Refusal::new(
                 "by its settings the proxy has no control socket",
                 "set control_socket to a path and start it anew; or name its socket with --socket",
             )
         };
-        Ok(control::path(&settings.control_socket).ok_or_else(none)?)
+        Ok(control::path(&setting).ok_or_else(none)?)
     }
 }

@@ -56,7 +56,7 @@ fn facts(status: &Status) -> String {
         ),
         ("listens", status.listeners.join(", ")),
         ("workers", status.workers.to_string()),
-        ("clients", format!("{} connections", status.connections)),
+        ("clients", status.connections.to_string()),
         ("generation", format!("{generation} since {since}{alive}")),
         (
             "reloads",
@@ -151,7 +151,7 @@ mod tests {
             "wproxy      0.1.0, pid 4711, up 2 h\n\
              listens     127.0.0.1:8080, [::1]:8080\n\
              workers     2\n\
-             clients     7 connections\n\
+             clients     7\n\
              generation  3 since 2026-11-24T21:50:03Z\n\
              reloads     2 done, 0 failed\n\n\
              PLUGIN         WIT    DIGEST        HOOKS\n\

@@ -93,9 +93,10 @@ mod tests {
 
     #[test]
     fn plugins_come_change_stay_and_go() {
-        type Plugin = (&'static str, u8);
+        type Plugins = &'static [(&'static str, u8)];
+        type Names = &'static [&'static str];
         #[rustfmt::skip]
-        let cases: [(&[Plugin], &[Plugin], [&[&str]; 4], &str); 4] = [
+        let cases: [(Plugins, Plugins, [Names; 4], &str); 4] = [
             // old, new, what is new, changed, unchanged and gone
             (&[], &[], [&[], &[], &[], &[]], "0 plugins, 0 of them unchanged"),
             (&[], &[("a", 1)], [&["a"], &[], &[], &[]], "1 plugin, 0 of them unchanged"),
