@@ -21,7 +21,7 @@ run: plugins
 	  '  curl -x http://127.0.0.1:8080 http://example.com:81/     # denied: not a safe port' \
 	  '  curl http://127.0.0.1:8080/squid-internal-mgr/plugins    # the rules that decide' \
 	  'Edit plugins/access-policy/plugin.toml, and swap it in while it serves:' \
-	  '  pkill -HUP -x wproxy' ''
+	  '  target/release/wproxy reload' ''
 	target/release/wproxy run --plugins plugins/
 
 # Leaves target/release/wproxy, which carries the default plugins.

@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::config::{Configuration, Mistake, Overrides, Settings};
 use crate::control::{self, Socket, SocketFile};
-use crate::generation::{Generation, Plugins};
+use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -13,11 +13,11 @@ use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use crate::watch::Watch;
 use anyhow::Context as _;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use std::future::pending;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -36,7 +36,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Its name in the fields that it writes.
     pub names: Names,
-    generation: ArcSwap<Generation>,
+    /// The policy, and those before it that are not over yet.
+    pub generations: Generations,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -98,7 +99,7 @@ impl App {
             log,
             metrics,
             names: Names::new(&settings),
-            generation: ArcSwap::from_pointee(generation),
+            generations: Generations::new(generation, SystemTime::now()),
             reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
@@ -109,7 +110,7 @@ impl App {
 
     /// The generation that decides about what begins now.
     pub fn generation(&self) -> Arc<Generation> {
-        self.generation.load_full()
+        self.generations.serving()
     }
 
     /// How long it has been running.
@@ -147,56 +148,60 @@ impl App {
     }
 
     /// Makes a new generation from the files as they are now and puts it in the place of the old
-    /// one, which serves what it has begun. Whatever fails leaves the old one serving.
-    pub fn reload(&self) {
-        // One at a time.
+    /// one, which serves what it has begun. Whatever fails leaves the old one serving. One at a
+    /// time: who comes meanwhile waits, and gets the files as they are then. The log has it in any case.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn reload(&self) -> Result<Swap, Kept> {
         let mut reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = self.generation();
-        match self.next_generation(&mut reloader, &old) {
-            Ok(new) => {
-                let kept = new
-                    .plugins()
-                    .iter()
-                    .filter(|plugin| old.plugins().contains(plugin))
-                    .count();
-                let (id, plugins) = (new.id(), new.plugins().len());
-                self.metrics
-                    .generation
-                    .set(i64::try_from(id).unwrap_or(i64::MAX));
-                self.metrics.reloads.inc();
-                self.last_failure.store(None);
-                let new = Arc::new(new);
-                self.generation.store(new.clone());
-                old.give_way_to(&new);
-                let s = if plugins == 1 { "" } else { "s" };
-                tracing::info!(
-                    "generation {id} serves: {plugins} plugin{s}, {kept} of them unchanged"
-                );
+        let done = self.swap(&mut reloader);
+        match &done {
+            Ok(swap) => {
+                if swap.restart_needed {
+                    tracing::warn!("{RESTART_NEEDED}");
+                }
+                tracing::info!("{swap}");
             }
-            Err(mistake) => {
-                self.metrics.reload_failures.inc();
-                let mistake = Arc::new(mistake);
-                self.last_failure.store(Some(mistake.clone()));
-                tracing::error!(
-                    "reload failed, generation {} goes on serving:\n{mistake}",
-                    old.id()
-                );
-            }
+            Err(kept) => tracing::error!("{kept}"),
         }
+        done
     }
 
+    fn swap(&self, reloader: &mut Reloader) -> Result<Swap, Kept> {
+        let old = self.generation();
+        let (new, restart_needed) = self.next_generation(reloader, &old).map_err(|mistake| {
+            self.metrics.reload_failures.inc();
+            let mistake = Arc::new(mistake);
+            self.last_failure.store(Some(mistake.clone()));
+            let generation = old.id();
+            Kept {
+                generation,
+                mistake,
+            }
+        })?;
+        let (generation, changes) = (new.id(), new.changes_since(&old));
+        self.metrics
+            .generation
+            .set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.metrics.reloads.inc();
+        self.last_failure.store(None);
+        self.generations.swap(new, SystemTime::now());
+        Ok(Swap {
+            generation,
+            changes,
+            restart_needed,
+        })
+    }
+
+    /// It, and whether settings have changed that it is none of the business of.
     fn next_generation(
         &self,
         reloader: &mut Reloader,
         old: &Generation,
-    ) -> Result<Generation, Mistake> {
+    ) -> Result<(Generation, bool), Mistake> {
         let configuration = Configuration::load(&mut reloader.overrides)?;
-        if configuration.settings != self.settings {
-            tracing::warn!(
-                "settings outside [plugins] and [sets] have changed: they hold when the proxy is started anew"
-            );
-        }
-        Generation::build(
+        let next = Generation::build(
             old.id() + 1,
             &reloader.engine,
             &reloader.plugins,
@@ -204,7 +209,8 @@ impl App {
             &configuration.sets,
             self.settings.workers,
             Some(old),
-        )
+        )?;
+        Ok((next, configuration.settings != self.settings))
     }
 
     /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
@@ -285,7 +291,10 @@ impl App {
                 Order::Reload => {
                     let app = self.clone();
                     // Compiling takes its time, and other orders may come meanwhile.
-                    tokio::task::spawn_blocking(move || app.reload());
+                    tokio::task::spawn_blocking(move || {
+                        // The log says what has come of it.
+                        let _ = app.reload();
+                    });
                 }
                 Order::Reopen => self.log.reopen(),
                 Order::Stop => return,

@@ -3,9 +3,14 @@
 mod cache;
 mod check;
 mod explain;
+mod generations;
 mod plugin;
 mod question;
+mod reload;
 mod run;
+mod running;
+mod status;
+mod text;
 
 use crate::app::Reloader;
 use crate::config::{Configuration, Overrides};
@@ -13,6 +18,7 @@ use crate::generation::{Generation, Plugins};
 use crate::plugin::Engine;
 use crate::upstream::Upstreams;
 use clap::{Args, Parser, Subcommand};
+use running::Proxy;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +64,22 @@ enum Command {
         header: Vec<String>,
         #[command(flatten)]
         sources: Sources,
+    },
+    /// Say how the running proxy fares: what an operator looks at first
+    Status {
+        #[command(flatten)]
+        proxy: Proxy,
+    },
+    /// Let the running proxy swap its plugins, as SIGHUP does, and say what has come of it; the exit
+    /// code is 1 where the old ones go on serving
+    Reload {
+        #[command(flatten)]
+        proxy: Proxy,
+    },
+    /// List the generation of plugins that serves, and those that requests are still pinned to
+    Generations {
+        #[command(flatten)]
+        proxy: Proxy,
     },
     /// See what the running proxy has stored, and take responses out of it
     Cache {
@@ -108,6 +130,9 @@ pub fn main() -> ExitCode {
             header,
             sources,
         } => explain::explain(&method, &url, client, &header, sources),
+        Command::Status { proxy } => status::status(&proxy),
+        Command::Reload { proxy } => reload::reload(&proxy),
+        Command::Generations { proxy } => generations::generations(&proxy),
         Command::Cache { command } => cache::run(command),
         Command::Plugin { command } => plugin::run(command),
     };

@@ -82,7 +82,26 @@ impl Configuration {
         Configuration::from_source(source.as_ref(), &overrides.listen)
     }
 
-    /// The same from a text.
+    /// Where the file says that the control socket is, whatever else may be wrong in it: who has to
+    /// mend that wants to ask the proxy that runs with what it said before.
+    ///
+    /// # Errors
+    /// It cannot be read, it is no TOML, or the mistake is in that key.
+    pub fn control_socket(overrides: &mut Overrides) -> Result<ControlSocket, Mistake> {
+        #[derive(serde::Deserialize)]
+        struct Part {
+            control_socket: Option<toml::Spanned<String>>,
+        }
+        overrides.find(Path::new(DEFAULT_PATH))?;
+        let Some(file) = &overrides.config else {
+            return Ok(ControlSocket::Default);
+        };
+        let source = Source::read(file)?;
+        let part: Part = source.parse()?;
+        settings::control_socket(part.control_socket, &source)
+    }
+
+    /// [`load`](Configuration::load) from a text.
     pub fn from_source(
         source: Option<&Source>,
         listen: &[String],

@@ -22,7 +22,11 @@
 //! Then the proxy closes the connection. An answer without such a last line has been broken off. A
 //! request has 1 MB at most and is there within 5 s; its line feed may be left out where the sending
 //! side is shut down. Who takes nothing of an answer for a minute gets no more of it. There are 16
-//! connections at most; the next is refused. These limits stand in `serve`.
+//! connections at most; the next is refused. These limits stand in `serve`. There is none for how long
+//! a command may work: `reload` compiles. What is asked is done even if nobody waits for the answer.
+//!
+//! Lines may have further keys in later versions; those that there are keep their names and meanings.
+//! A request that the proxy does not know, because it is older, is refused with its version.
 //!
 //! # Another command
 //!
@@ -33,26 +37,30 @@
 mod answer;
 mod cache;
 mod client;
+mod generations;
+mod reload;
 mod serve;
 mod socket;
+mod status;
 
 pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
+pub use generations::{GenerationEntry, PluginEntry};
+pub use reload::Reload;
 pub use serve::serve;
 pub use socket::{Socket, SocketFile, bind, path};
+pub use status::{PluginStatus, Status};
 
 use crate::app::App;
 use answer::Answer;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
 
 /// What the proxy can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", deny_unknown_fields)]
-#[expect(
-    clippy::enum_variant_names,
-    reason = "there will be commands about other things than the cache"
-)]
 pub enum Request {
     /// What is stored: an [`Entry`] a line.
     #[serde(rename = "cache ls")]
@@ -63,6 +71,17 @@ pub enum Request {
     /// How full the cache is, and how useful: [`CacheStats`].
     #[serde(rename = "cache stats")]
     CacheStats {},
+    /// What the proxy is and how it fares: [`Status`].
+    #[serde(rename = "status")]
+    Status {},
+    /// Swaps the plugins, as SIGHUP does, and says what has come of it: [`Reload`]. It comes to its
+    /// end whether or not that is awaited. Of several, one is done after the other.
+    #[serde(rename = "reload")]
+    Reload {},
+    /// The generation that serves and those that requests are still pinned to: a
+    /// [`GenerationEntry`] a line.
+    #[serde(rename = "generations")]
+    Generations {},
 }
 
 /// Does what is asked.
@@ -71,13 +90,20 @@ pub enum Request {
 /// Why it cannot.
 fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Refusal> {
     match request {
-        Request::CacheLs(what) => cache::ls(app, &what, answer),
-        Request::CachePurge(what) => cache::purge(app, &what, answer),
-        Request::CacheStats {} => {
-            cache::stats(app, answer);
-            Ok(())
-        }
+        Request::CacheLs(what) => cache::ls(app, &what, answer)?,
+        Request::CachePurge(what) => cache::purge(app, &what, answer)?,
+        Request::CacheStats {} => cache::stats(app, answer),
+        Request::Status {} => status::status(app, answer),
+        Request::Reload {} => reload::reload(app, answer),
+        Request::Generations {} => generations::generations(app, answer),
     }
+    Ok(())
+}
+
+/// As answers have it: `2026-11-24T21:50:03Z`.
+fn moment(time: SystemTime) -> String {
+    let moment = Timestamp::try_from(time).unwrap_or_default();
+    moment.strftime("%FT%TZ").to_string()
 }
 
 #[cfg(test)]
@@ -104,6 +130,9 @@ mod tests {
                 r#"{"command":"cache purge","urls":["http://a/"]}"#,
             ),
             (Request::CacheStats {}, r#"{"command":"cache stats"}"#),
+            (Request::Status {}, r#"{"command":"status"}"#),
+            (Request::Reload {}, r#"{"command":"reload"}"#),
+            (Request::Generations {}, r#"{"command":"generations"}"#),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);
@@ -111,6 +140,17 @@ mod tests {
                 serde_json::from_str::<Request>(line).expect("a request"),
                 request
             );
+        }
+    }
+
+    #[test]
+    fn moments_are_utc_to_the_second() {
+        for (milliseconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_795_557_003_999, "2026-11-24T21:50:03Z"),
+        ] {
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(milliseconds);
+            assert_eq!(moment(time), text);
         }
     }
 

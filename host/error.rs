@@ -2,7 +2,7 @@
 
 mod page;
 
-pub use page::{reply, structured_name};
+pub use page::{About, reply, structured_name};
 
 use crate::http::{Malformed, ReadError, Target, TargetError};
 use crate::log::Code;

@@ -2,6 +2,11 @@
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
 mod folder;
+mod serving;
+mod swap;
+
+pub use serving::{Alive, Generations, Pinned};
+pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
 use crate::config::{Mistake, Section, SetFile};
 use crate::error::Failure;
@@ -11,6 +16,7 @@ use crate::plugin::{
     Refresh, Rule, Sets, Shelf, Verdict,
 };
 use crate::transaction::Request;
+use serving::Pins;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,8 +41,7 @@ pub struct Generation {
     overrules_storage: bool,
     /// What its plugins ask.
     shelf: Shelf,
-    /// All generations of a process hold the same.
-    alive: Arc<()>,
+    pins: Pins,
 }
 
 /// A plugin as it stands on disk or in the binary: not compiled yet.
@@ -139,9 +144,6 @@ impl Generation {
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf,
-            alive: previous
-                .map(|previous| previous.alive.clone())
-                .unwrap_or_default(),
             ..Generation::of(id, plugins)
         })
     }
@@ -159,7 +161,7 @@ impl Generation {
             asked,
             plugins,
             shelf: Shelf::default(),
-            alive: Arc::default(),
+            pins: Pins::default(),
         }
     }
 
@@ -168,9 +170,14 @@ impl Generation {
         self.id
     }
 
-    /// How many generations there are: this one, and others that requests are still pinned to.
-    pub fn alive(&self) -> usize {
-        Arc::strong_count(&self.alive)
+    /// How many requests are pinned to it, those that the proxy makes for its cache included.
+    pub fn pinned(&self) -> usize {
+        self.pins.count()
+    }
+
+    /// What is different since that one.
+    pub fn changes_since(&self, old: &Generation) -> Changes {
+        Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
     /// Its plugins, in the order in which they are asked.
@@ -180,7 +187,7 @@ impl Generation {
 
     /// Another generation serves from now on. What is pinned to this one goes on, but holds no
     /// instances between its calls.
-    pub fn give_way_to(&self, next: &Generation) {
+    fn give_way_to(&self, next: &Generation) {
         let over = |plugin: &&Arc<Plugin>| !next.plugins.contains(plugin);
         self.plugins
             .iter()

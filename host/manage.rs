@@ -33,7 +33,7 @@ const PAGES: &[Page] = &[
     ),
     ("metrics", "Counters for Prometheus", |app| {
         app.metrics
-            .text(&app.cache.stats(), app.generation().alive())
+            .text(&app.cache.stats(), app.generations.count())
     }),
 ];
 
@@ -112,7 +112,7 @@ fn info(app: &App) -> String {
         app.uptime().as_secs(),
         settings.workers,
         app.generation().id(),
-        app.generation().alive(),
+        app.generations.count(),
         app.metrics.reloads.get(),
         app.metrics.reload_failures.get(),
         app.metrics.connections.get(),

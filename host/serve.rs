@@ -5,7 +5,7 @@ mod read;
 use crate::admit::admit;
 use crate::app::{App, OpenConnection};
 use crate::client::Client;
-use crate::error::{self, Failure};
+use crate::error::{self, About, Failure};
 use crate::forward::{self, Served};
 use crate::http::{Framing, Scheme};
 use crate::manage;
@@ -203,15 +203,13 @@ async fn answer(
         client.responder.persist = false;
     }
     let page = |failure: &Failure, request: &crate::transaction::Request| {
-        let what = format!("{} {}", request.method, request.uri());
         let accept = request.fields.joined("accept");
-        error::reply(
-            failure,
-            &app.settings,
-            Some(&what),
-            accept.as_deref(),
-            SystemTime::now(),
-        )
+        let about = About {
+            line: &format!("{} {}", request.method, request.uri()),
+            id: Some(request.id),
+            accept: accept.as_deref(),
+        };
+        error::reply(failure, &app.settings, about, SystemTime::now())
     };
     let request = transaction.request.clone();
     let reply = page(&failure, &request);

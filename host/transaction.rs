@@ -1,7 +1,7 @@
 //! What is known of one request, from its first line to its line in the access log.
 
 use crate::app::App;
-use crate::generation::Generation;
+use crate::generation::Pinned;
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::plugin::Rule;
@@ -44,7 +44,7 @@ pub struct Transaction {
     /// What was asked for.
     pub request: Arc<Request>,
     /// The policy that decides about all of it.
-    pub generation: Arc<Generation>,
+    pub generation: Pinned,
     /// Its entry in the access log.
     pub entry: Entry,
 }
@@ -176,7 +176,7 @@ impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
         let request = Arc::new(request);
-        let generation = app.generation();
+        let generation = Pinned::new(app.generation());
         let entry = Entry {
             outcome: Outcome::default(),
             request: request.clone(),

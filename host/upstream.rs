@@ -84,6 +84,11 @@ impl Upstreams {
         let _ = self.ourselves.set(listeners);
     }
 
+    /// Where the proxy itself listens; nowhere before it serves.
+    pub fn ourselves(&self) -> &[SocketAddr] {
+        self.ourselves.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The host's addresses; itself, where it is one.
     pub async fn addresses(&self, host: &Host) -> Resolved {
         match host {
@@ -151,7 +156,7 @@ impl Upstreams {
             host: target.host.to_string(),
             reason: error.to_string(),
         })?;
-        let ourselves = self.ourselves.get().map(Vec::as_slice).unwrap_or_default();
+        let ourselves = self.ourselves();
         let attempts = connect::any(addresses, target.port, &self.settings, ourselves);
         let stream = attempts.await.map_err(|error| match error {
             ConnectError::Loop => Failure::Loop,

@@ -1,7 +1,7 @@
 //! What people and programs get to see where something fails.
 
 use crate::support::proxy::request;
-use crate::support::{Origin, Proxy, Then};
+use crate::support::{Origin, Proxy, Response, Then};
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
 
@@ -16,8 +16,12 @@ fn a_denial_names_the_rule_for_people_and_for_programs() {
     );
     assert_eq!(
         denied.text(),
-        "403 Forbidden: the rule `http_access deny unsafe` does not allow it. If you think that you \
-         should have access, ask for the rule to be changed. Contact: it@example, proxy p.example.\n"
+        format!(
+            "403 Forbidden: the rule `http_access deny unsafe` does not allow it. If you think that \
+             you should have access, ask for the rule to be changed. Contact: it@example, proxy \
+             p.example, request {}.\n",
+            number(&denied, ", request ")
+        )
     );
     assert_eq!(
         denied.field("proxy-status"),
@@ -47,6 +51,36 @@ fn a_denial_names_the_rule_for_people_and_for_programs() {
         "/&lt;b&gt;",
     ] {
         assert!(text.contains(part), "no {part:?} in {text}");
+    }
+}
+
+/// The request's number, which a page has behind these words.
+fn number(page: &Response, words: &str) -> u64 {
+    let text = page.text();
+    let (_, rest) = text.split_once(words).expect("it is there");
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .expect("a number")
+}
+
+/// Who complains can name the line in the log.
+#[test]
+fn a_page_has_the_number_that_the_request_has_in_the_log() {
+    let proxy = Proxy::start("logformat = \"json\"");
+    let mut client = proxy.connect();
+    let mut numbers = Vec::new();
+    for (accept, words) in [
+        ("Accept: */*", ", request "),
+        ("Accept: text/html", "<footer>Request "),
+        ("Accept: */*", ", request "),
+    ] {
+        client.send(request("GET", "http://127.0.0.1:25/", &[accept], b""));
+        let number = number(&client.response("GET"), words);
+        let line: serde_json::Value = serde_json::from_str(&proxy.logged()).expect("JSON");
+        assert_eq!(line["request"], number, "{line}");
+        assert!(!numbers.contains(&number), "{number} again");
+        numbers.push(number);
     }
 }
 

@@ -360,6 +360,9 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
         assert_names_plugin(&trap(), "request-headers", "it trapped");
     }
     proxy.says("`request-headers`: it failed 3 times in a row and is put aside for 1s");
+    let status = || proxy.command(&["status"]).1;
+    const ASIDE: &str = "\n  put aside: request-headers, which keeps failing\n";
+    assert!(status().contains(ASIDE), "{}", status());
     // On a slow machine the pause may be over by now, and what fails next is its one probe.
     let aside = |response: &Response| response.text().contains("times in a row and is put aside");
     let refused = (0..20).map(|_| trap()).find(aside);
@@ -372,6 +375,7 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
         assert!(start.elapsed() < PATIENCE);
     }
     proxy.says("plugin `hostile` is back in its hook `request-headers`");
+    assert!(!status().contains("put aside"), "{}", status());
 }
 
 #[test]

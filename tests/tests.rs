@@ -19,6 +19,7 @@ mod plugins;
 mod purge;
 mod registry;
 mod shutdown;
+mod status;
 mod swap;
 mod upstream;
 mod watch;

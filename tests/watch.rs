@@ -17,7 +17,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// The component of access-policy, as `make plugins` leaves it.
-fn built() -> std::path::PathBuf {
+pub(crate) fn built() -> std::path::PathBuf {
     use std::sync::Once;
     static BUILT: Once = Once::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

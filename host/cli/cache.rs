@@ -2,15 +2,10 @@
 
 mod text;
 
-pub(super) use text::size;
-
-use crate::config::{Configuration, Overrides};
-use crate::control::{self, CacheLs, CachePurge, CacheStats, Entry, Purged, Refusal, Request};
-use anyhow::Context as _;
+use super::running::{self, Proxy};
+use crate::control::{CacheLs, CachePurge, CacheStats, Entry, Purged, Request};
 use clap::{Args, Subcommand};
-use serde::de::DeserializeOwned;
-use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::PathBuf;
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
@@ -57,24 +52,9 @@ pub(super) struct What {
     all: bool,
 }
 
-/// Which proxy is asked, and for whom its answer is.
-#[derive(Debug, Args)]
-pub(super) struct Proxy {
-    /// The proxy's control socket, in place of what its settings say
-    #[arg(long, value_name = "PATH", conflicts_with = "config")]
-    socket: Option<PathBuf>,
-    /// The proxy's settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Print lines of JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Runs one of them.
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let out = &mut BufWriter::new(io::stdout().lock());
-    let done = match command {
+    running::print(|out| match command {
         Command::Ls {
             prefix,
             regex,
@@ -93,13 +73,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
             purge(CachePurge { urls, regex, all }, &proxy, out)
         }
         Command::Stats { proxy } => stats(&proxy, out),
-    };
-    let done = done.and_then(|code| Ok(out.flush().map(|()| code)?));
-    match done {
-        // Whoever reads has enough: `wproxy cache ls | head`.
-        Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
-        done => done,
-    }
+    })
 }
 
 fn ls(what: CacheLs, proxy: &Proxy, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -145,44 +119,4 @@ fn stats(proxy: &Proxy, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         },
     )?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-}
-
-// === impl Proxy ===
-
-impl Proxy {
-    /// Asks it, and hands on each line of its answer: read, and as it came.
-    fn ask<T: DeserializeOwned>(
-        &self,
-        request: &Request,
-        mut each: impl FnMut(T, &str) -> io::Result<()>,
-    ) -> anyhow::Result<()> {
-        control::ask(&self.socket()?, request, &mut |line| {
-            let read = serde_json::from_str(line)
-                .with_context(|| format!("the proxy's answer is not understood: {line}"))?;
-            Ok(each(read, line)?)
-        })
-    }
-
-    fn socket(&self) -> anyhow::Result<PathBuf> {
-        if let Some(socket) = &self.socket {
-            return Ok(socket.clone());
-        }
-        let mut overrides = Overrides {
-            config: self.config.clone(),
-            listen: Vec::new(),
-        };
-        let settings = Configuration::load(&mut overrides)?.settings;
-        let none = || {
-            Refusal::new(
-                "by its settings the proxy has no control socket",
-                "set control_socket to a path and start it anew; or name its socket with --socket",
-            )
-        };
-        Ok(control::path(&settings.control_socket).ok_or_else(none)?)
-    }
 }

@@ -387,7 +387,7 @@ fn access_log(written: Option<Spanned<String>>, source: &Source) -> Result<LogTa
     }
 }
 
-fn control_socket(
+pub(super) fn control_socket(
     written: Option<Spanned<String>>,
     source: &Source,
 ) -> Result<ControlSocket, Mistake> {

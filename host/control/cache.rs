@@ -84,7 +84,7 @@ pub struct CacheStats {
 }
 
 /// One of the places where responses are stored.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheTier {
     /// `memory`
     pub tier: Cow<'static, str>,
@@ -155,26 +155,38 @@ pub(super) fn purge(app: &App, what: &CachePurge, answer: &mut Answer) -> Result
 }
 
 pub(super) fn stats(app: &App, answer: &mut Answer) {
+    let counts = counts(app);
+    let sum = |counted: fn(Code) -> bool| {
+        let counts = counts.iter().filter(|(code, _)| counted(*code));
+        counts.map(|(_, requests)| requests).sum()
+    };
+    let _ = answer.line(&CacheStats {
+        tiers: tiers(app),
+        hits: sum(Code::is_hit),
+        misses: sum(Code::is_miss),
+        purged: app.metrics.cache_purged.get(),
+        requests: requests(app),
+    });
+}
+
+pub(super) fn tiers(app: &App) -> Vec<CacheTier> {
     let tiers = app.cache.stats().tiers.into_iter().map(|stats| CacheTier {
         tier: stats.tier.as_str().into(),
         responses: stats.responses,
         octets: stats.octets,
         budget: stats.budget,
     });
-    let counts = Code::ALL.map(|code| (code, app.metrics.requests(code)));
-    let sum = |counted: fn(Code) -> bool| {
-        let counts = counts.iter().filter(|(code, _)| counted(*code));
-        counts.map(|(_, requests)| requests).sum()
-    };
-    let _ = answer.line(&CacheStats {
-        tiers: tiers.collect(),
-        hits: sum(Code::is_hit),
-        misses: sum(Code::is_miss),
-        purged: app.metrics.cache_purged.get(),
-        requests: counts
-            .map(|(code, requests)| (code.as_str().into(), requests))
-            .into(),
-    });
+    tiers.collect()
+}
+
+/// All requests by squid's codes.
+pub(super) fn requests(app: &App) -> BTreeMap<Cow<'static, str>, u64> {
+    let named = |(code, requests): (Code, u64)| (code.as_str().into(), requests);
+    counts(app).map(named).into()
+}
+
+fn counts(app: &App) -> [(Code, u64); Code::ALL.len()] {
+    Code::ALL.map(|code| (code, app.metrics.requests(code)))
 }
 
 /// A URL as the cache knows it.

@@ -119,7 +119,8 @@ async fn request(stream: &mut UnixStream) -> Result<Option<Request>, Refusal> {
         let version = env!("CARGO_PKG_VERSION");
         Refusal::new(
             format!("this is no request that wproxy {version} understands: {error}"),
-            "send one line of JSON, as {\"command\":\"cache stats\"}",
+            "ask with the `wproxy` of that version, or start the proxy anew with yours; by hand, \
+             send one line of JSON, as {\"command\":\"cache stats\"}",
         )
     })?;
     Ok(Some(request))

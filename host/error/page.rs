@@ -7,15 +7,19 @@ use crate::respond::{Reply, date};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-/// The page or line for a failure, and the fields that programs read. `request` is the method and
-/// target, as far as they are known, and `accept` the client's Accept.
-pub fn reply(
-    failure: &Failure,
-    settings: &Settings,
-    request: Option<&str>,
-    accept: Option<&[u8]>,
-    now: SystemTime,
-) -> Reply {
+/// What is known of the request that failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    /// Method and target.
+    pub line: &'a str,
+    /// What logs call it by; none where it is no request.
+    pub id: Option<u64>,
+    /// The client's Accept.
+    pub accept: Option<&'a [u8]>,
+}
+
+/// The page or line for a failure, and the fields that programs read.
+pub fn reply(failure: &Failure, settings: &Settings, request: About<'_>, now: SystemTime) -> Reply {
     let Face {
         status,
         squid,
@@ -42,7 +46,8 @@ pub fn reply(
     }
     fields.push("Cache-Control", "no-store");
     fields.push("Vary", "Accept");
-    let browser = accept.is_some_and(|accept| memchr::memmem::find(accept, b"text/html").is_some());
+    let is_page = |accept| memchr::memmem::find(accept, b"text/html").is_some();
+    let browser = request.accept.is_some_and(is_page);
     let title = format!(
         "{} {}",
         status.as_u16(),
@@ -53,7 +58,10 @@ pub fn reply(
             "text/html; charset=utf-8",
             html(failure, settings, request, &title, squid, now),
         ),
-        false => ("text/plain; charset=utf-8", line(failure, settings, &title)),
+        false => (
+            "text/plain; charset=utf-8",
+            line(failure, settings, request, &title),
+        ),
     };
     fields.push("Content-Type", media_type);
     Reply {
@@ -63,20 +71,22 @@ pub fn reply(
     }
 }
 
-fn line(failure: &Failure, settings: &Settings, title: &str) -> String {
+fn line(failure: &Failure, settings: &Settings, request: About<'_>, title: &str) -> String {
     let Settings {
         visible_hostname,
         cache_mgr,
         ..
     } = settings;
     let advice = failure.advice();
-    format!("{title}: {failure}. {advice} Contact: {cache_mgr}, proxy {visible_hostname}.\n")
+    let id = request.id.map(|id| format!(", request {id}"));
+    let id = id.unwrap_or_default();
+    format!("{title}: {failure}. {advice} Contact: {cache_mgr}, proxy {visible_hostname}{id}.\n")
 }
 
 fn html(
     failure: &Failure,
     settings: &Settings,
-    request: Option<&str>,
+    request: About<'_>,
     title: &str,
     squid: &str,
     now: SystemTime,
@@ -89,18 +99,18 @@ fn html(
             escaped(value)
         );
     };
-    if let Some(request) = request {
-        fact("Request", request);
-    }
+    fact("Request", request.line);
     if let Some(rule) = failure.rule() {
         fact("Rule", &rule.text);
         fact("Plugin", &rule.plugin);
     }
     fact("Whom to ask", &settings.cache_mgr);
+    let id = request.id.map(|id| format!("Request {id}. "));
     include_str!("page.html")
         .replace("{{STATUS}}", &escaped(title))
         .replace("{{SQUID}}", squid)
         .replace("{{ADVICE}}", &escaped(failure.advice()))
+        .replace("{{ID}}", &id.unwrap_or_default())
         .replace("{{DATE}}", &date(now))
         .replace("{{HOST}}", &escaped(&settings.visible_hostname))
         .replace("{{WHAT}}", &escaped(&failure.to_string()))
@@ -174,14 +184,18 @@ mod tests {
         let reply = reply(
             &denied(),
             &settings(),
-            Some("GET http://a/"),
-            Some(b"*/*"),
+            About {
+                line: "GET http://a/",
+                id: Some(1001),
+                accept: Some(b"*/*"),
+            },
             SystemTime::UNIX_EPOCH,
         );
         assert_eq!(
             reply.body,
             "403 Forbidden: the rule `http_access deny <all>` does not allow it. If you think that \
-             you should have access, ask for the rule to be changed. Contact: webmaster, proxy none.\n"
+             you should have access, ask for the rule to be changed. Contact: webmaster, proxy none, \
+             request 1001.\n"
         );
         assert_eq!(
             reply.fields.get("proxy-status").map(|value| &value[..]),
@@ -191,12 +205,14 @@ mod tests {
 
     #[test]
     fn browsers_get_a_page_and_no_markup_of_others() {
-        let request = "GET http://a/<script>{{FACTS}}";
         let reply = reply(
             &denied(),
             &settings(),
-            Some(request),
-            Some(b"text/html, */*"),
+            About {
+                line: "GET http://a/<script>{{FACTS}}",
+                id: Some(1001),
+                accept: Some(b"text/html, */*"),
+            },
             SystemTime::UNIX_EPOCH,
         );
         let page = String::from_utf8(reply.body.to_vec()).expect("UTF-8");
@@ -206,7 +222,28 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("ERR_ACCESS_DENIED"), "{page}");
+        assert!(
+            page.contains("<footer>Request 1001. Generated Thu, 01 Jan 1970"),
+            "{page}"
+        );
         assert!(!page.contains("<script>") && !page.contains("{{"), "{page}");
+    }
+
+    #[test]
+    fn what_is_no_request_has_no_number() {
+        for (accept, end) in [
+            (&b"text/html"[..], "<footer>Generated "),
+            (b"*/*", "Contact: webmaster, proxy none.\n"),
+        ] {
+            let about = About {
+                line: "G?T",
+                id: None,
+                accept: Some(accept),
+            };
+            let reply = reply(&denied(), &settings(), about, SystemTime::UNIX_EPOCH);
+            let page = String::from_utf8(reply.body.to_vec()).expect("UTF-8");
+            assert!(page.contains(end), "{page}");
+        }
     }
 
     #[test]

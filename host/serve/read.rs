@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::client::Client;
-use crate::error::{self, Failure};
+use crate::error::{self, About, Failure};
 use crate::http::{
     Authority, Form, Framing, Host, Malformed, ReadError, RequestHead, Scheme, Target, Version,
     request_framing,
@@ -158,8 +158,11 @@ impl Unread {
         if matches!(self.failure, Failure::ClientGone) {
             uri = "error:transaction-end-before-headers";
         } else {
-            let what = format!("{} {}", self.method, self.target);
-            let reply = error::reply(&self.failure, &app.settings, Some(&what), None, received);
+            let about = About {
+                line: &format!("{} {}", self.method, self.target),
+                ..About::default()
+            };
+            let reply = error::reply(&self.failure, &app.settings, about, received);
             outcome.status = reply.status.as_u16();
             outcome.content_type = reply.fields.get("content-type").cloned();
             outcome.aborted = client.responder.refuse(app, reply).await.is_err();

@@ -118,9 +118,14 @@ impl Proxy {
 
     /// `wproxy cache`, of this proxy: exit code, stdout, stderr.
     pub(crate) fn cache(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        self.command(&[&["cache"], arguments].concat())
+    }
+
+    /// A command that goes to this proxy: exit code, stdout, stderr.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let socket = self.control_socket();
         let socket = ["--socket", socket.to_str().expect("a path in UTF-8")];
-        run(&[&["cache"], arguments, &socket].concat())
+        run(&[arguments, &socket].concat())
     }
 
     pub(crate) fn connect(&self) -> Connection {

@@ -1,12 +1,11 @@
 //! The cache's lists, for people.
 
-use crate::control::{CacheStats, CacheTier, Entry};
+use crate::cli::text::{percent, size, span, tiers};
+use crate::control::{CacheStats, Entry};
 use std::fmt::Write as _;
 
 /// What stands over entries.
 pub(super) const ENTRIES: &str = "TIER    STATUS     SIZE     AGE     TTL  URI";
-/// What stands over tiers.
-const TIERS: &str = "TIER    RESPONSES     SIZE   BUDGET  USED";
 
 /// What is said under a list.
 #[derive(Debug, Default)]
@@ -61,24 +60,10 @@ pub(super) fn purged(purged: u64) -> String {
 
 /// How full the cache is, and how useful.
 pub(super) fn stats(stats: &CacheStats) -> String {
-    let mut text = format!("{TIERS}\n");
-    for CacheTier {
-        tier,
-        responses,
-        octets,
-        budget,
-    } in &stats.tiers
-    {
-        let used = percent(*octets, *budget);
-        let (octets, budget) = (size(*octets), size(*budget));
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{tier:6}  {responses:9}  {octets:>7}  {budget:>7}  {used:>4}"
-        );
-    }
+    let mut text = tiers(&stats.tiers);
     let (hits, misses) = (stats.hits, stats.misses);
     let asked = hits.saturating_add(misses);
+    // Writing to a String cannot fail.
     let _ = writeln!(text, "\nhits    {hits:9}  {}", percent(hits, asked));
     let _ = writeln!(text, "misses  {misses:9}  {}", percent(misses, asked));
     let _ = writeln!(text, "purged  {:9}\n", stats.purged);
@@ -97,78 +82,10 @@ fn responses(count: u64) -> String {
     }
 }
 
-/// Octets as squid has them: a KB is 1024. At least two digits are true.
-pub(in crate::cli) fn size(octets: u64) -> String {
-    let mut unit = 1;
-    for name in ["B", "KB", "MB", "GB"] {
-        if octets < unit << 10 {
-            return rounded(octets, unit, name);
-        }
-        unit <<= 10;
-    }
-    rounded(octets, unit, "TB")
-}
-
-fn rounded(octets: u64, unit: u64, name: &str) -> String {
-    let (whole, tenths) = (octets / unit, octets % unit * 10 / unit);
-    match whole < 10 && tenths > 0 {
-        true => format!("{whole}.{tenths} {name}"),
-        false => format!("{whole} {name}"),
-    }
-}
-
-/// Seconds, in the largest unit of which there are two.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// `67%`; `-` of nothing.
-fn percent(part: u64, whole: u64) -> String {
-    match part.saturating_mul(100).checked_div(whole) {
-        Some(percent) => format!("{percent}%"),
-        None => "-".into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_spans() {
-        for (octets, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1 KB"),
-            (1536, "1.5 KB"),
-            (10_239, "9.9 KB"),
-            (10_240, "10 KB"),
-            (12_800, "12 KB"),
-            (1 << 20, "1 MB"),
-            (600 << 20, "600 MB"),
-            (5 << 29, "2.5 GB"),
-            (3 << 40, "3 TB"),
-            (5000 << 40, "5000 TB"),
-        ] {
-            assert_eq!(size(octets), text);
-        }
-        for (seconds, text) in [
-            (0, "0 s"),
-            (119, "119 s"),
-            (120, "2 min"),
-            (7199, "119 min"),
-            (86_400, "24 h"),
-            (172_800, "2 d"),
-            (31_536_000, "365 d"),
-        ] {
-            assert_eq!(span(seconds), text);
-        }
-    }
+    use crate::control::CacheTier;
 
     #[test]
     fn entries_stand_under_their_heads() {
@@ -239,6 +156,5 @@ mod tests {
              \x20               2  TCP_MEM_HIT\n\
              \x20               1  TCP_MISS\n"
         );
-        assert_eq!(percent(0, 0), "-");
     }
 }

@@ -1,6 +1,6 @@
 //! `wproxy plugin inspect`
 
-use crate::cli::cache::size;
+use crate::cli::text::size;
 use crate::generation::plugin_in;
 use crate::plugin::{Engine, Inspection, Kind};
 use anyhow::Context as _;

@@ -1,0 +1,94 @@
+//! `wproxy reload`
+
+use super::running::{self, Proxy};
+use crate::control::{Reload, Request};
+use crate::generation::{Changes, RESTART_NEEDED, reload_failed};
+use anyhow::bail;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+pub(super) fn reload(proxy: &Proxy) -> anyhow::Result<ExitCode> {
+    running::print(|out| {
+        let mut done = None;
+        proxy.ask(&Request::Reload {}, |reload: Reload, line| {
+            if proxy.json {
+                writeln!(out, "{line}")?;
+            }
+            done = Some(reload);
+            Ok(())
+        })?;
+        match done {
+            Some(Reload {
+                generation,
+                failure: Some(failure),
+                ..
+            }) => match proxy.json {
+                true => Ok(ExitCode::FAILURE),
+                false => bail!("{}\n{failure}", reload_failed(generation)),
+            },
+            Some(reload) => {
+                if !proxy.json {
+                    write!(out, "{}", text(&reload))?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            None => bail!("the proxy does not say what has come of it: its log does"),
+        }
+    })
+}
+
+/// What has changed.
+fn text(reload: &Reload) -> String {
+    let changes = reload.plugins.clone().unwrap_or_default();
+    let mut text = format!("generation {} serves: {changes}\n", reload.generation);
+    let Changes {
+        new,
+        changed,
+        unchanged,
+        gone,
+    } = &changes;
+    for (what, names) in [
+        ("new", new),
+        ("changed", changed),
+        ("unchanged", unchanged),
+        ("gone", gone),
+    ] {
+        if !names.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{what:9}  {}", names.join(", "));
+        }
+    }
+    if reload.restart_needed {
+        let _ = writeln!(text, "{RESTART_NEEDED}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_changed_is_shown_by_kind() {
+        let names = |names: &[&str]| names.iter().copied().map(str::to_owned).collect();
+        let mut reload = Reload {
+            generation: 3,
+            plugins: Some(Changes {
+                new: vec![],
+                changed: names(&["access-policy"]),
+                unchanged: names(&["cache-rules", "header-scrub"]),
+                gone: names(&["quota"]),
+            }),
+            restart_needed: false,
+            failure: None,
+        };
+        let expected = "generation 3 serves: 3 plugins, 2 of them unchanged\n\
+                        changed    access-policy\n\
+                        unchanged  cache-rules, header-scrub\n\
+                        gone       quota\n";
+        assert_eq!(text(&reload), expected);
+        reload.restart_needed = true;
+        assert_eq!(text(&reload), format!("{expected}{RESTART_NEEDED}\n"));
+    }
+}

@@ -1,0 +1,185 @@
+//! `wproxy status`
+
+use super::running::{self, Proxy};
+use super::text::{short_digest, span, tiers};
+use crate::control::{PluginStatus, Request, Status};
+use crate::generation::reload_failed;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+pub(super) fn status(proxy: &Proxy) -> anyhow::Result<ExitCode> {
+    running::print(|out| {
+        proxy.ask(&Request::Status {}, |status: Status, line| {
+            match proxy.json {
+                true => writeln!(out, "{line}"),
+                false => write!(out, "{}", text(&status)),
+            }
+        })?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn text(status: &Status) -> String {
+    let mut parts = vec![
+        facts(status),
+        plugins(&status.plugins),
+        tiers(&status.cache),
+    ];
+    parts.extend(requests(status));
+    if let Some(failure) = &status.last_failure {
+        let failed = reload_failed(status.generation);
+        parts.push(format!("The last {failed}\n{failure}\n"));
+    }
+    parts.join("\n")
+}
+
+fn facts(status: &Status) -> String {
+    let Status {
+        version,
+        pid,
+        uptime,
+        generation,
+        since,
+        reloads,
+        reload_failures,
+        ..
+    } = status;
+    let alive = match status.generations {
+        0 | 1 => String::new(),
+        alive => format!("; {alive} alive"),
+    };
+    let facts = [
+        (
+            "wproxy",
+            format!("{version}, pid {pid}, up {}", span(*uptime)),
+        ),
+        ("listens", status.listeners.join(", ")),
+        ("workers", status.workers.to_string()),
+        ("clients", status.connections.to_string()),
+        ("generation", format!("{generation} since {since}{alive}")),
+        (
+            "reloads",
+            format!("{reloads} done, {reload_failures} failed"),
+        ),
+    ];
+    let lines = facts.map(|(name, value)| format!("{name:10}  {value}\n"));
+    lines.concat()
+}
+
+/// What the plugins are, and under each what is put aside.
+fn plugins(plugins: &[PluginStatus]) -> String {
+    let widest = plugins.iter().map(|plugin| plugin.name.chars().count());
+    let width = widest.max().unwrap_or_default().max("PLUGIN".len());
+    let mut text = format!("{:width$}  WIT    DIGEST        HOOKS\n", "PLUGIN");
+    for plugin in plugins {
+        let (name, wit, hooks) = (&plugin.name, &plugin.wit, plugin.hooks.join(", "));
+        let digest = short_digest(&plugin.digest);
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name:width$}  {wit:5}  {digest:12}  {hooks}");
+        for hook in &plugin.aside {
+            let _ = writeln!(text, "  put aside: {hook}, which keeps failing");
+        }
+    }
+    text
+}
+
+/// By code, without those that none had; nothing where there were none.
+fn requests(status: &Status) -> Option<String> {
+    let mut text = String::new();
+    for (code, requests) in status
+        .requests
+        .iter()
+        .filter(|(_, requests)| **requests > 0)
+    {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{requests:8}  {code}");
+    }
+    (!text.is_empty()).then(|| format!("REQUESTS  CODE\n{text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::CacheTier;
+
+    fn shown() -> Status {
+        let plugin = |name: &str, hooks: &[&str]| PluginStatus {
+            name: name.into(),
+            digest: format!("sha256:{}", "0123456789abcdef".repeat(4)),
+            wit: "0.2.0".into(),
+            hooks: hooks.iter().copied().map(str::to_owned).collect(),
+            aside: vec![],
+        };
+        let memory = CacheTier {
+            tier: "memory".into(),
+            responses: 12,
+            octets: 64 << 20,
+            budget: 128 << 20,
+        };
+        Status {
+            version: "0.1.0".into(),
+            pid: 4711,
+            uptime: 7260,
+            listeners: vec!["127.0.0.1:8080".into(), "[::1]:8080".into()],
+            workers: 2,
+            connections: 7,
+            generation: 3,
+            since: "2026-11-24T21:50:03Z".into(),
+            generations: 1,
+            reloads: 2,
+            reload_failures: 0,
+            last_failure: None,
+            plugins: vec![
+                plugin("access-policy", &["access"]),
+                plugin("scrub", &["request-headers", "response-headers"]),
+            ],
+            cache: vec![memory],
+            requests: [
+                ("NONE_NONE".into(), 0),
+                ("TCP_MISS".into(), 1234),
+                ("TCP_DENIED".into(), 1),
+            ]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn what_an_operator_looks_at_first() {
+        assert_eq!(
+            text(&shown()),
+            "wproxy      0.1.0, pid 4711, up 2 h\n\
+             listens     127.0.0.1:8080, [::1]:8080\n\
+             workers     2\n\
+             clients     7\n\
+             generation  3 since 2026-11-24T21:50:03Z\n\
+             reloads     2 done, 0 failed\n\n\
+             PLUGIN         WIT    DIGEST        HOOKS\n\
+             access-policy  0.2.0  0123456789ab  access\n\
+             scrub          0.2.0  0123456789ab  request-headers, response-headers\n\n\
+             TIER    RESPONSES     SIZE   BUDGET  USED\n\
+             memory         12    64 MB   128 MB   50%\n\n\
+             REQUESTS  CODE\n\
+             \x20      1  TCP_DENIED\n\
+             \x20   1234  TCP_MISS\n"
+        );
+    }
+
+    #[test]
+    fn trouble_is_shown_where_there_is_some() {
+        let mut status = shown();
+        status.plugins[0].aside.push("access".into());
+        status.last_failure = Some("acl `our` is not defined".into());
+        (status.generations, status.reload_failures) = (2, 1);
+        status.requests.clear();
+        let text = text(&status);
+        for part in [
+            "generation  3 since 2026-11-24T21:50:03Z; 2 alive\n",
+            "reloads     2 done, 1 failed\n",
+            "0123456789ab  access\n  put aside: access, which keeps failing\nscrub ",
+            "50%\n\nThe last reload failed, generation 3 goes on serving:\nacl `our` is not defined\n",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `reload`.
+
+use super::answer::Answer;
+use crate::app::App;
+use crate::generation::{Changes, Kept, Swap};
+use serde::{Deserialize, Serialize};
+
+/// What has become of a reload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reload {
+    /// The generation that serves now.
+    pub generation: u64,
+    /// What is different in it; none where it is the old one, because of a mistake.
+    pub plugins: Option<Changes>,
+    /// Whether settings have changed that hold only when the proxy is started anew.
+    pub restart_needed: bool,
+    /// The mistake, with file, line and caret; none where all went well.
+    pub failure: Option<String>,
+}
+
+/// Whoever asked may go meanwhile: it comes to its end.
+pub(super) fn reload(app: &App, answer: &mut Answer) {
+    let _ = answer.line(&Reload::from(app.reload()));
+}
+
+impl From<Result<Swap, Kept>> for Reload {
+    fn from(done: Result<Swap, Kept>) -> Reload {
+        match done {
+            Ok(swap) => Reload {
+                generation: swap.generation,
+                plugins: Some(swap.changes),
+                restart_needed: swap.restart_needed,
+                failure: None,
+            },
+            Err(kept) => Reload {
+                generation: kept.generation,
+                plugins: None,
+                restart_needed: false,
+                failure: Some(kept.mistake.to_string()),
+            },
+        }
+    }
+}

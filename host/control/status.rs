@@ -1,0 +1,97 @@
+//! `status`.
+
+use super::answer::Answer;
+use super::cache::{CacheTier, requests, tiers};
+use super::moment;
+use crate::app::App;
+use crate::plugin::{Hook, Plugin};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// What an operator looks at first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The proxy's.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds.
+    pub uptime: u64,
+    /// Where clients reach it.
+    pub listeners: Vec<String>,
+    /// Threads that serve.
+    pub workers: u64,
+    /// Clients' connections that are open.
+    pub connections: u64,
+    /// The generation that serves.
+    pub generation: u64,
+    /// When it began to, as `2026-11-24T21:50:03Z`.
+    pub since: String,
+    /// How many generations there are: that one, and those that requests are still pinned to.
+    pub generations: u64,
+    /// Generations that were swapped in.
+    pub reloads: u64,
+    /// Reloads that failed.
+    pub reload_failures: u64,
+    /// Why the last reload failed; none where it did not.
+    pub last_failure: Option<String>,
+    /// In the order in which they are asked.
+    pub plugins: Vec<PluginStatus>,
+    /// Where responses are stored.
+    pub cache: Vec<CacheTier>,
+    /// All requests by squid's codes.
+    pub requests: BTreeMap<Cow<'static, str>, u64>,
+}
+
+/// A plugin of the generation that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginStatus {
+    /// Its name.
+    pub name: String,
+    /// Of its component, as `sha256:...`.
+    pub digest: String,
+    /// The version of the WIT that it is made for.
+    pub wit: String,
+    /// The hooks that it serves.
+    pub hooks: Vec<String>,
+    /// Those of them that are put aside at this time, because they keep failing.
+    pub aside: Vec<String>,
+}
+
+pub(super) fn status(app: &App, answer: &mut Answer) {
+    // One look: what stands in it belongs together.
+    let alive = app.generations.alive();
+    let Some(serving) = alive.first() else {
+        return;
+    };
+    let plugins = serving.generation.plugins();
+    let listeners = app.upstreams.ourselves();
+    let _ = answer.line(&Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        uptime: app.uptime().as_secs(),
+        listeners: listeners.iter().map(ToString::to_string).collect(),
+        workers: app.settings.workers as u64,
+        connections: u64::try_from(app.metrics.connections.get()).unwrap_or_default(),
+        generation: serving.generation.id(),
+        since: moment(serving.since),
+        generations: alive.len() as u64,
+        reloads: app.metrics.reloads.get(),
+        reload_failures: app.metrics.reload_failures.get(),
+        last_failure: app.last_reload_failure().map(|mistake| mistake.to_string()),
+        plugins: plugins.iter().map(|plugin| plugin_status(plugin)).collect(),
+        cache: tiers(app),
+        requests: requests(app),
+    });
+}
+
+fn plugin_status(plugin: &Plugin) -> PluginStatus {
+    PluginStatus {
+        name: plugin.name().to_owned(),
+        digest: plugin.compiled().digest(),
+        wit: plugin.compiled().version().to_string(),
+        hooks: plugin.hooks().iter().map(Hook::to_string).collect(),
+        aside: plugin.aside().map(|hook| hook.to_string()).collect(),
+    }
+}
