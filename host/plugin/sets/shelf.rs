@@ -4,6 +4,8 @@ use super::{Malformed, Set};
 use crate::config::{Mistake, SetFile, SetKind, Source};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -24,7 +26,7 @@ pub struct Loaded {
 pub struct Sets(Arc<[(String, Arc<Loaded>)]>);
 
 /// Octets of a file: what is in memory has to be found by 32 bits.
-const MAX_FILE: usize = 1 << 30;
+const MAX_FILE: u64 = 1 << 30;
 
 // === impl Shelf ===
 
@@ -47,9 +49,11 @@ impl Shelf {
 
     fn one(&mut self, file: &SetFile, previous: Option<&Shelf>) -> Result<Arc<Loaded>, Mistake> {
         let (name, shown) = (&file.name, file.file.display());
-        let octets = std::fs::read(&file.file)
+        let mut octets = Vec::new();
+        File::open(&file.file)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut octets))
             .map_err(|error| file.mistake(format!("cannot read the set {shown}: {error}")))?;
-        if octets.len() > MAX_FILE {
+        if octets.len() as u64 > MAX_FILE {
             return Err(file.mistake(format!("the set {shown} has more than 1 GB")));
         }
         let digest = xxh3_128(&octets);

@@ -117,7 +117,7 @@
 //!
 //! What they mean is described in the WIT files, which are the interface itself; the names here are
 //! theirs. [`Request`] and [`Fields`] are what a hook sees of the transaction, [`testing`] has
-//! stand-ins for them.
+//! stand-ins for them. [`sets`] asks large lists that the host keeps, [`metrics`] counts.
 //!
 //! A plugin that panics costs its own request an error page, and no other; what a hook has changed
 //! until then is dropped.
