@@ -10,6 +10,7 @@ mod digest;
 mod engine;
 mod exports;
 mod failure;
+mod hook;
 mod inspect;
 mod instance;
 mod kv;
@@ -31,6 +32,7 @@ pub use compiled::Compiled;
 pub use component::Component;
 pub use engine::Engine;
 pub use failure::Failed;
+pub use hook::Hook;
 pub use inspect::{Inspection, Kind};
 pub use kv::Usage;
 pub use manifest::{FailurePolicy, Manifest};
@@ -51,21 +53,6 @@ use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
 use std::fmt;
 use std::sync::Arc;
-
-/// A hook that a plugin can serve: an interface of `wit/hooks.wit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
-    /// `access`
-    Access,
-    /// `request-headers`
-    RequestHeaders,
-    /// `response-headers`
-    ResponseHeaders,
-    /// `cache-rules`
-    CacheRules,
-    /// `cache-key`
-    CacheKey,
-}
 
 /// A plugin that is compiled, configured and ready. Immutable but for its instances and its failures.
 pub struct Plugin {
@@ -495,35 +482,5 @@ impl fmt::Debug for Plugin {
 impl PartialEq for Plugin {
     fn eq(&self, other: &Plugin) -> bool {
         std::ptr::eq(self, other)
-    }
-}
-
-// === impl Hook ===
-
-impl Hook {
-    /// All of them, in the order of their declaration.
-    pub const ALL: [Hook; 5] = [
-        Hook::Access,
-        Hook::RequestHeaders,
-        Hook::ResponseHeaders,
-        Hook::CacheRules,
-        Hook::CacheKey,
-    ];
-
-    /// Whether that version of the WIT has it.
-    fn is_in(self, version: Version) -> bool {
-        version != Version::V0_1 || self != Hook::CacheKey
-    }
-}
-
-impl fmt::Display for Hook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Hook::Access => "access",
-            Hook::RequestHeaders => "request-headers",
-            Hook::ResponseHeaders => "response-headers",
-            Hook::CacheRules => "cache-rules",
-            Hook::CacheKey => "cache-key",
-        })
     }
 }
