@@ -12,6 +12,8 @@ mod sets;
 mod spared;
 mod versions;
 
+pub(crate) use cases::default_plugins;
+
 use crate::support::proxy::request;
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
 use rustix::process::Signal;
@@ -463,43 +465,4 @@ fn there_is_place_for_the_instances_of_as_many_workers_as_can_be_set() {
         .unwrap();
     let said = String::from_utf8_lossy(&check.stderr);
     assert!(check.status.success(), "{said}");
-}
-
-#[test]
-fn an_empty_wasi_is_there_for_those_who_import_it() {
-    let folder = folder("[limits]\ntime = \"100 ms\"");
-    let origin = Origin::plain();
-    let proxy = Proxy::with_plugins("", folder.path());
-    let response = proxy.get(&origin.url("/access/wasi"), &[]);
-    let text = response.text();
-    let nothing = "0 variables, 0 arguments, 0 directories, 0 seconds, ";
-    assert!(text.contains(nothing), "{text}");
-    for line in ["hello from stdout", "hello from stderr"] {
-        let line = proxy.says(line);
-        assert!(line.contains("hostile"), "{line}");
-    }
-    // What is not there costs its request, and no more.
-    assert_names_plugin(
-        &proxy.get(&origin.url("/access/exit"), &[]),
-        "access",
-        "it called exit",
-    );
-    assert_names_plugin(
-        &proxy.get(&origin.url("/access/socket"), &[]),
-        "access",
-        "it called `wasi:sockets/instance-network@0.2.6#instance-network`",
-    );
-    assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
-
-    let granted = "[limits]\ntime = \"100 ms\"\n[grants]\nclock = true\nrandom = true";
-    let manifest = format!("name = \"hostile\"\ncomponent = \"hostile.wasm\"\n{granted}");
-    fs::write(folder.path().join("hostile/plugin.toml"), manifest).unwrap();
-    let proxy = Proxy::with_plugins("", folder.path());
-    let granted = proxy.get(&origin.url("/access/wasi"), &[]).text();
-    assert!(
-        !granted.contains(" 0 seconds") && granted.contains(" 0 directories"),
-        "{granted}"
-    );
-    let number = |text: &str| text.split("the number ").nth(1).map(str::to_owned);
-    assert_ne!(number(&granted), number(&text));
 }

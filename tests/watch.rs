@@ -1,9 +1,10 @@
 //! `--watch`: what is saved is swapped in.
 
+use crate::plugins::default_plugins;
 use crate::support::{Origin, Proxy, wproxy};
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A folder with one of the default plugins, and its component.
 fn folder() -> tempfile::TempDir {
@@ -17,25 +18,11 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// The component of access-policy, as `make plugins` leaves it.
-pub(crate) fn built() -> std::path::PathBuf {
-    use std::sync::Once;
-    static BUILT: Once = Once::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("plugins/access-policy");
-    BUILT.call_once(|| {
-        let built = wproxy()
-            .args(["plugin", "build"])
-            .arg(&folder)
-            .env("CARGO_TARGET_DIR", root.join("target/plugins"))
-            .output()
-            .expect("wproxy runs");
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-    });
-    folder.join("access-policy.wasm")
+pub(crate) fn built() -> PathBuf {
+    let [access_policy, ..] = default_plugins() else {
+        panic!("there are some");
+    };
+    access_policy.join("access-policy.wasm")
 }
 
 /// As editors do it: another file takes the place of the one before.

@@ -25,7 +25,7 @@ fn test(plugin: &Path, options: &[&str]) -> (Option<i32>, String, String) {
 }
 
 /// The default plugins' folders, built once: a component must not be read while it is written.
-pub(super) fn default_plugins() -> &'static [PathBuf] {
+pub(crate) fn default_plugins() -> &'static [PathBuf] {
     static BUILT: OnceLock<Vec<PathBuf>> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folders = ["access-policy", "header-scrub", "cache-rules"];

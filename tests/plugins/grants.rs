@@ -1,6 +1,7 @@
 //! What a plugin may do where its manifest grants it, and what it finds where not.
 
 use super::limits::metric;
+use super::{assert_names_plugin, folder};
 use crate::support::proxy::fifo;
 use crate::support::{Origin, Proxy};
 use rustix::process::Signal;
@@ -236,4 +237,43 @@ fn what_is_printed_is_in_the_log() {
         let tags = line.contains("plugin=\"granted\" request=") && line.contains(level);
         assert!(tags, "{line}");
     }
+}
+
+#[test]
+fn an_empty_wasi_is_there_for_those_who_import_it() {
+    let folder = folder("[limits]\ntime = \"100 ms\"");
+    let origin = Origin::plain();
+    let proxy = Proxy::with_plugins("", folder.path());
+    let response = proxy.get(&origin.url("/access/wasi"), &[]);
+    let text = response.text();
+    let nothing = "0 variables, 0 arguments, 0 directories, 0 seconds, ";
+    assert!(text.contains(nothing), "{text}");
+    for line in ["hello from stdout", "hello from stderr"] {
+        let line = proxy.says(line);
+        assert!(line.contains("hostile"), "{line}");
+    }
+    // What is not there costs its request, and no more.
+    assert_names_plugin(
+        &proxy.get(&origin.url("/access/exit"), &[]),
+        "access",
+        "it called exit",
+    );
+    assert_names_plugin(
+        &proxy.get(&origin.url("/access/socket"), &[]),
+        "access",
+        "it called `wasi:sockets/instance-network@0.2.6#instance-network`",
+    );
+    assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
+
+    let granted = "[limits]\ntime = \"100 ms\"\n[grants]\nclock = true\nrandom = true";
+    let manifest = format!("name = \"hostile\"\ncomponent = \"hostile.wasm\"\n{granted}");
+    fs::write(folder.path().join("hostile/plugin.toml"), manifest).unwrap();
+    let proxy = Proxy::with_plugins("", folder.path());
+    let granted = proxy.get(&origin.url("/access/wasi"), &[]).text();
+    assert!(
+        !granted.contains(" 0 seconds") && granted.contains(" 0 directories"),
+        "{granted}"
+    );
+    let number = |text: &str| text.split("the number ").nth(1).map(str::to_owned);
+    assert_ne!(number(&granted), number(&text));
 }
