@@ -7,6 +7,7 @@ use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, 
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
+use crate::notes::Readers;
 use crate::plugin::Engine;
 use crate::serve;
 use crate::signals::{Order, Signals};
@@ -38,6 +39,8 @@ pub struct App {
     pub names: Names,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
+    /// Who wants to know what hooks are asked and say.
+    pub readers: Readers,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -100,6 +103,7 @@ impl App {
             metrics,
             names: Names::new(&settings),
             generations: Generations::new(generation, SystemTime::now()),
+            readers: Readers::default(),
             reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
