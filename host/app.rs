@@ -7,6 +7,7 @@ use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, 
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
+use crate::observers::Observers;
 use crate::plugin::Engine;
 use crate::serve;
 use crate::signals::{Order, Signals};
@@ -38,6 +39,7 @@ pub struct App {
     pub names: Names,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
+    observers: Observers,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -71,8 +73,8 @@ pub struct OpenConnection(Arc<App>);
 const SWEEP: Duration = Duration::from_secs(1);
 /// Threads that read and write files.
 const MAX_BLOCKING: usize = 32;
-/// How long the end waits for workers, and then for the access log: both are done at once, unless
-/// something is stuck.
+/// How long the end waits for workers, then for observers, and then for the access log: all are done
+/// at once, unless something is stuck.
 const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
@@ -93,7 +95,10 @@ impl App {
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;
+        let observers = Observers::new(settings.strip_query_terms);
+        observers.serve(generation.observers());
         Ok(App {
+            observers,
             upstreams,
             cache,
             log,
@@ -118,10 +123,11 @@ impl App {
         self.started.elapsed()
     }
 
-    /// Counts a request and writes its line.
+    /// Counts a request, writes its line, and has it told to who observes.
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.count(record.outcome.code, record.outcome.sent);
         self.log.write(record);
+        self.observers.tell(record);
     }
 
     /// Counts a client's connection while it is open.
@@ -187,6 +193,7 @@ impl App {
         self.metrics.reloads.inc();
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
+        self.observers.serve(self.generation().observers());
         Ok(Swap {
             generation,
             changes,
@@ -259,6 +266,7 @@ impl App {
         control.shutdown_background();
         // Whatever still runs is over; each request says so in the log when its task is dropped.
         workers.shutdown_timeout(LAST);
+        app.observers.close(LAST);
         app.log.close(LAST);
         Ok(())
     }
@@ -306,7 +314,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
-        end_in_any_case(limit.saturating_add(4 * LAST));
+        end_in_any_case(limit.saturating_add(5 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {

@@ -213,6 +213,14 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            if plugin.hooks().contains(&Hook::Observer) {
+                let limits = &plugin.manifest().limits;
+                let _ = writeln!(
+                    text,
+                    "  batches {} transactions, {} can wait",
+                    limits.batch, limits.queue
+                );
+            }
             if !plugin.sets().is_empty() {
                 let _ = writeln!(text, "  sets    {}", plugin.sets());
             }
@@ -228,6 +236,11 @@ impl Generation {
 
     fn asked(&self, hook: Hook) -> &[Arc<Plugin>] {
         &self.asked[hook as usize]
+    }
+
+    /// The plugins that are told what became of transactions.
+    pub fn observers(&self) -> &[Arc<Plugin>] {
+        self.asked(Hook::Observer)
     }
 
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
