@@ -97,6 +97,7 @@ impl App {
             .context("the access log cannot be opened")?;
         let observers = Observers::new(settings.strip_query_terms);
         observers.serve(generation.observers());
+        generation.tell_what_is_empty(None);
         Ok(App {
             observers,
             upstreams,
@@ -191,6 +192,7 @@ impl App {
             .generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
+        new.tell_what_is_empty(Some(&old));
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
         self.observers.serve(self.generation().observers());

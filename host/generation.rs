@@ -180,6 +180,17 @@ impl Generation {
         Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
+    /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
+    /// from `old` have been told about.
+    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
+        let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
+        for plugin in self.plugins.iter().filter(is_new) {
+            for line in plugin.empty() {
+                tracing::info!("plugin `{}` imports {line}", plugin.name());
+            }
+        }
+    }
+
     /// Its plugins, in the order in which they are asked.
     pub fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -213,6 +224,9 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            for line in plugin.empty() {
+                let _ = writeln!(text, "  empty   {line}");
+            }
             if plugin.hooks().contains(&Hook::Observer) {
                 let limits = &plugin.manifest().limits;
                 let _ = writeln!(

@@ -26,6 +26,7 @@ mod sets;
 mod state;
 pub mod toolchain;
 mod version;
+mod waiting;
 mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
@@ -51,7 +52,7 @@ use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
-use limits::Keep;
+use limits::{Exceeded, Keep};
 use std::fmt;
 use std::sync::Arc;
 
@@ -238,6 +239,11 @@ impl Plugin {
         &self.sets
     }
 
+    /// What it imports of WASI and finds empty, because it is not granted: lines for people.
+    pub fn empty(&self) -> Vec<String> {
+        self.compiled.empty(&self.manifest)
+    }
+
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         self.compiled.hooks()
@@ -289,9 +295,7 @@ impl Plugin {
             let verdict = instance.authorize(request)?;
             match &verdict {
                 access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
-                    let limit = MAX_CHALLENGE >> 10;
-                    let what = format!("its challenge is longer than {limit} KB");
-                    Err(wasmtime::Error::msg(what))
+                    Err(Exceeded::Challenge(MAX_CHALLENGE).into())
                 }
                 _ => Ok(verdict),
             }
@@ -477,7 +481,9 @@ impl Plugin {
         let rate = self.manifest.limits.log_rate;
         let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
         // As the tags of other lines, but before the trace.
-        let tag = request.map(|id| format!(" request={id}")).unwrap_or_default();
+        let tag = request
+            .map(|id| format!(" request={id}"))
+            .unwrap_or_default();
         tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
@@ -487,9 +493,9 @@ impl Plugin {
 /// Whether that can be a key: keys are compared, logged and listed.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
-        "" => "its key is empty".to_owned(),
-        _ if key.len() > MAX_KEY => format!("its key is longer than {} KB", MAX_KEY >> 10),
-        _ if key.contains(char::is_control) => "its key has control characters".to_owned(),
+        "" => "its key is empty",
+        _ if key.len() > MAX_KEY => return Err(Exceeded::Key(MAX_KEY).into()),
+        _ if key.contains(char::is_control) => "its key has control characters",
         _ => return Ok(()),
     };
     Err(wasmtime::Error::msg(what))

@@ -256,9 +256,7 @@ impl Instance {
 
     pub(super) fn on_completed(&mut self, batch: Vec<observer::Completed>) -> wasmtime::Result<()> {
         let hook = self.functions.on_completed.as_ref();
-        let done = hook
-            .ok_or_else(not_served)?
-            .call(&mut self.store, (batch,));
+        let done = hook.ok_or_else(not_served)?.call(&mut self.store, (batch,));
         self.store.data_mut().end_lines();
         done
     }

@@ -106,6 +106,10 @@ pub(super) enum Exceeded {
     Table(usize),
     #[error("it holds more descriptors, streams and the like than its limit of {0}")]
     Handles(usize),
+    #[error("its challenge is longer than {} KB", .0 >> 10)]
+    Challenge(usize),
+    #[error("its key is longer than {} KB", .0 >> 10)]
+    Key(usize),
 }
 
 // === impl Exceeded ===
@@ -118,6 +122,7 @@ impl Exceeded {
             Exceeded::Memory(_) => Limit::Memory,
             Exceeded::Table(_) => Limit::Table,
             Exceeded::Handles(_) => Limit::Handles,
+            Exceeded::Challenge(_) | Exceeded::Key(_) => Limit::Answer,
         }
     }
 }

@@ -67,6 +67,8 @@ pub enum Limit {
     Series,
     /// What it wanted to keep and there was no room for, or that was too large.
     Kv,
+    /// A challenge or a cache key that was too long.
+    Answer,
     /// An instance that was renewed after its number of calls.
     Calls,
     /// A hook that was put aside because it kept failing.
@@ -209,7 +211,7 @@ impl Observing {
 
 impl Limit {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Limit; 12] = [
+    pub const ALL: [Limit; 13] = [
         Limit::Time,
         Limit::Memory,
         Limit::Table,
@@ -220,6 +222,7 @@ impl Limit {
         Limit::Handles,
         Limit::Series,
         Limit::Kv,
+        Limit::Answer,
         Limit::Calls,
         Limit::Failures,
     ];
@@ -237,6 +240,7 @@ impl Limit {
             Limit::Handles => "handles",
             Limit::Series => "series",
             Limit::Kv => "kv",
+            Limit::Answer => "answer",
             Limit::Calls => "calls",
             Limit::Failures => "failures",
         }

@@ -36,9 +36,8 @@ impl Plugin {
 
 impl From<Completed> for observer::Completed {
     fn from(completed: Completed) -> Self {
-        let microseconds = |time: std::time::Duration| {
-            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-        };
+        let microseconds =
+            |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let since = completed.received.duration_since(UNIX_EPOCH);
         observer::Completed {
             request: completed.request,

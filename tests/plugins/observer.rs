@@ -270,7 +270,8 @@ fn swaps_under_load_and_the_end_lose_nothing() {
     // Those before this one have told all they had, and are gone.
     let threads = || {
         let tasks = fs::read_dir(format!("/proc/{}/task", proxy.pid())).unwrap();
-        let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        let names =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
         names.filter(|name| name.trim() == "observer").count()
     };
     eventually(|| threads() == 1);
@@ -396,6 +397,7 @@ fn the_example_passes_its_cases_and_a_case_can_fail() {
         fs::copy(policy.join(file), folder.path().join(file)).unwrap();
     }
     let (code, text) = test(&format!("{completed}[expect]\nmetrics = []"));
-    let what = "the case `a` has `[[completed]]`, and the plugin does not serve the hook `observer`";
+    let what =
+        "the case `a` has `[[completed]]`, and the plugin does not serve the hook `observer`";
     assert!(code == Some(2) && text.contains(what), "{text}");
 }

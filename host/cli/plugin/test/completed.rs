@@ -39,7 +39,10 @@ pub(super) struct WrittenCompleted {
 ///
 /// # Errors
 /// One of them could not be.
-pub(super) fn all(source: &Source, written: &[WrittenCompleted]) -> Result<Vec<Completed>, Mistake> {
+pub(super) fn all(
+    source: &Source,
+    written: &[WrittenCompleted],
+) -> Result<Vec<Completed>, Mistake> {
     let numbered = (1001..).zip(written);
     numbered
         .map(|(number, written)| completed(source, number, written))
@@ -74,7 +77,11 @@ fn completed(
         elapsed: Duration::from_millis(written.elapsed.unwrap_or_default()),
         client: written.client.unwrap_or(Ipv4Addr::LOCALHOST.into()),
         method: Some(method),
-        uri: written.url.as_deref().unwrap_or("http://example.com/").into(),
+        uri: written
+            .url
+            .as_deref()
+            .unwrap_or("http://example.com/")
+            .into(),
         status: written.status.unwrap_or(200),
         code: match &written.code {
             Some(text) => code(source, text)?,

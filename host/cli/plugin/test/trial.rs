@@ -126,7 +126,12 @@ impl Trial {
             run.call(hook);
         }
         let mut got = run.got;
-        let counted = engine.meters().all().iter().flat_map(|meter| metrics(meter)).collect::<Vec<_>>();
+        let counted = engine
+            .meters()
+            .all()
+            .iter()
+            .flat_map(|meter| metrics(meter))
+            .collect::<Vec<_>>();
         // Nobody needs to be told that nothing was.
         if !counted.is_empty() || case.expect.metrics.is_some() {
             got.metrics = Some(counted);
