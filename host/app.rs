@@ -8,6 +8,7 @@ use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::notes::Readers;
+use crate::observers::Observers;
 use crate::plugin::Engine;
 use crate::serve;
 use crate::signals::{Order, Signals};
@@ -41,6 +42,7 @@ pub struct App {
     pub generations: Generations,
     /// Who wants to know what hooks are asked and say.
     pub readers: Readers,
+    observers: Observers,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -74,8 +76,8 @@ pub struct OpenConnection(Arc<App>);
 const SWEEP: Duration = Duration::from_secs(1);
 /// Threads that read and write files.
 const MAX_BLOCKING: usize = 32;
-/// How long the end waits for workers, and then for the access log: both are done at once, unless
-/// something is stuck.
+/// How long the end waits for workers, then for observers, and then for the access log: all are done
+/// at once, unless something is stuck.
 const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
@@ -96,7 +98,11 @@ impl App {
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;
+        let observers = Observers::new(settings.strip_query_terms);
+        observers.serve(generation.observers());
+        generation.tell_what_is_empty(None);
         Ok(App {
+            observers,
             upstreams,
             cache,
             log,
@@ -122,10 +128,11 @@ impl App {
         self.started.elapsed()
     }
 
-    /// Counts a request and writes its line.
+    /// Counts a request, writes its line, and has it told to who observes.
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.count(record.outcome.code, record.outcome.sent);
         self.log.write(record);
+        self.observers.tell(record);
     }
 
     /// Counts a client's connection while it is open.
@@ -189,8 +196,10 @@ impl App {
             .generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
+        new.tell_what_is_empty(Some(&old));
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
+        self.observers.serve(self.generation().observers());
         Ok(Swap {
             generation,
             changes,
@@ -263,6 +272,7 @@ impl App {
         control.shutdown_background();
         // Whatever still runs is over; each request says so in the log when its task is dropped.
         workers.shutdown_timeout(LAST);
+        app.observers.close(LAST);
         app.log.close(LAST);
         Ok(())
     }
@@ -310,7 +320,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
-        end_in_any_case(limit.saturating_add(4 * LAST));
+        end_in_any_case(limit.saturating_add(5 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {

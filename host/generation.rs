@@ -181,6 +181,17 @@ impl Generation {
         Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
+    /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
+    /// from `old` have been told about.
+    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
+        let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
+        for plugin in self.plugins.iter().filter(is_new) {
+            for line in plugin.empty() {
+                tracing::info!("plugin `{}` imports {line}", plugin.name());
+            }
+        }
+    }
+
     /// Its plugins, in the order in which they are asked.
     pub fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -214,6 +225,17 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            for line in plugin.empty() {
+                let _ = writeln!(text, "  empty   {line}");
+            }
+            if plugin.hooks().contains(&Hook::Observer) {
+                let limits = &plugin.manifest().limits;
+                let _ = writeln!(
+                    text,
+                    "  batches {} transactions, {} can wait",
+                    limits.batch, limits.queue
+                );
+            }
             if !plugin.sets().is_empty() {
                 let _ = writeln!(text, "  sets    {}", plugin.sets());
             }
@@ -229,6 +251,11 @@ impl Generation {
 
     fn asked(&self, hook: Hook) -> &[Arc<Plugin>] {
         &self.asked[hook as usize]
+    }
+
+    /// The plugins that are told what became of transactions.
+    pub fn observers(&self) -> &[Arc<Plugin>] {
+        self.asked(Hook::Observer)
     }
 
     /// May this request pass? The first plugin that has an answer gives it; without any, and so

@@ -20,7 +20,8 @@
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
 //!    |
-//! log        a line, when the transaction is dropped
+//! log        a line, when the transaction is dropped; then, in batches and on threads of their own,
+//!            hook `observer` (observers)
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
@@ -62,6 +63,7 @@ mod manage;
 mod metrics;
 mod names;
 mod notes;
+mod observers;
 mod plugin;
 mod purge;
 mod respond;

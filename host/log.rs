@@ -76,6 +76,19 @@ pub struct Record<'a> {
     pub outcome: &'a Outcome,
 }
 
+// === impl Record ===
+
+impl Record<'_> {
+    /// The target as it is shown: without its query, where that is to be stripped. As in squid, the
+    /// question mark stays.
+    pub fn shown_uri(&self, strip_query: bool) -> &str {
+        match self.uri.find('?') {
+            Some(query) if strip_query => &self.uri[..=query],
+            _ => self.uri,
+        }
+    }
+}
+
 // === impl Code ===
 
 impl Code {

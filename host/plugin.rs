@@ -17,6 +17,7 @@ mod kv;
 mod limits;
 mod manifest;
 mod meters;
+mod observing;
 mod rate;
 pub mod registry;
 mod rights;
@@ -25,6 +26,7 @@ mod sets;
 mod state;
 pub mod toolchain;
 mod version;
+mod waiting;
 mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
@@ -36,7 +38,7 @@ pub use hook::Hook;
 pub use inspect::{Inspection, Kind};
 pub use kv::Usage;
 pub use manifest::{FailurePolicy, Manifest};
-pub use meters::{Limit, Meter, Meters};
+pub use meters::{Limit, Meter, Meters, Observing};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
@@ -50,7 +52,7 @@ use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
-use limits::Keep;
+use limits::{Exceeded, Keep};
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +64,8 @@ pub struct Plugin {
     sets: Sets,
     template: Template,
     slots: Slots,
+    /// For `observer` alone: no request waits for it.
+    observing: Slots,
     /// By hook: where one fails, the others may do their work.
     backoffs: [Backoff; Hook::ALL.len()],
 }
@@ -121,8 +125,20 @@ impl Plugin {
         let wrong = |what: String| manifest.component_mistake(what);
         let json = config.json().to_owned();
         let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
-        let slots = Slots::new(workers);
-        match slots.warm(&template) {
+        let (slots, observing) = (Slots::new(workers), Slots::new(1));
+        let warm = || {
+            let serves_requests = |hook: &Hook| *hook != Hook::Observer;
+            if compiled.hooks().iter().any(serves_requests)
+                && let Err(complaint) = slots.warm(&template)?
+            {
+                return Ok(Err(complaint));
+            }
+            match compiled.hooks().contains(&Hook::Observer) {
+                true => observing.warm(&template),
+                false => Ok(Ok(())),
+            }
+        };
+        match warm() {
             Ok(Ok(())) => {}
             Ok(Err(lifecycle::ConfigError { at, message })) => {
                 return Ok(Err(Complaint { at, message }));
@@ -139,12 +155,17 @@ impl Plugin {
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
+        if compiled.hooks().contains(&Hook::Observer) {
+            // Counted from 0, whether it is ever told anything or not.
+            template.meter().observing();
+        }
         Ok(Ok(Plugin {
             compiled,
             config: config.clone(),
             sets,
             template,
             slots,
+            observing,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
@@ -218,6 +239,11 @@ impl Plugin {
         &self.sets
     }
 
+    /// What it imports of WASI and finds empty, because it is not granted: lines for people.
+    pub fn empty(&self) -> Vec<String> {
+        self.compiled.empty(&self.manifest)
+    }
+
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         self.compiled.hooks()
@@ -232,6 +258,7 @@ impl Plugin {
             Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
             Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
             Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
+            Hook::Observer => spared.contains(Spared::OBSERVER),
         }
     }
 
@@ -268,9 +295,7 @@ impl Plugin {
             let verdict = instance.authorize(request)?;
             match &verdict {
                 access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
-                    let limit = MAX_CHALLENGE >> 10;
-                    let what = format!("its challenge is longer than {limit} KB");
-                    Err(wasmtime::Error::msg(what))
+                    Err(Exceeded::Challenge(MAX_CHALLENGE).into())
                 }
                 _ => Ok(verdict),
             }
@@ -399,11 +424,22 @@ impl Plugin {
         }
     }
 
-    /// Calls a hook, unless it is put aside.
+    /// Calls a hook about a request, unless it is put aside.
     fn call<R>(
         &self,
         hook: Hook,
         request: &Request,
+        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> Result<R, Failed> {
+        self.call_in(&self.slots, hook, Some(request.id), call)
+    }
+
+    /// The same in one of these instances, whatever it is about.
+    fn call_in<R>(
+        &self,
+        slots: &Slots,
+        hook: Hook,
+        request: Option<u64>,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
         let backoff = &self.backoffs[hook as usize];
@@ -413,7 +449,7 @@ impl Plugin {
         self.template.meter().called(hook);
         let answer = self
             .template
-            .call(&self.slots, call)
+            .call(slots, call)
             .map_err(|error| self.report(hook, request, &error));
         match backoff.end(turn, answer.is_ok()) {
             None => {}
@@ -437,7 +473,7 @@ impl Plugin {
     }
 
     /// Tells the operator of a call that failed, and where in the plugin it was.
-    fn report(&self, hook: Hook, request: &Request, error: &wasmtime::Error) -> Failed {
+    fn report(&self, hook: Hook, request: Option<u64>, error: &wasmtime::Error) -> Failed {
         let meter = self.template.meter();
         meter.failed(hook);
         failure::count(meter, error);
@@ -445,8 +481,10 @@ impl Plugin {
         let rate = self.manifest.limits.log_rate;
         let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
         // As the tags of other lines, but before the trace.
-        let tag = format_args!("request={}", request.id);
-        tracing::warn!("{failed} {tag}{}", trace.unwrap_or_default());
+        let tag = request
+            .map(|id| format!(" request={id}"))
+            .unwrap_or_default();
+        tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
     }
@@ -455,9 +493,9 @@ impl Plugin {
 /// Whether that can be a key: keys are compared, logged and listed.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
-        "" => "its key is empty".to_owned(),
-        _ if key.len() > MAX_KEY => format!("its key is longer than {} KB", MAX_KEY >> 10),
-        _ if key.contains(char::is_control) => "its key has control characters".to_owned(),
+        "" => "its key is empty",
+        _ if key.len() > MAX_KEY => return Err(Exceeded::Key(MAX_KEY).into()),
+        _ if key.contains(char::is_control) => "its key has control characters",
         _ => return Ok(()),
     };
     Err(wasmtime::Error::msg(what))

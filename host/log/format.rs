@@ -8,11 +8,7 @@ use std::time::UNIX_EPOCH;
 
 /// Appends the record's line. Whatever clients sent, it is one line of printable ASCII.
 pub(super) fn line(out: &mut Vec<u8>, format: LogFormat, strip_query: bool, record: &Record<'_>) {
-    let uri = match record.uri.find('?') {
-        // As in squid, the question mark stays.
-        Some(query) if strip_query => &record.uri[..=query],
-        _ => record.uri,
-    };
+    let uri = record.shown_uri(strip_query);
     match format {
         LogFormat::Squid => squid(out, uri, record),
         LogFormat::Combined => combined(out, uri, record),

@@ -6,7 +6,7 @@
 use super::Configured;
 use super::Hook;
 use super::bindings::lifecycle::Spared;
-use super::bindings::{access, cache_key, cache_rules};
+use super::bindings::{access, cache_key, cache_rules, observer};
 use super::compiled::Compiled;
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::version::Version;
@@ -25,6 +25,7 @@ pub(super) struct Exports {
     on_response: Option<ComponentExportIndex>,
     rule_for: Option<ComponentExportIndex>,
     key_for: Option<ComponentExportIndex>,
+    on_completed: Option<ComponentExportIndex>,
 }
 
 /// An instance's functions.
@@ -35,6 +36,7 @@ pub(super) struct Functions {
     pub(super) on_response: Option<OnResponse>,
     pub(super) rule_for: Option<RuleFor>,
     pub(super) key_for: Option<KeyFor>,
+    pub(super) on_completed: Option<OnCompleted>,
 }
 
 /// `configure` answers less in version 0.1.
@@ -51,6 +53,7 @@ type OnRequest = TypedFunc<(Request, Fields), ()>;
 type OnResponse = TypedFunc<(Request, u16, Fields), ()>;
 type RuleFor = TypedFunc<(Request, u16, Fields), (cache_rules::Decision,)>;
 type KeyFor = TypedFunc<(Request,), (cache_key::Key,)>;
+type OnCompleted = TypedFunc<(Vec<observer::Completed>,), ()>;
 
 // === impl Configure ===
 
@@ -89,6 +92,7 @@ impl Exports {
             on_response: served(Hook::ResponseHeaders, "on-response")?,
             rule_for: served(Hook::CacheRules, "rule-for")?,
             key_for: served(Hook::CacheKey, "key-for")?,
+            on_completed: served(Hook::Observer, "on-completed")?,
         })
     }
 
@@ -122,6 +126,7 @@ impl Exports {
             )?,
             rule_for: load(Hook::CacheRules, self.rule_for.as_ref(), store, instance)?,
             key_for: load(Hook::CacheKey, self.key_for.as_ref(), store, instance)?,
+            on_completed: load(Hook::Observer, self.on_completed.as_ref(), store, instance)?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
 use super::bindings::lifecycle::{self, Spared};
-use super::bindings::{access, cache_key, cache_rules};
+use super::bindings::{access, cache_key, cache_rules, observer};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
@@ -252,6 +252,13 @@ impl Instance {
                 .call(store, (request_handle(), status, fields_handle()))?
                 .0)
         })
+    }
+
+    pub(super) fn on_completed(&mut self, batch: Vec<observer::Completed>) -> wasmtime::Result<()> {
+        let hook = self.functions.on_completed.as_ref();
+        let done = hook.ok_or_else(not_served)?.call(&mut self.store, (batch,));
+        self.store.data_mut().end_lines();
+        done
     }
 }
 

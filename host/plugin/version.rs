@@ -5,7 +5,8 @@ use std::fmt;
 /// A version of `wproxy:plugin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// `wit/0.1/`: methods and schemes are strings, nothing is spared, there is no `cache-key`.
+    /// `wit/0.1/`: methods and schemes are strings, nothing is spared, there is neither
+    /// `cache-key` nor `observer`.
     V0_1,
     /// `wit/`
     V0_2,

@@ -90,7 +90,7 @@ fn of_a_folder_it_is_told_what_the_manifest_grants() {
     assert_eq!(code, Some(0));
     for line in [
         "the grant `clock` (granted)\n",
-        "the grant `random` (not granted)\n",
+        "the grant `random` (not granted: `random = true`)\n",
     ] {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
     }

@@ -106,10 +106,10 @@ fn rights(inspection: &Inspection) -> Vec<String> {
     let width = rights.iter().map(|right| right.import.len()).max();
     let width = width.unwrap_or_default();
     let right = |right: &crate::plugin::Right| {
-        let granted = match right.granted {
-            None => "",
-            Some(true) => " (granted)",
-            Some(false) => " (not granted)",
+        let granted = match (right.granted, right.grant) {
+            (Some(true), _) => " (granted)".to_owned(),
+            (Some(false), Some(grant)) => format!(" (not granted: `{}`)", grant.line()),
+            _ => String::new(),
         };
         format!("{:width$}  {}{granted}", right.import, right.means)
     };

@@ -4,6 +4,7 @@
 use crate::config::{self, ConfigError};
 use crate::hooks::*;
 use crate::http::Incoming;
+use crate::observer::Completed;
 use bindings::base::wproxy::plugin::http as wit;
 use std::sync::OnceLock;
 
@@ -100,17 +101,34 @@ pub mod bindings {
             default_bindings_module: "wproxy_sdk::bindings::cache_key",
         });
     }
+
+    pub mod observer {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world observer { export wproxy:plugin/observer@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/observer@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_observer",
+            default_bindings_module: "wproxy_sdk::bindings::observer",
+        });
+    }
 }
 
 /// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate.
 ///
 /// ```text
-/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key);
+/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key, observer);
 /// ```
 ///
 /// Each hook wants its trait: `access` [`Access`], `headers` [`Headers`], `cache_rules`
-/// [`CacheRules`], `cache_key` [`CacheKey`]. The component serves those that are named and no
-/// others. The crate's type is `cdylib`, and `rlib` too where its logic is tested natively.
+/// [`CacheRules`], `cache_key` [`CacheKey`], `observer` [`Observer`]. The component serves those
+/// that are named and no others. The crate's type is `cdylib`, and `rlib` too where its logic is tested natively.
 ///
 /// Outside wasm nothing is exported.
 ///
@@ -119,6 +137,7 @@ pub mod bindings {
 /// [`Headers`]: crate::Headers
 /// [`CacheRules`]: crate::CacheRules
 /// [`CacheKey`]: crate::CacheKey
+/// [`Observer`]: crate::Observer
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($hook:ident),+ $(,)?) => {
@@ -239,6 +258,21 @@ macro_rules! __export_hook {
         const _: fn($crate::instance::RequestRef<'_>) -> $crate::Key =
             <Exports as cache_key::Guest>::key_for;
     };
+    (observer, $instance:ident) => {
+        use $crate::bindings::observer::exports::wproxy::plugin::observer;
+        impl observer::Guest for Exports {
+            fn on_completed(batch: Vec<observer::Completed>) {
+                $crate::instance::on_completed(&$instance, batch);
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::observer::export_observer!(
+            Exports with_types_in $crate::bindings::observer
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(Vec<observer::Completed>) = <Exports as observer::Guest>::on_completed;
+    };
 }
 
 /// What the export macro expands to calls of.
@@ -300,6 +334,14 @@ pub mod instance {
 
     pub fn key_for<P: CacheKey>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Key {
         ready(instance).key_for(&Incoming::new(request))
+    }
+
+    pub fn on_completed<P: Observer>(
+        instance: &OnceLock<P>,
+        batch: Vec<bindings::observer::exports::wproxy::plugin::observer::Completed>,
+    ) {
+        let batch: Vec<Completed> = batch.into_iter().map(Completed::from).collect();
+        ready(instance).on_completed(&batch);
     }
 
     fn ready<P>(instance: &OnceLock<P>) -> &P {
