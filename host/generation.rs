@@ -1,10 +1,12 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod explanation;
 mod folder;
 mod serving;
 mod swap;
 
+pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
@@ -233,8 +235,16 @@ impl Generation {
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+        self.authorize_by(|plugin| plugin.authorize(request))
+    }
+
+    /// The same, whichever way a plugin is asked.
+    fn authorize_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Verdict, Failed>,
+    ) -> Result<Admission, Failure> {
         for plugin in self.asked(Hook::Access) {
-            let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
+            let Some(verdict) = tolerate(plugin, Hook::Access, ask(plugin))? else {
                 continue;
             };
             return match verdict {
@@ -328,8 +338,13 @@ impl Generation {
     /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
     /// nothing but the cache.
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
+        self.key_for_by(|plugin| plugin.key_for(request))
+    }
+
+    /// The same, whichever way a plugin is asked.
+    fn key_for_by(&self, mut ask: impl FnMut(&Plugin) -> Result<Key, Failed>) -> CacheKey {
         for plugin in self.asked(Hook::CacheKey) {
-            match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {
+            match tolerate(plugin, Hook::CacheKey, ask(plugin)) {
                 Ok(None | Some(Key::Pass)) => {}
                 Ok(Some(Key::Named(key))) => return CacheKey::Named(key),
                 Ok(Some(Key::Never)) | Err(_) => return CacheKey::Never,

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::Resource;
 
+pub(super) use generated::exports::wproxy::plugin::explain;
 pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
@@ -39,6 +40,7 @@ mod generated {
                 export wproxy:plugin/response-headers@0.2.0;
                 export wproxy:plugin/cache-rules@0.2.0;
                 export wproxy:plugin/cache-key@0.2.0;
+                export wproxy:plugin/explain@0.2.0;
             }
         ",
         with: {
