@@ -20,7 +20,7 @@
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
 //!    |
-//! log        a line, when the transaction is dropped
+//! log        a line, when the transaction is dropped; `recent` remembers it for a while
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
@@ -62,6 +62,7 @@ mod metrics;
 mod names;
 mod plugin;
 mod purge;
+mod recent;
 mod respond;
 mod serve;
 mod signals;

@@ -5,6 +5,7 @@ use crate::generation::Pinned;
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::plugin::Rule;
+use crate::recent::Past;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
@@ -50,7 +51,7 @@ pub struct Transaction {
 }
 
 /// An entry in the access log. However the transaction ends, even with its task, its line is
-/// written when this is dropped.
+/// written when this is dropped, and it is remembered for those who ask about it.
 #[derive(Debug)]
 pub struct Entry {
     /// What has become of it so far.
@@ -59,6 +60,8 @@ pub struct Entry {
     generation: u64,
     app: Arc<App>,
     started: Instant,
+    /// Whether a client waits for it: only those are asked about.
+    is_clients: bool,
 }
 
 /// What the access log says of a transaction.
@@ -183,6 +186,7 @@ impl Transaction {
             generation: generation.id(),
             app: app.clone(),
             started,
+            is_clients: true,
         };
         Transaction {
             request,
@@ -199,6 +203,7 @@ impl Transaction {
             generation: self.generation.id(),
             app: self.entry.app.clone(),
             started: Instant::now(),
+            is_clients: false,
         };
         Transaction {
             request: self.request.clone(),
@@ -211,10 +216,26 @@ impl Transaction {
 impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
+        let elapsed = self.started.elapsed();
+        // Before the line: who has seen that finds the request.
+        if let Some(recent) = &self.app.recent
+            && self.is_clients
+        {
+            recent.keep(Past {
+                request: request.clone(),
+                generation: self.generation,
+                code: self.outcome.code,
+                status: self.outcome.status,
+                aborted: self.outcome.aborted,
+                rule: self.outcome.rule.clone(),
+                error: self.outcome.error,
+                elapsed,
+            });
+        }
         self.app.record(&Record {
             request: Some(request.id),
             received: request.received,
-            elapsed: self.started.elapsed(),
+            elapsed,
             client: request.client.ip(),
             method: request.method.as_str(),
             uri: request.uri(),
