@@ -36,7 +36,8 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
     admission.map(|_| ())
 }
 
-fn asked_again() -> Failure {
+/// A plugin that wants addresses a second time gets none.
+pub fn asked_again() -> Failure {
     Failure::Denied {
         rule: Rule {
             plugin: "wproxy".into(),

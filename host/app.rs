@@ -10,6 +10,7 @@ use crate::names::Names;
 use crate::notes::Readers;
 use crate::observers::Observers;
 use crate::plugin::Engine;
+use crate::recent::Recent;
 use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
@@ -38,6 +39,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Its name in the fields that it writes.
     pub names: Names,
+    /// The last requests, where they are remembered.
+    pub recent: Option<Recent>,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
     /// Who wants to know what hooks are asked and say.
@@ -108,6 +111,7 @@ impl App {
             log,
             metrics,
             names: Names::new(&settings),
+            recent: Recent::new(&settings),
             generations: Generations::new(generation, SystemTime::now()),
             readers: Readers::default(),
             reloader: Mutex::new(reloader),

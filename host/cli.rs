@@ -50,20 +50,12 @@ enum Command {
         #[command(flatten)]
         sources: Sources,
     },
-    /// Say what would become of a request, by which rule, without a server
+    /// Show every rule that is looked at for a request, and what becomes of it: of one that you write
+    /// down, by what the files say, without a server; with --id, of one that the running proxy has
+    /// served. The exit code is 0 where it is allowed, 2 where it is denied
     Explain {
-        /// GET, CONNECT, ...
-        method: String,
-        /// http://host/path; for CONNECT, host:port
-        url: String,
-        /// Whose request it is
-        #[arg(long, value_name = "IP")]
-        client: std::net::IpAddr,
-        /// A field of the request, as `User-Agent: curl`; more than one if need be
-        #[arg(long, value_name = "FIELD")]
-        header: Vec<String>,
         #[command(flatten)]
-        sources: Sources,
+        arguments: explain::Arguments,
     },
     /// Say how the running proxy fares: what an operator looks at first
     Status {
@@ -123,13 +115,7 @@ pub fn main() -> ExitCode {
             watch,
         } => run::run(sources, listen, watch),
         Command::Check { sources } => check::check(sources),
-        Command::Explain {
-            method,
-            url,
-            client,
-            header,
-            sources,
-        } => explain::explain(&method, &url, client, &header, sources),
+        Command::Explain { arguments } => explain::explain(arguments),
         Command::Status { proxy } => status::status(&proxy),
         Command::Reload { proxy } => reload::reload(&proxy),
         Command::Generations { proxy } => generations::generations(&proxy),

@@ -37,6 +37,7 @@
 mod answer;
 mod cache;
 mod client;
+mod explain;
 mod generations;
 mod reload;
 mod serve;
@@ -46,6 +47,10 @@ mod status;
 pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
+pub use explain::{
+    Asked, Condition, Decision, Explain, Explained, Line, Outcome, PluginAsked, Rule, RuleOutcome,
+    Verdict,
+};
 pub use generations::{GenerationEntry, PluginEntry};
 pub use reload::Reload;
 pub use serve::serve;
@@ -82,6 +87,9 @@ pub enum Request {
     /// [`GenerationEntry`] a line.
     #[serde(rename = "generations")]
     Generations {},
+    /// Every rule that is looked at for a request that is over: [`Explained`].
+    #[serde(rename = "explain")]
+    Explain(Explain),
 }
 
 /// Does what is asked.
@@ -96,6 +104,7 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Status {} => status::status(app, answer),
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
+        Request::Explain(what) => explain::explain(app, &what, answer)?,
     }
     Ok(())
 }
@@ -133,6 +142,10 @@ mod tests {
             (Request::Status {}, r#"{"command":"status"}"#),
             (Request::Reload {}, r#"{"command":"reload"}"#),
             (Request::Generations {}, r#"{"command":"generations"}"#),
+            (
+                Request::Explain(Explain { id: 1001 }),
+                r#"{"command":"explain","id":1001}"#,
+            ),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);

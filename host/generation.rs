@@ -1,10 +1,12 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod explanation;
 mod folder;
 mod serving;
 mod swap;
 
+pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
@@ -261,16 +263,20 @@ impl Generation {
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
-        let admission = self.admission(request);
+        let admission = self.authorize_by(|plugin| plugin.authorize(request));
         if let Some(notebook) = request.notebook() {
             notebook.note(|notes| notes.access = Access::of(&admission));
         }
         admission
     }
 
-    fn admission(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+    /// The same, whichever way a plugin is asked.
+    fn authorize_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Verdict, Failed>,
+    ) -> Result<Admission, Failure> {
         for plugin in self.asked(Hook::Access) {
-            let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
+            let Some(verdict) = tolerate(plugin, Hook::Access, ask(plugin))? else {
                 continue;
             };
             return match verdict {
@@ -394,16 +400,17 @@ impl Generation {
     /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
     /// nothing but the cache.
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
-        let key = self.key(request);
+        let key = self.key_for_by(|plugin| plugin.key_for(request));
         if let Some(notebook) = request.notebook() {
             notebook.note(|notes| notes.key = Some(key.clone()));
         }
         key
     }
 
-    fn key(&self, request: &Arc<Request>) -> CacheKey {
+    /// The same, whichever way a plugin is asked.
+    fn key_for_by(&self, mut ask: impl FnMut(&Plugin) -> Result<Key, Failed>) -> CacheKey {
         for plugin in self.asked(Hook::CacheKey) {
-            match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {
+            match tolerate(plugin, Hook::CacheKey, ask(plugin)) {
                 Ok(None | Some(Key::Pass)) => {}
                 Ok(Some(Key::Named(key))) => return CacheKey::Named(key),
                 Ok(Some(Key::Never)) | Err(_) => return CacheKey::Never,

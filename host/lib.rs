@@ -20,8 +20,8 @@
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
 //!    |
-//! log        a line, when the transaction is dropped; then, in batches and on threads of their own,
-//!            hook `observer` (observers)
+//! log        a line, when the transaction is dropped; `recent` remembers it for a while; then, in
+//!            batches and on threads of their own, hook `observer` (observers)
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
@@ -66,6 +66,7 @@ mod notes;
 mod observers;
 mod plugin;
 mod purge;
+mod recent;
 mod respond;
 mod serve;
 mod signals;

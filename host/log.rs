@@ -52,7 +52,7 @@ pub enum Code {
 }
 
 /// What a line is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// Its number, by which other logs call it; none where it could not be read.
     pub request: Option<u64>,

@@ -25,6 +25,7 @@ mod series;
 mod sets;
 mod state;
 pub mod toolchain;
+mod trace;
 mod version;
 mod waiting;
 mod wasi;
@@ -42,6 +43,7 @@ pub use meters::{Limit, Meter, Meters, Observing};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
+pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
@@ -292,15 +294,13 @@ impl Plugin {
     /// May this request pass?
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
         let verdict = self.call(Hook::Access, request, |instance| {
-            let verdict = instance.authorize(request)?;
-            match &verdict {
-                access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
-                    Err(Exceeded::Challenge(MAX_CHALLENGE).into())
-                }
-                _ => Ok(verdict),
-            }
-        });
-        Ok(match verdict? {
+            authorize(instance, request)
+        })?;
+        Ok(self.verdict(verdict))
+    }
+
+    fn verdict(&self, verdict: access::Verdict) -> Verdict {
+        match verdict {
             access::Verdict::Pass => Verdict::Pass,
             access::Verdict::Allow(matched) => Verdict::Allow(self.rule(&matched.rule)),
             access::Verdict::Deny(denial) => Verdict::Deny {
@@ -313,7 +313,7 @@ impl Plugin {
             },
             access::Verdict::Resolve => Verdict::Resolve,
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
-        })
+        }
     }
 
     /// Change the fields that go to the origin, up to that many octets.
@@ -394,17 +394,9 @@ impl Plugin {
     /// Under which key is the response cached?
     pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
         let key = self.call(Hook::CacheKey, request, |instance| {
-            let key = instance.key_for(request)?;
-            if let cache_key::Key::Named(name) = &key {
-                check_key(name)?;
-            }
-            Ok(key)
-        });
-        Ok(match key? {
-            cache_key::Key::Pass => Key::Pass,
-            cache_key::Key::Named(key) => Key::Named(key.into()),
-            cache_key::Key::Never => Key::Never,
-        })
+            key_for(instance, request)
+        })?;
+        Ok(key.into())
     }
 
     /// A rule as the plugin names it, in the configuration's words where it points there.
@@ -450,7 +442,7 @@ impl Plugin {
         let answer = self
             .template
             .call(slots, call)
-            .map_err(|error| self.report(hook, request, &error));
+            .map_err(|error| self.report(self.template.meter(), hook, request, &error));
         match backoff.end(turn, answer.is_ok()) {
             None => {}
             Some(Change::PutAside(aside)) => {
@@ -473,8 +465,13 @@ impl Plugin {
     }
 
     /// Tells the operator of a call that failed, and where in the plugin it was.
-    fn report(&self, hook: Hook, request: Option<u64>, error: &wasmtime::Error) -> Failed {
-        let meter = self.template.meter();
+    fn report(
+        &self,
+        meter: &Meter,
+        hook: Hook,
+        request: Option<u64>,
+        error: &wasmtime::Error,
+    ) -> Failed {
         meter.failed(hook);
         failure::count(meter, error);
         let failed = self.failed(hook, explain(error));
@@ -487,6 +484,36 @@ impl Plugin {
         tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
+    }
+}
+
+/// What an instance says, where that can be said.
+fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<access::Verdict> {
+    let verdict = instance.authorize(request)?;
+    match &verdict {
+        access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
+            Err(Exceeded::Challenge(MAX_CHALLENGE).into())
+        }
+        _ => Ok(verdict),
+    }
+}
+
+/// The same of the key.
+fn key_for(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
+    let key = instance.key_for(request)?;
+    if let cache_key::Key::Named(name) = &key {
+        check_key(name)?;
+    }
+    Ok(key)
+}
+
+impl From<cache_key::Key> for Key {
+    fn from(key: cache_key::Key) -> Key {
+        match key {
+            cache_key::Key::Pass => Key::Pass,
+            cache_key::Key::Named(key) => Key::Named(key.into()),
+            cache_key::Key::Never => Key::Never,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod connect;
 mod connections;
 mod control;
 mod errors;
+mod explain;
 mod forwarding;
 mod logging;
 mod parity;

@@ -18,7 +18,7 @@ use std::time::Instant;
 use wasmtime::component::Resource;
 
 pub(super) use generated::exports::wproxy::plugin::{
-    access, cache_key, cache_rules, lifecycle, observer,
+    access, cache_key, cache_rules, explain, lifecycle, observer,
 };
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
@@ -42,6 +42,7 @@ mod generated {
                 export wproxy:plugin/cache-rules@0.2.0;
                 export wproxy:plugin/cache-key@0.2.0;
                 export wproxy:plugin/observer@0.2.0;
+                export wproxy:plugin/explain@0.2.0;
             }
         ",
         with: {

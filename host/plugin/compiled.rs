@@ -24,6 +24,7 @@ pub struct Compiled {
     version: Version,
     rights: Arc<[String]>,
     hooks: Arc<[Hook]>,
+    explains: bool,
     pub(super) linked: InstancePre<State>,
 }
 
@@ -91,6 +92,7 @@ impl Compiled {
             version,
             rights,
             hooks,
+            explains: exports(engine, &component, version::EXPLAIN),
             linked,
         })
     }
@@ -138,6 +140,11 @@ impl Compiled {
     /// The interfaces that it imports.
     pub fn rights(&self) -> &[String] {
         &self.rights
+    }
+
+    /// Whether it can say how it comes to its answers.
+    pub fn explains(&self) -> bool {
+        self.explains
     }
 
     /// The hooks that it serves.
@@ -200,6 +207,13 @@ fn imports(engine: &Engine, component: &Component) -> Arc<[String]> {
     imports.map(|(name, _)| name.to_owned()).collect()
 }
 
+/// Whether it exports that interface of ours.
+fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
+    let component = component.component_type();
+    let mut exports = component.exports(&engine.wasmtime);
+    exports.any(|(name, _)| version::parts(name).is_some_and(|(ours, _)| ours == interface))
+}
+
 /// The hooks among its exports, in the order of their declaration here. An interface of ours that
 /// is none of them is an error: whoever wrote it relies on its being called, and a scrubber that is
 /// not called scrubs nothing.
@@ -207,7 +221,7 @@ fn hooks(engine: &Engine, component: &Component, version: Version) -> Result<Arc
     let component = component.component_type();
     let exports = component.exports(&engine.wasmtime);
     let ours = exports.filter_map(|(interface, _)| Some((interface, version::parts(interface)?.0)));
-    let hooks = ours.filter(|&(_, name)| name != "lifecycle");
+    let hooks = ours.filter(|(_, name)| !version.asides().contains(name));
     let known = |(interface, name): (&str, &str)| {
         let named = |hook: &Hook| hook.is_in(version) && hook.to_string() == name;
         let hook = Hook::ALL.into_iter().find(named);

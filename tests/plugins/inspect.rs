@@ -59,7 +59,7 @@ fn a_component_is_told_about_to_people_and_to_programs() {
     let told = inspect_json(&built("hostile"));
     let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
     #[rustfmt::skip]
-    let expected = ["digest", "help", "hooks", "kind", "producers", "reason", "rights", "runs", "size", "wit"];
+    let expected = ["digest", "explains", "help", "hooks", "kind", "producers", "reason", "rights", "runs", "size", "wit"];
     assert_eq!(keys, expected);
     assert_eq!(told["kind"], "component");
     assert_eq!(told["wit"], json!(["0.2.0"]));

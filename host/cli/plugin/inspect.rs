@@ -81,6 +81,9 @@ fn text(inspection: &Inspection) -> String {
             true => line("hooks", "none"),
             false => line("hooks", &inspection.hooks.join(", ")),
         }
+        if inspection.explains {
+            line("explains", "how it comes to its answers");
+        }
         for (index, right) in rights(inspection).iter().enumerate() {
             line(if index == 0 { "rights" } else { "" }, right);
         }

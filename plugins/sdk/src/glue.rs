@@ -2,6 +2,7 @@
 //! macro's.
 
 use crate::config::{self, ConfigError};
+use crate::explain::{Explain, LookedAt};
 use crate::hooks::*;
 use crate::http::Incoming;
 use crate::observer::Completed;
@@ -118,6 +119,22 @@ pub mod bindings {
             default_bindings_module: "wproxy_sdk::bindings::observer",
         });
     }
+    pub mod explain {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world explain { export wproxy:plugin/explain@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/explain@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_explain",
+            default_bindings_module: "wproxy_sdk::bindings::explain",
+        });
+    }
 }
 
 /// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate.
@@ -128,7 +145,8 @@ pub mod bindings {
 ///
 /// Each hook wants its trait: `access` [`Access`], `headers` [`Headers`], `cache_rules`
 /// [`CacheRules`], `cache_key` [`CacheKey`], `observer` [`Observer`]. The component serves those
-/// that are named and no others. The crate's type is `cdylib`, and `rlib` too where its logic is tested natively.
+/// that are named and no others. `explain`, which is no hook, wants [`Explain`]. The crate's type is
+/// `cdylib`, and `rlib` too where its logic is tested natively.
 ///
 /// Outside wasm nothing is exported.
 ///
@@ -138,6 +156,7 @@ pub mod bindings {
 /// [`CacheRules`]: crate::CacheRules
 /// [`CacheKey`]: crate::CacheKey
 /// [`Observer`]: crate::Observer
+/// [`Explain`]: crate::Explain
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($hook:ident),+ $(,)?) => {
@@ -273,6 +292,22 @@ macro_rules! __export_hook {
         #[cfg(not(target_family = "wasm"))]
         const _: fn(Vec<observer::Completed>) = <Exports as observer::Guest>::on_completed;
     };
+    (explain, $instance:ident) => {
+        use $crate::bindings::explain::exports::wproxy::plugin::explain;
+        impl explain::Guest for Exports {
+            fn trace(request: $crate::instance::RequestRef<'_>) -> Vec<$crate::LookedAt> {
+                $crate::instance::trace(&$instance, request)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::explain::export_explain!(
+            Exports with_types_in $crate::bindings::explain
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>) -> Vec<$crate::LookedAt> =
+            <Exports as explain::Guest>::trace;
+    };
 }
 
 /// What the export macro expands to calls of.
@@ -342,6 +377,10 @@ pub mod instance {
     ) {
         let batch: Vec<Completed> = batch.into_iter().map(Completed::from).collect();
         ready(instance).on_completed(&batch);
+    }
+
+    pub fn trace<P: Explain>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Vec<LookedAt> {
+        ready(instance).trace(&Incoming::new(request))
     }
 
     fn ready<P>(instance: &OnceLock<P>) -> &P {

@@ -116,6 +116,8 @@
 //! | `cache-key` | [`CacheKey`] | [`Key`] |
 //! | `observer` | [`Observer`] | nothing: it is told what became of transactions |
 //!
+//! [`Explain`] is no hook: by it, `wproxy explain` shows the rules that a plugin has looked at.
+//!
 //! What they mean is described in the WIT files, which are the interface itself; the names here are
 //! theirs. [`Request`] and [`Fields`] are what a hook sees of the transaction, [`testing`] has
 //! stand-ins for them. [`sets`] asks large lists that the host keeps, [`metrics`] counts.
@@ -131,6 +133,7 @@
 #[cfg(feature = "acl")]
 pub mod acl;
 mod config;
+mod explain;
 mod glue;
 mod hooks;
 mod http;
@@ -143,6 +146,7 @@ pub mod sets;
 pub mod testing;
 
 pub use config::{ConfigError, NoConfig};
+pub use explain::{Condition, Explain, LookedAt, Outcome};
 #[doc(hidden)]
 pub use glue::{bindings, instance};
 pub use hooks::{
