@@ -8,6 +8,7 @@ use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::plugin::Engine;
+use crate::recording::Recorder;
 use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
@@ -36,6 +37,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Its name in the fields that it writes.
     pub names: Names,
+    /// Where transactions go that somebody records.
+    pub recorder: Recorder,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
     reloader: Mutex<Reloader>,
@@ -99,6 +102,7 @@ impl App {
             log,
             metrics,
             names: Names::new(&settings),
+            recorder: Recorder::default(),
             generations: Generations::new(generation, SystemTime::now()),
             reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),

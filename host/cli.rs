@@ -6,7 +6,9 @@ mod explain;
 mod generations;
 mod plugin;
 mod question;
+mod record;
 mod reload;
+mod replay;
 mod run;
 mod running;
 mod status;
@@ -86,6 +88,19 @@ enum Command {
         #[command(subcommand)]
         command: cache::Command,
     },
+    /// Record what the running proxy's hooks are asked, and what they say, for `wproxy replay`
+    Record {
+        #[command(flatten)]
+        recording: record::Recording,
+        #[command(flatten)]
+        proxy: Proxy,
+    },
+    /// Say what would change in a recording with other plugins, without a server; the exit code is 2
+    /// where something would
+    Replay {
+        #[command(flatten)]
+        replay: replay::Replay,
+    },
     /// Make plugins
     Plugin {
         #[command(subcommand)]
@@ -134,6 +149,8 @@ pub fn main() -> ExitCode {
         Command::Reload { proxy } => reload::reload(&proxy),
         Command::Generations { proxy } => generations::generations(&proxy),
         Command::Cache { command } => cache::run(command),
+        Command::Record { recording, proxy } => record::record(recording, &proxy),
+        Command::Replay { replay } => replay::replay(replay),
         Command::Plugin { command } => plugin::run(command),
     };
     match done {

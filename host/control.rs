@@ -38,6 +38,7 @@ mod answer;
 mod cache;
 mod client;
 mod generations;
+mod record;
 mod reload;
 mod serve;
 mod socket;
@@ -47,6 +48,7 @@ pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
 pub use generations::{GenerationEntry, PluginEntry};
+pub use record::{Record, Recorded};
 pub use reload::Reload;
 pub use serve::serve;
 pub use socket::{Socket, SocketFile, bind, path};
@@ -82,6 +84,10 @@ pub enum Request {
     /// [`GenerationEntry`] a line.
     #[serde(rename = "generations")]
     Generations {},
+    /// Records what the hooks are asked from now on, and what they say: a [`Recorded`] a line. One
+    /// at a time; it ends when nobody takes it any more.
+    #[serde(rename = "record")]
+    Record(Record),
 }
 
 /// Does what is asked.
@@ -96,6 +102,7 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Status {} => status::status(app, answer),
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
+        Request::Record(what) => record::record(app, &what, answer)?,
     }
     Ok(())
 }
@@ -109,6 +116,7 @@ fn moment(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Share;
 
     #[test]
     fn requests_are_what_they_were_when_they_have_been_sent() {
@@ -119,6 +127,13 @@ mod tests {
         let purge = CachePurge {
             urls: vec!["http://a/".into()],
             ..CachePurge::default()
+        };
+        let record = Record {
+            requests: 10,
+            octets: 1000,
+            milliseconds: 60_000,
+            share: Share::ALL,
+            secrets: false,
         };
         let cases = [
             (
@@ -133,6 +148,10 @@ mod tests {
             (Request::Status {}, r#"{"command":"status"}"#),
             (Request::Reload {}, r#"{"command":"reload"}"#),
             (Request::Generations {}, r#"{"command":"generations"}"#),
+            (
+                Request::Record(record),
+                r#"{"command":"record","requests":10,"octets":1000,"milliseconds":60000,"share":1000000,"secrets":false}"#,
+            ),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);

@@ -24,6 +24,7 @@
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
+//! `recording` keeps what hooks were asked and said, and `replay` tries another policy on it.
 //!
 //! Whatever fails on the way becomes a response in `error`.
 //!
@@ -62,6 +63,8 @@ mod metrics;
 mod names;
 mod plugin;
 mod purge;
+mod recording;
+mod replay;
 mod respond;
 mod serve;
 mod signals;
