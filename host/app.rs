@@ -7,6 +7,7 @@ use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, 
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
+use crate::notes::Readers;
 use crate::plugin::Engine;
 use crate::recording::Recorder;
 use crate::serve;
@@ -41,6 +42,8 @@ pub struct App {
     pub recorder: Recorder,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
+    /// Who wants to know what hooks are asked and say.
+    pub readers: Readers,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -104,6 +107,7 @@ impl App {
             names: Names::new(&settings),
             recorder: Recorder::default(),
             generations: Generations::new(generation, SystemTime::now()),
+            readers: Readers::default(),
             reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),

@@ -11,6 +11,7 @@ pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 use crate::config::{Mistake, Section, SetFile};
 use crate::error::Failure;
 use crate::http::Fields;
+use crate::notes::{Access, Edit, Judged};
 use crate::plugin::{
     Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
     Refresh, Rule, Sets, Shelf, Verdict,
@@ -233,6 +234,14 @@ impl Generation {
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+        let admission = self.admission(request);
+        if let Some(notebook) = request.notebook() {
+            notebook.note(|notes| notes.access = Access::of(&admission));
+        }
+        admission
+    }
+
+    fn admission(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
         for plugin in self.asked(Hook::Access) {
             let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
                 continue;
@@ -274,14 +283,21 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        for plugin in self.asked(Hook::RequestHeaders) {
-            tolerate(
-                plugin,
-                Hook::RequestHeaders,
-                plugin.on_request(request, fields, limit),
-            )?;
+        let before = request
+            .notebook()
+            .map(|notebook| (notebook, fields.clone()));
+        let edited = self
+            .asked(Hook::RequestHeaders)
+            .iter()
+            .try_for_each(|plugin| {
+                let done = plugin.on_request(request, fields, limit);
+                tolerate(plugin, Hook::RequestHeaders, done).map(|_| ())
+            });
+        if let Some((notebook, before)) = before {
+            let edit = Edit::new(None, before, edited.is_ok().then_some(fields));
+            notebook.note(|notes| notes.request_headers = Some(edit));
         }
-        Ok(())
+        edited
     }
 
     /// Changes the fields that go to the client; all plugins, in order.
@@ -292,11 +308,21 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        for plugin in self.asked(Hook::ResponseHeaders) {
-            let done = plugin.on_response(request, status, fields, limit);
-            tolerate(plugin, Hook::ResponseHeaders, done)?;
+        let before = request
+            .notebook()
+            .map(|notebook| (notebook, fields.clone()));
+        let edited = self
+            .asked(Hook::ResponseHeaders)
+            .iter()
+            .try_for_each(|plugin| {
+                let done = plugin.on_response(request, status, fields, limit);
+                tolerate(plugin, Hook::ResponseHeaders, done).map(|_| ())
+            });
+        if let Some((notebook, before)) = before {
+            let edit = Edit::new(Some(status), before, edited.is_ok().then_some(fields));
+            notebook.note(|notes| notes.response_headers = Some(edit));
         }
-        Ok(())
+        edited
     }
 
     /// Whether a plugin may want something stored that RFC 9111 forbids a shared cache to store.
@@ -313,6 +339,19 @@ impl Generation {
         status: u16,
         fields: &mut Fields,
     ) -> Option<Refresh> {
+        let refresh = self.refresh(request, status, fields);
+        if let Some(notebook) = request.notebook() {
+            let judged = Judged {
+                status,
+                fields: fields.clone(),
+                refresh: refresh.clone(),
+            };
+            notebook.note(|notes| notes.cache_rules = Some(judged));
+        }
+        refresh
+    }
+
+    fn refresh(&self, request: &Arc<Request>, status: u16, fields: &mut Fields) -> Option<Refresh> {
         for plugin in self.asked(Hook::CacheRules) {
             let answer = plugin.rule_for(request, status, fields);
             match tolerate(plugin, Hook::CacheRules, answer) {
@@ -328,6 +367,14 @@ impl Generation {
     /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
     /// nothing but the cache.
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
+        let key = self.key(request);
+        if let Some(notebook) = request.notebook() {
+            notebook.note(|notes| notes.key = Some(key.clone()));
+        }
+        key
+    }
+
+    fn key(&self, request: &Arc<Request>) -> CacheKey {
         for plugin in self.asked(Hook::CacheKey) {
             match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {
                 Ok(None | Some(Key::Pass)) => {}

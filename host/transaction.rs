@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::generation::Pinned;
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
+use crate::notes::{Notebook, Noted};
 use crate::plugin::Rule;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub struct Request {
     utc_offset: Option<i32>,
     addresses: OnceLock<Resolved>,
     uri: OnceLock<Arc<str>>,
+    /// Where somebody wants notes of what the hooks say.
+    notebook: Option<Notebook>,
 }
 
 /// A request on its way through the proxy: what was asked for, by which policy it is judged, and
@@ -59,6 +62,8 @@ pub struct Entry {
     generation: u64,
     app: Arc<App>,
     started: Instant,
+    /// Whether there is a client that it is for.
+    has_client: bool,
 }
 
 /// What the access log says of a transaction.
@@ -109,6 +114,7 @@ impl Request {
             utc_offset: None,
             addresses,
             uri: OnceLock::new(),
+            notebook: None,
         }
     }
 
@@ -117,6 +123,18 @@ impl Request {
     pub fn at_offset(mut self, seconds: i32) -> Self {
         self.utc_offset = Some(seconds);
         self
+    }
+
+    /// The same, with notes taken of what the hooks are asked and say.
+    #[must_use]
+    pub fn noted(mut self) -> Self {
+        self.notebook = Some(Notebook::new());
+        self
+    }
+
+    /// Where notes are taken; none where nobody wants them.
+    pub fn notebook(&self) -> Option<&Notebook> {
+        self.notebook.as_ref()
     }
 
     /// The target in one piece: for rules, the log and the cache.
@@ -175,6 +193,10 @@ fn next_id() -> u64 {
 impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
+        let request = match app.readers.is_empty() {
+            true => request,
+            false => request.noted(),
+        };
         let request = Arc::new(request);
         let generation = Pinned::new(app.generation());
         let entry = Entry {
@@ -183,6 +205,7 @@ impl Transaction {
             generation: generation.id(),
             app: app.clone(),
             started,
+            has_client: true,
         };
         Transaction {
             request,
@@ -199,6 +222,7 @@ impl Transaction {
             generation: self.generation.id(),
             app: self.entry.app.clone(),
             started: Instant::now(),
+            has_client: false,
         };
         Transaction {
             request: self.request.clone(),
@@ -223,5 +247,15 @@ impl Drop for Entry {
             generation: self.generation,
             outcome: &self.outcome,
         });
+        // What is done for the cache alone shares the request with a client that may not be served yet.
+        if self.has_client
+            && let Some(notes) = request.notebook().and_then(Notebook::take)
+        {
+            self.app.readers.hand_out(Noted {
+                request: request.clone(),
+                generation: self.generation,
+                notes,
+            });
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! An origin, a proxy and a client: all that a test needs.
 
 pub(crate) mod client;
+pub(crate) mod numbered;
 pub(crate) mod origin;
 pub(crate) mod proxy;
 pub(crate) mod registry;

@@ -1,42 +1,12 @@
 //! SIGHUP: one policy for another while it serves.
 
+use crate::support::numbered::{origin, policy, swap};
 use crate::support::proxy::request;
-use crate::support::{Connection, Origin, PATIENCE, Proxy, Then};
+use crate::support::{Connection, Origin, Proxy, Then};
 use rustix::process::Signal;
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier, Condvar, Mutex};
-
-/// A policy that says what number it is: in its rule, and in a field on the way to the origin and
-/// back. Requests that are decided by a mixture would show two numbers.
-fn policy(number: usize) -> String {
-    format!(
-        "logformat = \"json\"\n\
-         [plugins.access-policy]\nacl = [\"policy-{number} src 127.0.0.0/8\"]\nhttp_access = [\"allow policy-{number}\"]\n\
-         [plugins.header-scrub]\nrequest_header_access = [\"X-Policy deny all\"]\nrequest_header_replace = [\"X-Policy {number}\"]\n\
-         reply_header_access = [\"X-Policy deny all\"]\nreply_header_replace = [\"X-Policy {number}\"]\n"
-    )
-}
-
-fn swap(proxy: &Proxy, settings: &str, says: &str) {
-    let settings = format!("http_port = [\"127.0.0.1:0\"]\n{settings}");
-    fs::write(proxy.settings(), settings).unwrap();
-    proxy.signal(Signal::HUP);
-    proxy.says(says);
-}
-
-fn origin() -> Origin {
-    Origin::start(|seen, stream| {
-        let policy = seen.field("x-policy").unwrap_or_default();
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nX-Policy: x\r\nX-Asked: {policy}\r\nContent-Length: 2\r\n\r\nok"
-        )?;
-        Ok(Then::Keep)
-    })
-}
+use std::sync::{Arc, Barrier};
 
 #[test]
 fn a_swap_changes_the_policy_and_keeps_connections_and_unchanged_plugins() {
@@ -180,105 +150,4 @@ fn generations_that_are_pinned_hold_no_instances() {
         let number = (index + 1).to_string();
         assert_eq!(response.field("x-policy"), Some(number.as_str()));
     }
-}
-
-/// Clients on kept connections while 1,000 generations pass.
-#[test]
-fn a_thousand_swaps_under_load_fail_no_request_and_mix_no_policies() {
-    const CLIENTS: usize = 8;
-    const SWAPS: usize = 1000;
-    let (proxy, origin) = (Proxy::with_policy(&policy(1), &[]), origin());
-    // How many responses each client has had.
-    let (served, more) = (Mutex::new([0usize; CLIENTS]), Condvar::new());
-    // The number that both header hooks put on, by the request's URL.
-    let headers = Mutex::new(HashMap::new());
-    let mut memory = Vec::new();
-    std::thread::scope(|scope| {
-        let end = End::default();
-        for client in 0..CLIENTS {
-            let (proxy, origin, done, headers) = (&proxy, &origin, end.0.clone(), &headers);
-            let (served, more) = (&served, &more);
-            scope.spawn(move || {
-                let mut connection = proxy.connect();
-                for sent in 0.. {
-                    if done.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let url = origin.url(&format!("/{client}/{sent}"));
-                    connection.send(request("GET", &url, &["X-Policy: mine"], b""));
-                    let response = connection.response("GET");
-                    assert_eq!(response.status, 200, "{}", response.text());
-                    let (asked, got) = (response.field("x-asked"), response.field("x-policy"));
-                    assert!(asked.is_some() && asked == got, "{asked:?} {got:?}");
-                    let number = got.and_then(|got| got.parse::<u64>().ok());
-                    headers.lock().unwrap().insert(url, number);
-                    served.lock().unwrap()[client] = sent + 1;
-                    more.notify_one();
-                }
-            });
-        }
-        for number in 2..=SWAPS + 1 {
-            swap(
-                &proxy,
-                &policy(number),
-                &format!("generation {number} serves"),
-            );
-            memory.push(proxy.own_memory());
-            let alive = alive(&proxy);
-            assert!((1..=3).contains(&alive), "{alive} after swap {number}");
-            // What was under way when this one came is over before the next one does.
-            let served = served.lock().unwrap();
-            let now = *served;
-            let is_over = |served: &mut [usize; CLIENTS]| {
-                served.iter().zip(&now).all(|(n, now)| *n > now + 1)
-            };
-            let waited = more.wait_timeout_while(served, PATIENCE, |served| !is_over(served));
-            assert!(!waited.unwrap().1.timed_out(), "a client waits");
-        }
-    });
-    let headers = headers.into_inner().unwrap();
-    assert!(headers.len() > SWAPS);
-    // The log says which rule let each one pass, and so what the access hook was a part of.
-    let mut left = headers.len();
-    while left > 0 {
-        let line: serde_json::Value = serde_json::from_str(&proxy.logged()).unwrap();
-        // The other ones are the questions about generations.
-        if let Some(number) = headers.get(line["uri"].as_str().unwrap()) {
-            let number = number.expect("a number");
-            assert_eq!(line["generation"], number, "{line}");
-            let rule = format!("http_access allow policy-{number}");
-            assert_eq!(line["rule"], rule, "{line}");
-            left -= 1;
-        }
-    }
-    // Flat after the first 100: what it mostly holds, because a swap takes some for a moment.
-    let median = |part: &[u64]| {
-        let mut part = part.to_vec();
-        part.sort_unstable();
-        part[part.len() / 2]
-    };
-    let (early, late) = (median(&memory[100..200]), median(&memory[SWAPS - 100..]));
-    // By itself it stays within a twentieth. With all the other tests at once, allocators keep more.
-    assert!(late <= early + early / 6, "{early} octets became {late}");
-}
-
-/// Ends the clients with the test, also where that has failed.
-#[derive(Default)]
-struct End(Arc<AtomicBool>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Generations that the proxy has.
-fn alive(proxy: &Proxy) -> u64 {
-    let metrics = proxy.get("cache_object://localhost/metrics", &[]).text();
-    let alive = metrics
-        .lines()
-        .find_map(|line| line.strip_prefix("wproxy_generations_alive "));
-    alive
-        .and_then(|alive| alive.parse().ok())
-        .expect("a number")
 }

@@ -108,6 +108,26 @@ impl Refresh {
     }
 }
 
+impl fmt::Display for Refresh {
+    /// As squid's refresh_pattern has it, but in seconds: `0 20% 259200 override-expire`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Refresh {
+            min, percent, max, ..
+        } = self;
+        write!(f, "{min} {percent}% {max}")?;
+        let options = [
+            (self.override_expire, "override-expire"),
+            (self.override_lastmod, "override-lastmod"),
+            (self.reload_into_ims, "reload-into-ims"),
+            (self.ignore_reload, "ignore-reload"),
+            (self.ignore_no_store, "ignore-no-store"),
+            (self.ignore_private, "ignore-private"),
+        ];
+        let given = options.iter().filter(|(given, _)| *given);
+        given.map(|(_, name)| write!(f, " {name}")).collect()
+    }
+}
+
 // === impl Rule ===
 
 impl fmt::Display for Rule {

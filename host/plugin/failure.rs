@@ -7,7 +7,7 @@ use super::state::escaped;
 use std::sync::Arc;
 
 /// A plugin failed in a hook: trapped, took too long, wanted too much.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("plugin `{plugin}` failed in its hook `{hook}`: {reason}")]
 pub struct Failed {
     /// Its name.

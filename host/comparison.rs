@@ -1,0 +1,287 @@
+//! What another policy would have said to a request, and where that differs from what the live one
+//! has said. Pure, but for the candidate's own calls: what a client gets is none of its business.
+
+#[cfg(test)]
+mod tests;
+
+use crate::generation::{CacheKey, Generation};
+use crate::http::Fields;
+use crate::notes::{Access, Edit, Judged, Notes};
+use crate::plugin::{Hook, Refresh, Rule};
+use crate::transaction::Request;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// A hook in which a candidate does something else with a request than the live policy did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which.
+    pub hook: Hook,
+    /// What the live policy did.
+    pub live: Said,
+    /// What the candidate would have done.
+    pub candidate: Said,
+}
+
+/// What a policy does with a request, in a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// For people, and the same for all requests that the same is done with: `deny 403`, `no Server`.
+    pub gist: String,
+    /// What is of this request alone: values of fields, a key. Can be a secret. Empty where there is none.
+    pub detail: String,
+    /// What decided, where a rule did.
+    pub rule: Option<Rule>,
+    /// Whether a plugin failed: the policy may be right, and the plugin is not.
+    pub failed: bool,
+}
+
+/// The candidate wants the destination's addresses, which nobody has looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeedsAddresses;
+
+/// Octets that header sections can grow to, as the settings of the live policy's proxy have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// `request_header_max_size`
+    pub request: usize,
+    /// `reply_header_max_size`
+    pub reply: usize,
+}
+
+/// Asks a candidate what the live policy was asked. The request must not take notes itself.
+///
+/// What clients and servers would see counts: the same verdict by another rule is no difference,
+/// and what comes after another verdict is not compared.
+///
+/// # Errors
+/// It wants addresses: it is to be asked again when the request has them.
+pub fn differences(
+    candidate: &Generation,
+    request: &Arc<Request>,
+    notes: &Notes,
+    sizes: Sizes,
+) -> Result<Vec<Difference>, NeedsAddresses> {
+    let mut differences = Vec::new();
+    if let Some(live) = &notes.access {
+        let admission = candidate.authorize(request);
+        let said = Access::of(&admission).ok_or(NeedsAddresses)?;
+        if !is_same(live, &said) {
+            return Ok(vec![Difference {
+                hook: Hook::Access,
+                live: access(live),
+                candidate: access(&said),
+            }]);
+        }
+    }
+    let mut compare = |difference: Option<Difference>| differences.extend(difference);
+    if let Some(live) = &notes.key {
+        compare(of_key(live, &candidate.key_for(request)));
+    }
+    if let Some(live) = &notes.request_headers {
+        let mut fields = live.before.clone();
+        let done = candidate.on_request(request, &mut fields, sizes.request);
+        compare(of_fields(Hook::RequestHeaders, live, done.map(|()| fields)));
+    }
+    if let Some(live) = &notes.cache_rules {
+        let mut fields = live.fields.clone();
+        let refresh = candidate.rule_for(request, live.status, &mut fields);
+        compare(of_freshness(live, refresh.as_ref()));
+    }
+    if let Some(live) = &notes.response_headers {
+        let mut fields = live.before.clone();
+        let status = live.status.unwrap_or_default();
+        let done = candidate.on_response(request, status, &mut fields, sizes.reply);
+        compare(of_fields(
+            Hook::ResponseHeaders,
+            live,
+            done.map(|()| fields),
+        ));
+    }
+    Ok(differences)
+}
+
+/// Whether the client is answered the same.
+fn is_same(live: &Access, candidate: &Access) -> bool {
+    match (live, candidate) {
+        (Access::Allowed(_), Access::Allowed(_)) | (Access::Failed(_), Access::Failed(_)) => true,
+        (
+            Access::Denied {
+                status, message, ..
+            },
+            Access::Denied {
+                status: other,
+                message: words,
+                ..
+            },
+        ) => status == other && message == words,
+        (
+            Access::Challenged { challenge, .. },
+            Access::Challenged {
+                challenge: other, ..
+            },
+        ) => challenge == other,
+        _ => false,
+    }
+}
+
+fn access(access: &Access) -> Said {
+    match access {
+        Access::Allowed(rule) => Said::by(rule, "allow".into()),
+        Access::Denied {
+            rule,
+            status,
+            message,
+        } => {
+            let mut gist = format!("deny {status}");
+            if let Some(message) = message {
+                // Writing to a String cannot fail.
+                let _ = write!(gist, " \"{message}\"");
+            }
+            Said::by(rule, gist)
+        }
+        Access::Challenged { challenge, .. } => Said {
+            detail: challenge.clone(),
+            ..Said::plain("ask who it is")
+        },
+        Access::Failed(failed) => Said::failed(failed.to_string()),
+    }
+}
+
+fn of_key(live: &CacheKey, candidate: &CacheKey) -> Option<Difference> {
+    let said = |key: &CacheKey| match key {
+        CacheKey::Uri => Said::plain("cached under its URI"),
+        CacheKey::Named(key) => Said {
+            detail: key.to_string(),
+            ..Said::plain("cached under a key")
+        },
+        CacheKey::Never => Said::plain("not cached"),
+    };
+    (live != candidate).then(|| Difference {
+        hook: Hook::CacheKey,
+        live: said(live),
+        candidate: said(candidate),
+    })
+}
+
+fn of_freshness(live: &Judged, candidate: Option<&Refresh>) -> Option<Difference> {
+    let said = |refresh: Option<&Refresh>| match refresh {
+        None => Said::plain("not stored"),
+        Some(refresh) => Said::by(&refresh.rule, refresh.to_string()),
+    };
+    // By another rule, the same is the same.
+    let terms = |refresh: Option<&Refresh>| {
+        refresh.map(|refresh| Refresh {
+            rule: Refresh::stale_at_once().rule,
+            ..refresh.clone()
+        })
+    };
+    let live = live.refresh.as_ref();
+    (terms(live) != terms(candidate)).then(|| Difference {
+        hook: Hook::CacheRules,
+        live: said(live),
+        candidate: said(candidate),
+    })
+}
+
+fn of_fields(
+    hook: Hook,
+    live: &Edit,
+    candidate: Result<Fields, crate::error::Failure>,
+) -> Option<Difference> {
+    let (live, candidate) = match (&live.after, candidate) {
+        (Some(live), Ok(candidate)) => {
+            if *live == candidate {
+                return None;
+            }
+            edits(live, &candidate)?
+        }
+        (None, Err(_)) => return None,
+        (None, Ok(_)) => (
+            Said::failed("a plugin failed".into()),
+            Said::plain("edited"),
+        ),
+        (Some(_), Err(failure)) => (Said::plain("edited"), Said::failed(failure.to_string())),
+    };
+    Some(Difference {
+        hook,
+        live,
+        candidate,
+    })
+}
+
+/// What each side has that the other one has not. Nothing where only the order of names differs,
+/// which means nothing (RFC 9110 §5.3).
+fn edits(live: &Fields, candidate: &Fields) -> Option<(Said, Said)> {
+    let (ours, theirs) = (by_name(live), by_name(candidate));
+    let mut said = (Said::plain(""), Said::plain(""));
+    let names = ours
+        .keys()
+        .chain(theirs.keys().filter(|name| !ours.contains_key(*name)));
+    for name in names {
+        let (live, candidate) = (ours.get(name), theirs.get(name));
+        if live != candidate {
+            said.0
+                .has(name, live.is_some() && candidate.is_some(), live);
+            said.1
+                .has(name, live.is_some() && candidate.is_some(), candidate);
+        }
+    }
+    (!said.0.gist.is_empty()).then_some(said)
+}
+
+/// Values in order, by names without case.
+fn by_name(fields: &Fields) -> BTreeMap<String, Vec<&Bytes>> {
+    let mut named: BTreeMap<String, Vec<&Bytes>> = BTreeMap::new();
+    for line in fields.iter() {
+        let name = String::from_utf8_lossy(&line.name).to_ascii_lowercase();
+        named.entry(name).or_default().push(&line.value);
+    }
+    named
+}
+
+// === impl Said ===
+
+impl Said {
+    fn plain(gist: &str) -> Said {
+        Said {
+            gist: gist.into(),
+            detail: String::new(),
+            rule: None,
+            failed: false,
+        }
+    }
+
+    fn by(rule: &Rule, gist: String) -> Said {
+        Said {
+            rule: Some(rule.clone()),
+            ..Said::plain(&gist)
+        }
+    }
+
+    fn failed(gist: String) -> Said {
+        Said {
+            failed: true,
+            ..Said::plain(&gist)
+        }
+    }
+
+    /// One more field that differs.
+    fn has(&mut self, name: &str, both: bool, values: Option<&Vec<&Bytes>>) {
+        let what = match values {
+            None => "no ",
+            Some(_) if both => "another ",
+            Some(_) => "",
+        };
+        let comma = if self.gist.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(self.gist, "{comma}{what}{name}");
+        for value in values.into_iter().flatten() {
+            let comma = if self.detail.is_empty() { "" } else { ", " };
+            let value = String::from_utf8_lossy(value);
+            let _ = write!(self.detail, "{comma}{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What the hooks were asked about one request, and what they answered: for whoever compares
+//! policies. Taken down only where somebody wants it.
+
+use crate::error::Failure;
+use crate::generation::{Admission, CacheKey};
+use crate::http::Fields;
+use crate::plugin::{Failed, Refresh, Rule};
+use crate::transaction::Request;
+use arc_swap::ArcSwap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What has been asked and answered so far. A hook that was not asked has no entry; of one that was
+/// asked several times, as when a request is sent again, the last one counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What `access` came to in the end.
+    pub access: Option<Access>,
+    /// What `cache-key` came to.
+    pub key: Option<CacheKey>,
+    /// What `request-headers` has made of the fields.
+    pub request_headers: Option<Edit>,
+    /// What `cache-rules` said.
+    pub cache_rules: Option<Judged>,
+    /// What `response-headers` has made of the fields.
+    pub response_headers: Option<Edit>,
+}
+
+/// May it pass?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// By that rule.
+    Allowed(Rule),
+    /// It may not.
+    Denied {
+        /// By that rule.
+        rule: Rule,
+        /// 400 to 599.
+        status: u16,
+        /// The plugin's own words.
+        message: Option<String>,
+    },
+    /// Not before it says who is asking.
+    Challenged {
+        /// Who wants to know.
+        plugin: String,
+        /// Proxy-Authenticate.
+        challenge: String,
+    },
+    /// A plugin failed whose failure policy is closed.
+    Failed(Failed),
+}
+
+/// Fields as a hook's plugins found and left them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The response's; none where they are a request's.
+    pub status: Option<u16>,
+    /// As the first one found them.
+    pub before: Fields,
+    /// As the last one left them; none where one failed whose failure policy is closed.
+    pub after: Option<Fields>,
+}
+
+/// A response about whose freshness was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Its status.
+    pub status: u16,
+    /// Its fields.
+    pub fields: Fields,
+    /// How long it is fresh; none where it must not be stored.
+    pub refresh: Option<Refresh>,
+}
+
+/// A transaction that is over, with its notes.
+#[derive(Debug)]
+pub struct Noted {
+    /// What was asked for, with the addresses as they were known.
+    pub request: Arc<Request>,
+    /// The generation that decided.
+    pub generation: u64,
+    /// What it said.
+    pub notes: Notes,
+}
+
+/// A request's place for notes.
+#[derive(Debug, Default)]
+pub struct Notebook(Mutex<Option<Notes>>);
+
+/// Somebody who reads notes.
+pub trait Reader: Send + Sync {
+    /// A transaction is over. Called on the workers: must not wait.
+    fn read(&self, noted: &Arc<Noted>);
+}
+
+/// All who read notes: while there is nobody, none are taken.
+#[derive(Default)]
+pub struct Readers(ArcSwap<Vec<Arc<dyn Reader>>>);
+
+// === impl Access ===
+
+impl Access {
+    /// What there is to note; nothing before the end.
+    pub fn of(admission: &Result<Admission, Failure>) -> Option<Access> {
+        match admission {
+            Ok(Admission::NeedsAddresses) => None,
+            Ok(Admission::Allowed(rule)) => Some(Access::Allowed(rule.clone())),
+            Err(Failure::Denied {
+                rule,
+                status,
+                message,
+            }) => Some(Access::Denied {
+                rule: rule.clone(),
+                status: *status,
+                message: message.clone(),
+            }),
+            Err(Failure::Unauthenticated { plugin, challenge }) => Some(Access::Challenged {
+                plugin: plugin.clone(),
+                challenge: challenge.clone(),
+            }),
+            Err(Failure::Plugin(failed)) => Some(Access::Failed(failed.clone())),
+            // The access hook fails in no other way.
+            Err(_) => None,
+        }
+    }
+}
+
+// === impl Edit ===
+
+impl Edit {
+    /// `after`: none where a plugin failed.
+    pub fn new(status: Option<u16>, before: Fields, after: Option<&mut Fields>) -> Edit {
+        Edit {
+            status,
+            before,
+            after: after.map(|after| after.clone()),
+        }
+    }
+}
+
+// === impl Notebook ===
+
+impl Notebook {
+    /// An empty one: from now on, notes are taken.
+    pub fn new() -> Notebook {
+        Notebook(Mutex::new(Some(Notes::default())))
+    }
+
+    /// Adds to them, unless they have been taken away.
+    pub fn note(&self, note: impl FnOnce(&mut Notes)) {
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notes) = &mut *notes {
+            note(notes);
+        }
+    }
+
+    /// Takes them away: what is asked later is not noted.
+    pub fn take(&self) -> Option<Notes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+// === impl Readers ===
+
+impl Readers {
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.0.load().is_empty()
+    }
+
+    /// From now on, this one reads them, too.
+    pub fn add(&self, reader: &Arc<dyn Reader>) {
+        self.0.rcu(|readers| {
+            let mut readers = Vec::clone(readers);
+            readers.push(reader.clone());
+            readers
+        });
+    }
+
+    /// From now on, this one does not.
+    pub fn remove(&self, reader: &Arc<dyn Reader>) {
+        self.0.rcu(|readers| {
+            let mut readers = Vec::clone(readers);
+            readers.retain(|other| !Arc::ptr_eq(other, reader));
+            readers
+        });
+    }
+
+    /// Hands them a transaction that is over.
+    pub fn hand_out(&self, noted: Noted) {
+        let noted = Arc::new(noted);
+        for reader in &**self.0.load() {
+            reader.read(&noted);
+        }
+    }
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Readers({})", self.0.load().len())
+    }
+}
