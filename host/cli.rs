@@ -99,7 +99,7 @@ enum Command {
     /// where something would
     Replay {
         #[command(flatten)]
-        replay: replay::Replay,
+        trial: replay::Trial,
     },
     /// Make plugins
     Plugin {
@@ -150,7 +150,7 @@ pub fn main() -> ExitCode {
         Command::Generations { proxy } => generations::generations(&proxy),
         Command::Cache { command } => cache::run(command),
         Command::Record { recording, proxy } => record::record(recording, &proxy),
-        Command::Replay { replay } => replay::replay(replay),
+        Command::Replay { trial } => replay::replay(trial),
         Command::Plugin { command } => plugin::run(command),
     };
     match done {

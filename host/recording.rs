@@ -61,7 +61,7 @@ mod share;
 pub use line::{Finished, Header, Line, Transaction};
 pub use octets::Octets;
 pub use read::{End, Reader, Unreadable};
-pub use recorder::Recorder;
+pub use recorder::{Recorder, Recording};
 pub use share::Share;
 
 /// The version of the file's format.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// What is tried on which policy, and how it is said.
 #[derive(Debug, Args)]
-pub(super) struct Replay {
+pub(super) struct Trial {
     /// What `wproxy record` has made
     #[arg(value_name = "FILE")]
     file: PathBuf,
@@ -30,13 +30,13 @@ pub(super) struct Replay {
 /// Something would change. As `explain` denies.
 const CHANGED: u8 = 2;
 
-pub(super) fn replay(replay: Replay) -> anyhow::Result<ExitCode> {
-    let Replay {
+pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
+    let Trial {
         file,
         examples,
         json,
         sources,
-    } = replay;
+    } = trial;
     // What is wrong with it is to be said before anything is compiled.
     let recording = Reader::open(&file)?;
     let Prepared {

@@ -4,7 +4,7 @@ use super::answer::{Answer, Refusal, to_line};
 use super::moment;
 use crate::app::App;
 use crate::recording::redact::Redactor;
-use crate::recording::{FORMAT, Finished, Header, Line, Share, Transaction};
+use crate::recording::{FORMAT, Finished, Header, Line, Recording, Share, Transaction};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant, SystemTime};
@@ -62,12 +62,15 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         true => None,
         false => Some(redactor()?),
     };
-    let recording = app.recorder.begin(&app.readers, what.share).ok_or_else(|| {
-        Refusal::new(
-            "another recording goes on, and there is one at a time",
-            "wait for its end, or end it with ^C where it was begun",
-        )
-    })?;
+    let recording = app
+        .recorder
+        .begin(&app.readers, what.share)
+        .ok_or_else(|| {
+            Refusal::new(
+                "another recording goes on, and there is one at a time",
+                "wait for its end, or end it with ^C where it was begun",
+            )
+        })?;
     let began = Line::Recording(Header {
         format: FORMAT,
         wproxy: env!("CARGO_PKG_VERSION").into(),
@@ -126,6 +129,20 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         why,
     }));
     Ok(())
+}
+
+/// Waits a little: that nobody takes another one any more is noticed with its next beat.
+fn begin(app: &App, share: Share) -> Result<Recording<'_>, Refusal> {
+    for _ in 0..3 {
+        if let Some(recording) = app.recorder.begin(&app.readers, share) {
+            return Ok(recording);
+        }
+        std::thread::sleep(BEAT);
+    }
+    Err(Refusal::new(
+        "another recording goes on, and there is one at a time",
+        "wait for its end, or end it with ^C where it was begun",
+    ))
 }
 
 fn redactor() -> Result<Redactor, Refusal> {

@@ -14,6 +14,7 @@ const ALL: u32 = 1_000_000;
 
 impl Share {
     /// Every request.
+    #[cfg(test)]
     pub const ALL: Share = Share(ALL);
 
     /// Up to which mixed number a request is in it; 0: none is.

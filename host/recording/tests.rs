@@ -205,7 +205,11 @@ fn all(reader: &mut Reader<Cursor<Vec<u8>>>) -> Result<Vec<Transaction>, Unreada
 
 /// A request that is a request, as a line.
 fn some(path: &str) -> Transaction {
-    Transaction::new(&noted(request("GET", &format!("http://example.com/{path}"), &[])))
+    Transaction::new(&noted(request(
+        "GET",
+        &format!("http://example.com/{path}"),
+        &[],
+    )))
 }
 
 fn noted(request: Request) -> Noted {
@@ -435,7 +439,9 @@ fn one_records_at_a_time_and_workers_never_wait() {
     assert_eq!(first.missed(), 4);
     drop(first);
     assert!(readers.is_empty());
-    let second = recorder.begin(&readers, Share::ALL).expect("the first is over");
+    let second = recorder
+        .begin(&readers, Share::ALL)
+        .expect("the first is over");
     assert!(!readers.is_empty());
     assert_eq!(second.missed(), 0);
     assert!(second.next(Duration::ZERO).is_none());
