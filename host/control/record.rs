@@ -62,15 +62,7 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         true => None,
         false => Some(redactor()?),
     };
-    let recording = app
-        .recorder
-        .begin(&app.readers, what.share)
-        .ok_or_else(|| {
-            Refusal::new(
-                "another recording goes on, and there is one at a time",
-                "wait for its end, or end it with ^C where it was begun",
-            )
-        })?;
+    let recording = begin(app, what.share)?;
     let began = Line::Recording(Header {
         format: FORMAT,
         wproxy: env!("CARGO_PKG_VERSION").into(),
