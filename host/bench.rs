@@ -1,7 +1,10 @@
-//! The hooks of the default plugins, and sets, for `tests/bench` to measure. Nobody else's.
+//! The hooks of the default plugins, sets, and replays, for `tests/bench` to measure. Nobody else's.
+
+mod recorded;
 
 pub use crate::config::SetKind;
 pub use crate::plugin::Set;
+pub use recorded::Recorded;
 
 use crate::generation::{Generation, Plugins};
 use crate::http::{Fields, Form, RequestHead, Target, Version};
