@@ -1,4 +1,9 @@
 //! Another policy, tried on a recording: what would change, by which rules.
+//!
+//! Requests are asked about one after the other, in the order in which they ended, with the time, the
+//! addresses and the fields that were recorded: the same recording and the same policy give the same
+//! report. What a plugin has beyond that it has of now: its store is empty at first, and the clock that
+//! it may have been granted goes on.
 
 use crate::comparison::{Difference, Said, Sizes, differences};
 use crate::generation::Generation;

@@ -1,5 +1,6 @@
 //! `wproxy record` and `wproxy replay`: live traffic recorded, other policies tried on it.
 
+mod candidates;
 mod oracle;
 mod scene;
 
@@ -346,6 +347,9 @@ fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
     assert!(stdout.starts_with("2 transactions, "), "{stdout}");
     let note = "the recording was broken off in the middle of its last line, which is left out";
     assert!(stdout.contains(note), "{stdout}");
+    let (code, stdout, _) = try_it(&whole.replace("\"missed\":0", "\"missed\":7"));
+    let note = "note: 7 more were not recorded: they came faster than they could be taken\n";
+    assert!(code == Some(0) && stdout.ends_with(note), "{stdout}");
     let name = file.display();
     for (text, expected) in [
         (

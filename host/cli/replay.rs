@@ -44,6 +44,9 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         generation,
         ..
     } = sources.prepare(Vec::new())?;
+    for plugin in generation.plugins() {
+        plugin.never_put_aside();
+    }
     let sizes = Sizes {
         request: configuration.settings.request_header_max_size,
         reply: configuration.settings.reply_header_max_size,

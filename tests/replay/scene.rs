@@ -171,7 +171,7 @@ pub(super) fn replay_json(file: &Path, config: &Path, arguments: &[&str]) -> Rep
     }
 }
 
-fn change(line: &Value) -> Change {
+pub(super) fn change(line: &Value) -> Change {
     let said = |said: &Value| {
         let text = said["text"].as_str().expect("a text").to_owned();
         match said["rule"]["text"].as_str() {
