@@ -11,6 +11,7 @@ use crate::notes::Readers;
 use crate::observers::Observers;
 use crate::plugin::Engine;
 use crate::recent::Recent;
+use crate::recording::Recorder;
 use crate::serve;
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
@@ -41,6 +42,8 @@ pub struct App {
     pub names: Names,
     /// The last requests, where they are remembered.
     pub recent: Option<Recent>,
+    /// Where transactions go that somebody records.
+    pub recorder: Recorder,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
     /// Who wants to know what hooks are asked and say.
@@ -112,6 +115,7 @@ impl App {
             metrics,
             names: Names::new(&settings),
             recent: Recent::new(&settings),
+            recorder: Recorder::default(),
             generations: Generations::new(generation, SystemTime::now()),
             readers: Readers::default(),
             reloader: Mutex::new(reloader),

@@ -1,9 +1,12 @@
-//! The hooks of the default plugins, and sets, for `tests/bench` to measure. Nobody else's.
+//! The hooks of the default plugins, sets, and replays, for `tests/bench` to measure. Nobody else's.
+
+mod recorded;
 
 pub use crate::config::SetKind;
 pub use crate::generation::CacheKey;
 pub use crate::observers::Completed;
 pub use crate::plugin::Set;
+pub use recorded::Recorded;
 
 use crate::error::Failure;
 use crate::generation::{Generation, Plugins};

@@ -6,7 +6,9 @@ mod explain;
 mod generations;
 mod plugin;
 mod question;
+mod record;
 mod reload;
+mod replay;
 mod run;
 mod running;
 mod status;
@@ -78,6 +80,19 @@ enum Command {
         #[command(subcommand)]
         command: cache::Command,
     },
+    /// Record what the running proxy's hooks are asked, and what they say, for `wproxy replay`
+    Record {
+        #[command(flatten)]
+        recording: record::Recording,
+        #[command(flatten)]
+        proxy: Proxy,
+    },
+    /// Say what would change in a recording with other plugins, without a server; the exit code is 2
+    /// where something would
+    Replay {
+        #[command(flatten)]
+        trial: replay::Trial,
+    },
     /// Make plugins
     Plugin {
         #[command(subcommand)]
@@ -120,6 +135,8 @@ pub fn main() -> ExitCode {
         Command::Reload { proxy } => reload::reload(&proxy),
         Command::Generations { proxy } => generations::generations(&proxy),
         Command::Cache { command } => cache::run(command),
+        Command::Record { recording, proxy } => record::record(recording, &proxy),
+        Command::Replay { trial } => replay::replay(trial),
         Command::Plugin { command } => plugin::run(command),
     };
     match done {

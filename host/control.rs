@@ -39,6 +39,7 @@ mod cache;
 mod client;
 mod explain;
 mod generations;
+mod record;
 mod reload;
 mod serve;
 mod socket;
@@ -52,6 +53,7 @@ pub use explain::{
     Verdict,
 };
 pub use generations::{GenerationEntry, PluginEntry};
+pub use record::{Record, Recorded};
 pub use reload::Reload;
 pub use serve::serve;
 pub use socket::{Socket, SocketFile, bind, path};
@@ -90,6 +92,10 @@ pub enum Request {
     /// Every rule that is looked at for a request that is over: [`Explained`].
     #[serde(rename = "explain")]
     Explain(Explain),
+    /// Records what the hooks are asked from now on, and what they say: a [`Recorded`] a line. One
+    /// at a time; it ends when nobody takes it any more.
+    #[serde(rename = "record")]
+    Record(Record),
 }
 
 /// Does what is asked.
@@ -105,6 +111,7 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
         Request::Explain(what) => explain::explain(app, &what, answer)?,
+        Request::Record(what) => record::record(app, &what, answer)?,
     }
     Ok(())
 }
@@ -118,6 +125,7 @@ fn moment(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Share;
 
     #[test]
     fn requests_are_what_they_were_when_they_have_been_sent() {
@@ -128,6 +136,13 @@ mod tests {
         let purge = CachePurge {
             urls: vec!["http://a/".into()],
             ..CachePurge::default()
+        };
+        let record = Record {
+            requests: 10,
+            octets: 1000,
+            milliseconds: 60_000,
+            share: Share::ALL,
+            secrets: false,
         };
         let cases = [
             (
@@ -145,6 +160,10 @@ mod tests {
             (
                 Request::Explain(Explain { id: 1001 }),
                 r#"{"command":"explain","id":1001}"#,
+            ),
+            (
+                Request::Record(record),
+                r#"{"command":"record","requests":10,"octets":1000,"milliseconds":60000,"share":1000000,"secrets":false}"#,
             ),
         ];
         for (request, line) in cases {

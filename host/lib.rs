@@ -25,6 +25,7 @@
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
+//! `recording` keeps what hooks were asked and said, and `replay` tries another policy on it.
 //!
 //! Whatever fails on the way becomes a response in `error`.
 //!
@@ -67,6 +68,8 @@ mod observers;
 mod plugin;
 mod purge;
 mod recent;
+mod recording;
+mod replay;
 mod respond;
 mod serve;
 mod signals;

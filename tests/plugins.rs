@@ -60,7 +60,7 @@ fn build(folders: &[&str]) -> &'static Path {
 }
 
 /// A folder with the hostile plugin; `manifest` is what its manifest has beyond the name.
-fn folder(manifest: &str) -> TempDir {
+pub(crate) fn folder(manifest: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     add(&folder, "hostile", manifest);
     folder

@@ -19,6 +19,7 @@ mod parity;
 mod plugins;
 mod purge;
 mod registry;
+mod replay;
 mod shutdown;
 mod status;
 mod swap;
