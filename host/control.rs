@@ -40,6 +40,7 @@ mod client;
 mod generations;
 mod reload;
 mod serve;
+mod shadow;
 mod socket;
 mod status;
 
@@ -49,6 +50,10 @@ pub use client::ask;
 pub use generations::{GenerationEntry, PluginEntry};
 pub use reload::Reload;
 pub use serve::serve;
+pub use shadow::{
+    Answered, DifferenceGroup, Differences, ExampleEntry, Promotion, ShadowReload, ShadowReport,
+    ShadowStatus,
+};
 pub use socket::{Socket, SocketFile, bind, path};
 pub use status::{PluginStatus, Status};
 
@@ -82,6 +87,12 @@ pub enum Request {
     /// [`GenerationEntry`] a line.
     #[serde(rename = "generations")]
     Generations {},
+    /// What the candidate in the shadow says otherwise: [`Differences`].
+    #[serde(rename = "shadow report")]
+    ShadowReport(ShadowReport),
+    /// Lets it serve: [`Promotion`]. It comes to its end whether or not that is awaited.
+    #[serde(rename = "shadow promote")]
+    ShadowPromote {},
 }
 
 /// Does what is asked.
@@ -96,6 +107,8 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Status {} => status::status(app, answer),
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
+        Request::ShadowReport(what) => shadow::report(app, &what, answer)?,
+        Request::ShadowPromote {} => shadow::promote(app, answer)?,
     }
     Ok(())
 }
@@ -133,6 +146,11 @@ mod tests {
             (Request::Status {}, r#"{"command":"status"}"#),
             (Request::Reload {}, r#"{"command":"reload"}"#),
             (Request::Generations {}, r#"{"command":"generations"}"#),
+            (
+                Request::ShadowReport(ShadowReport { reset: true }),
+                r#"{"command":"shadow report","reset":true}"#,
+            ),
+            (Request::ShadowPromote {}, r#"{"command":"shadow promote"}"#),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);

@@ -66,6 +66,7 @@ mod plugin;
 mod purge;
 mod respond;
 mod serve;
+mod shadow;
 mod signals;
 mod transaction;
 mod tunnel;

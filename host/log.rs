@@ -4,6 +4,7 @@
 mod format;
 mod writer;
 
+pub use format::shown_uri;
 pub use writer::AccessLog;
 
 use crate::http::{Fields, Version};

@@ -8,17 +8,22 @@ use std::time::UNIX_EPOCH;
 
 /// Appends the record's line. Whatever clients sent, it is one line of printable ASCII.
 pub(super) fn line(out: &mut Vec<u8>, format: LogFormat, strip_query: bool, record: &Record<'_>) {
-    let uri = match record.uri.find('?') {
-        // As in squid, the question mark stays.
-        Some(query) if strip_query => &record.uri[..=query],
-        _ => record.uri,
-    };
+    let uri = shown_uri(record.uri, strip_query);
     match format {
         LogFormat::Squid => squid(out, uri, record),
         LogFormat::Combined => combined(out, uri, record),
         LogFormat::Json => json(out, uri, record),
     }
     out.push(b'\n');
+}
+
+/// What is shown of a URI.
+pub fn shown_uri(uri: &str, strip_query: bool) -> &str {
+    match uri.find('?') {
+        // As in squid, the question mark stays.
+        Some(query) if strip_query => &uri[..=query],
+        _ => uri,
+    }
 }
 
 /// `time elapsed client code/status bytes method URL user hierarchy/server type`

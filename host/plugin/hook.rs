@@ -4,7 +4,7 @@ use super::Version;
 use std::fmt;
 
 /// A hook that a plugin can serve: an interface of `wit/hooks.wit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hook {
     /// `access`
     Access,
