@@ -121,18 +121,18 @@ struct Sources {
 #[derive(Debug, Clone, Args)]
 struct Shadow {
     /// A folder of plugins to try beside those that serve, on the same requests: see `wproxy shadow`
-    #[arg(long = "shadow", value_name = "DIR")]
-    plugins: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    shadow: Option<PathBuf>,
     /// Settings to try: [plugins] and [sets] of that file, for that folder or the same plugins
-    #[arg(long = "shadow-config", value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    shadow_config: Option<PathBuf>,
 }
 
 impl From<Shadow> for Chain {
     fn from(shadow: Shadow) -> Chain {
         Chain {
-            plugins: shadow.plugins,
-            config: shadow.settings,
+            plugins: shadow.shadow,
+            config: shadow.shadow_config,
         }
     }
 }

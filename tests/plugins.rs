@@ -13,6 +13,7 @@ mod spared;
 mod versions;
 
 pub(crate) use cases::default_plugins;
+pub(crate) use kept::quota;
 
 use crate::support::proxy::request;
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};

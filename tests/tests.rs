@@ -18,6 +18,7 @@ mod parity;
 mod plugins;
 mod purge;
 mod registry;
+mod shadow;
 mod shutdown;
 mod status;
 mod swap;

@@ -176,7 +176,7 @@ fn it_has_to_be_granted_and_check_shows_it() {
 }
 
 /// `examples/quota`, built once.
-fn quota() -> &'static Path {
+pub(crate) fn quota() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| build(&["examples/quota"]).join("examples/quota"))
 }
