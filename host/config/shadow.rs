@@ -1,6 +1,6 @@
 //! `[shadow]`: the candidate that is asked beside what serves, and how much of the traffic.
 
-use super::{Mistake, Source};
+use super::{Mistake, Size, Source};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -21,6 +21,8 @@ pub struct Bounds {
     pub sample_pct: f64,
     /// Requests that may wait to be compared; default 8192. What comes beyond them is left out.
     pub queue: usize,
+    /// Octets of memory that they may take, about; default 64 MB.
+    pub queue_mem: usize,
     /// Kinds of differences that the report has room for; default 100.
     pub report: usize,
     /// Requests that it names for each; default 5.
@@ -44,6 +46,7 @@ pub(super) struct WrittenShadow {
     config: Option<PathBuf>,
     sample_pct: Option<Spanned<f64>>,
     queue: Option<Spanned<usize>>,
+    queue_mem: Option<Spanned<Size>>,
     report: Option<Spanned<usize>>,
     examples: Option<Spanned<usize>>,
 }
@@ -72,6 +75,7 @@ impl Shadowing {
             bounds: Bounds {
                 sample_pct: sample(written.sample_pct, source)?,
                 queue: within(written.queue, 8192, 1 << 20, "requests that may wait")?,
+                queue_mem: memory(written.queue_mem, source)?,
                 report: within(written.report, 100, 10_000, "kinds of differences")?,
                 examples: within(written.examples, 5, 100, "requests that are named for each")?,
             },
@@ -88,6 +92,16 @@ fn sample(written: Option<Spanned<f64>>, source: &Source) -> Result<f64, Mistake
         Some(percent) => Err(source
             .mistake(percent.span(), "not a share of the requests")
             .help("write percents: 100 for all of them, 0.5 for one of 200")),
+    }
+}
+
+fn memory(written: Option<Spanned<Size>>, source: &Source) -> Result<usize, Mistake> {
+    match written {
+        None => Ok(64 << 20),
+        Some(size) if (1 << 20..=16 << 30).contains(&size.get_ref().0) => {
+            Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX))
+        }
+        Some(size) => Err(source.mistake(size.span(), "what waits may take 1 MB to 16 GB")),
     }
 }
 
@@ -129,13 +143,14 @@ mod tests {
         let defaults = Bounds {
             sample_pct: 100.0,
             queue: 8192,
+            queue_mem: 64 << 20,
             report: 100,
             examples: 5,
         };
         assert_eq!(nothing.bounds, defaults);
         let some = shadow(
             "plugins = \"next\"\nconfig = \"/srv/next.toml\"\nsample_pct = 5\nqueue = 1\n\
-             report = 2\nexamples = 3",
+             queue_mem = \"2 MB\"\n             report = 2\nexamples = 3",
         );
         let candidate = Chain {
             plugins: Some("/etc/wproxy/next".into()),
@@ -144,6 +159,7 @@ mod tests {
         let bounds = Bounds {
             sample_pct: 5.0,
             queue: 1,
+            queue_mem: 2 << 20,
             report: 2,
             examples: 3,
         };
@@ -157,6 +173,7 @@ mod tests {
             ("sample_pct = 100.5", "not a share of the requests"),
             ("sample_pct = nan", "not a share of the requests"),
             ("queue = 0", "requests that may wait: 1 to 1048576"),
+            ("queue_mem = \"1 KB\"", "what waits may take 1 MB to 16 GB"),
             ("report = 0", "kinds of differences: 1 to 10000"),
             (
                 "examples = 101",
