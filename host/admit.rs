@@ -36,7 +36,7 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
     admission.map(|_| ())
 }
 
-/// A plugin that wants addresses a second time gets none.
+/// What it means that a plugin asks for addresses that it has been given.
 pub fn asked_again() -> Failure {
     Failure::Denied {
         rule: Rule {

@@ -42,6 +42,7 @@ mod generations;
 mod record;
 mod reload;
 mod serve;
+mod shadow;
 mod socket;
 mod status;
 
@@ -56,6 +57,10 @@ pub use generations::{GenerationEntry, PluginEntry};
 pub use record::{Record, Recorded};
 pub use reload::Reload;
 pub use serve::serve;
+pub use shadow::{
+    Answered, DifferenceGroup, Differences, ExampleEntry, Promotion, ShadowReload, ShadowReport,
+    ShadowStatus,
+};
 pub use socket::{Socket, SocketFile, bind, path};
 pub use status::{PluginStatus, Status};
 
@@ -96,6 +101,12 @@ pub enum Request {
     /// at a time; it ends when nobody takes it any more.
     #[serde(rename = "record")]
     Record(Record),
+    /// What the candidate in the shadow says otherwise: [`Differences`].
+    #[serde(rename = "shadow report")]
+    ShadowReport(ShadowReport),
+    /// Lets it serve: [`Promotion`]. It comes to its end whether or not that is awaited.
+    #[serde(rename = "shadow promote")]
+    ShadowPromote {},
 }
 
 /// Does what is asked.
@@ -112,6 +123,8 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Generations {} => generations::generations(app, answer),
         Request::Explain(what) => explain::explain(app, &what, answer)?,
         Request::Record(what) => record::record(app, &what, answer)?,
+        Request::ShadowReport(what) => shadow::report(app, &what, answer)?,
+        Request::ShadowPromote {} => shadow::promote(app, answer)?,
     }
     Ok(())
 }
@@ -165,6 +178,11 @@ mod tests {
                 Request::Record(record),
                 r#"{"command":"record","requests":10,"octets":1000,"milliseconds":60000,"share":1000000,"secrets":false}"#,
             ),
+            (
+                Request::ShadowReport(ShadowReport { reset: true }),
+                r#"{"command":"shadow report","reset":true}"#,
+            ),
+            (Request::ShadowPromote {}, r#"{"command":"shadow promote"}"#),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);

@@ -72,6 +72,7 @@ mod recording;
 mod replay;
 mod respond;
 mod serve;
+mod shadow;
 mod signals;
 mod transaction;
 mod tunnel;

@@ -4,6 +4,7 @@
 mod format;
 mod writer;
 
+pub use format::shown_uri;
 pub use writer::AccessLog;
 
 use crate::http::{Fields, Version};
@@ -79,13 +80,9 @@ pub struct Record<'a> {
 // === impl Record ===
 
 impl Record<'_> {
-    /// The target as it is shown: without its query, where that is to be stripped. As in squid, the
-    /// question mark stays.
+    /// The target as it is shown.
     pub fn shown_uri(&self, strip_query: bool) -> &str {
-        match self.uri.find('?') {
-            Some(query) if strip_query => &self.uri[..=query],
-            _ => self.uri,
-        }
+        shown_uri(self.uri, strip_query)
     }
 }
 

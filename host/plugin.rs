@@ -40,6 +40,7 @@ pub use inspect::{Inspection, Kind};
 pub use kv::Usage;
 pub use manifest::{FailurePolicy, Manifest};
 pub use meters::{Limit, Meter, Meters, Observing};
+pub use rate::{Ruling, Window};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
@@ -229,6 +230,11 @@ impl Plugin {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.manifest.name
+    }
+
+    /// Whether what it counts and keeps is that engine's.
+    pub fn is_of(&self, engine: &Engine) -> bool {
+        Arc::ptr_eq(self.template.meter(), &engine.meters().of(self.name()))
     }
 
     /// The configuration that it runs with.

@@ -159,6 +159,24 @@ impl Request {
         let _ = self.addresses.set(addresses);
     }
 
+    /// The same where the destination has these addresses: for those who ask about it when it has
+    /// long been served, and who must not meddle with what is still done for the cache.
+    pub fn with_addresses(&self, addresses: Resolved) -> Request {
+        Request {
+            id: self.id,
+            method: self.method.clone(),
+            target: self.target.clone(),
+            version: self.version,
+            fields: self.fields.clone(),
+            client: self.client,
+            received: self.received,
+            utc_offset: self.utc_offset,
+            addresses: OnceLock::from(addresses),
+            uri: self.uri.clone(),
+            notebook: None,
+        }
+    }
+
     /// Seconds since the epoch when it was received, and the local time's offset from UTC then.
     pub fn received_locally(&self) -> (i64, i32) {
         let unix = match self.received.duration_since(UNIX_EPOCH) {
@@ -194,9 +212,9 @@ fn next_id() -> u64 {
 impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
-        let request = match app.readers.is_empty() {
-            true => request,
-            false => request.noted(),
+        let request = match app.readers.want(request.id) {
+            true => request.noted(),
+            false => request,
         };
         let request = Arc::new(request);
         let generation = Pinned::new(app.generation());
@@ -233,6 +251,20 @@ impl Transaction {
     }
 }
 
+impl Entry {
+    /// No hook is asked about the request any more: who reads notes gets them. At the latest when
+    /// the entry is dropped, which of a tunnel can be hours after it was allowed.
+    pub fn judged(&self) {
+        if let Some(notes) = self.request.notebook().and_then(Notebook::take) {
+            self.app.readers.hand_out(Noted {
+                request: self.request.clone(),
+                generation: self.generation,
+                notes,
+            });
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
@@ -265,14 +297,8 @@ impl Drop for Entry {
             outcome: &self.outcome,
         });
         // What is done for the cache alone shares the request with a client that may not be served yet.
-        if self.has_client
-            && let Some(notes) = request.notebook().and_then(Notebook::take)
-        {
-            self.app.readers.hand_out(Noted {
-                request: request.clone(),
-                generation: self.generation,
-                notes,
-            });
+        if self.has_client {
+            self.judged();
         }
     }
 }

@@ -20,6 +20,7 @@ mod plugins;
 mod purge;
 mod registry;
 mod replay;
+mod shadow;
 mod shutdown;
 mod status;
 mod swap;

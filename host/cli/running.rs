@@ -70,7 +70,7 @@ impl Proxy {
         }
         let mut overrides = Overrides {
             config: self.config.clone(),
-            listen: Vec::new(),
+            ..Overrides::default()
         };
         let setting = Configuration::control_socket(&mut overrides)
             .context("the proxy's control socket is not known, but can be named with --socket")?;

@@ -63,5 +63,6 @@ pub(super) struct Written {
     pub(super) explain_mem: Option<Size>,
 
     pub(super) sets: super::WrittenSets,
+    pub(super) shadow: super::shadow::WrittenShadow,
     pub(super) plugins: BTreeMap<String, toml::Table>,
 }

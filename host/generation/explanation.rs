@@ -74,7 +74,8 @@ impl Generation {
         }
         let is_admitted = verdict.is_ok();
         if is_admitted && is_forwarded(request) {
-            self.key_for_by(|plugin| {
+            // What it comes to is in the accounts.
+            let _ = self.key_by(|plugin| {
                 let key = plugin.witness().key_for(request);
                 let said = Some(Said::from(&key));
                 accounts.push(testimony.about(plugin, Hook::CacheKey, said));

@@ -32,6 +32,15 @@ pub(super) fn line(out: &mut Vec<u8>, style: Style, record: &Record<'_>) {
     out.push(b'\n');
 }
 
+/// What is shown of a URI.
+pub fn shown_uri(uri: &str, strip_query: bool) -> &str {
+    match uri.find('?') {
+        // As in squid, the question mark stays.
+        Some(query) if strip_query => &uri[..=query],
+        _ => uri,
+    }
+}
+
 /// `time elapsed client code/status bytes method URL user hierarchy/server type`
 fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
     let since = record
