@@ -1,33 +1,35 @@
-//! May this request pass? The access hook decides, with the destination's addresses where it wants
-//! them.
+//! May this request pass? The access hook decides, with the destination's addresses and helpers'
+//! answers where it wants them.
 
 use crate::app::App;
 use crate::error::Failure;
-use crate::generation::Admission;
+use crate::generation::{Admission, Generation};
+use crate::helper::{Answer, Question};
 use crate::plugin::Rule;
-use crate::transaction::Transaction;
+use crate::transaction::{Request, Transaction};
+use crate::upstream::{Resolved, Upstreams};
+use std::sync::Arc;
 
-/// Asks the access hook; if it says so, resolves the destination and asks again. The server is
-/// then connected to at exactly those addresses.
+/// What was found out because the access hook wanted to know it.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// The destination's addresses.
+    Resolved(&'a Resolved),
+    /// A helper's answer.
+    Answered(&'a Question, &'a Answer),
+}
+
+/// Questions to helpers about one request.
+const MAX_LOOKUPS: usize = 8;
+
+/// Asks the access hook. The server is then connected to at exactly the addresses that it has seen,
+/// where it has.
 ///
 /// # Errors
 /// It may not.
 pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failure> {
-    let request = transaction.request.clone();
-    let mut admission = transaction.generation.authorize(&request);
-    if let Ok(Admission::NeedsAddresses) = admission
-        && request.addresses().is_none()
-    {
-        // No address is an answer too: a rule about addresses does not match, and nothing can be
-        // connected to.
-        request.set_addresses(app.upstreams.addresses(&request.target.host).await);
-        admission = transaction.generation.authorize(&request);
-    }
-    let admission = match admission {
-        Ok(Admission::Allowed(rule)) => Ok(rule),
-        Ok(Admission::NeedsAddresses) => Err(asked_again()),
-        Err(failure) => Err(failure),
-    };
+    let (generation, request) = (&transaction.generation, &transaction.request);
+    let admission = decide(generation, request, &app.upstreams, |_| ()).await;
     let rule = match &admission {
         Ok(rule) => Some(rule),
         Err(failure) => failure.rule(),
@@ -36,11 +38,77 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
     admission.map(|_| ())
 }
 
-fn asked_again() -> Failure {
+/// Asks that generation's access hook, finds out what it wants to know, and asks again, until it has
+/// decided: by which rule the request may pass. What is found out stays with the request, so that
+/// whoever asks about it again need not wait. `tell` hears of it.
+///
+/// # Errors
+/// It may not.
+pub async fn decide(
+    generation: &Generation,
+    request: &Arc<Request>,
+    upstreams: &Arc<Upstreams>,
+    mut tell: impl FnMut(Step<'_>),
+) -> Result<Rule, Failure> {
+    let mut lookups = 0;
+    loop {
+        match generation.authorize(request)? {
+            Admission::Allowed(rule) => return Ok(rule),
+            Admission::NeedsAddresses if request.addresses().is_some() => {
+                return Err(denied("a plugin asked for addresses that it was given"));
+            }
+            Admission::NeedsAddresses => {
+                // No address is an answer too: a rule about addresses does not match, and nothing
+                // can be connected to.
+                let found = upstreams.addresses(&request.target.host).await;
+                tell(Step::Resolved(&found));
+                request.set_addresses(found);
+            }
+            Admission::NeedsAnswer(question) => {
+                lookups += 1;
+                let answer = look_up(generation, request, &question, upstreams, lookups).await?;
+                tell(Step::Answered(&question, &answer));
+                request.add_answer(question, answer);
+            }
+        }
+    }
+}
+
+async fn look_up(
+    generation: &Generation,
+    request: &Request,
+    question: &Question,
+    upstreams: &Arc<Upstreams>,
+    number: usize,
+) -> Result<Arc<Answer>, Failure> {
+    let Question { helper, key } = question;
+    if request.answer(helper, key).is_some() {
+        let what = format!("a plugin asked the helper `{helper}` what it was told");
+        return Err(denied(what));
+    }
+    if number > MAX_LOOKUPS {
+        let what = format!("a plugin asked more than {MAX_LOOKUPS} questions about one request");
+        return Err(denied(what));
+    }
+    match generation.helpers().get(helper) {
+        Some(helper) => Ok(helper.ask(key, upstreams).await),
+        None => {
+            let what =
+                format!("a plugin asked the helper `{helper}`, which is not in the settings");
+            tracing::error!(
+                request = request.id,
+                "{what}: [helpers.{helper}] is missing"
+            );
+            Err(denied(what))
+        }
+    }
+}
+
+fn denied(why: impl Into<Arc<str>>) -> Failure {
     Failure::Denied {
         rule: Rule {
             plugin: "wproxy".into(),
-            text: "a plugin asked for addresses that it was given".into(),
+            text: why.into(),
             location: None,
         },
         status: 403,

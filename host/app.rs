@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use crate::config::{Configuration, Mistake, Overrides, Settings};
 use crate::control::{self, Socket, SocketFile};
-use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
+use crate::generation::{Alive, Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -27,7 +27,7 @@ pub struct App {
     /// What it runs with: fixed until it is started anew.
     pub settings: Arc<Settings>,
     /// The way to servers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Stored responses.
     pub cache: Cache,
     /// The access log.
@@ -84,7 +84,7 @@ impl App {
     /// The log cannot be opened.
     pub fn new(
         settings: Arc<Settings>,
-        upstreams: Upstreams,
+        upstreams: Arc<Upstreams>,
         cache: Cache,
         generation: Generation,
         reloader: Reloader,
@@ -207,6 +207,7 @@ impl App {
             &reloader.plugins,
             &configuration.plugins,
             &configuration.sets,
+            &configuration.helpers,
             self.settings.workers,
             Some(old),
         )?;
@@ -254,6 +255,8 @@ impl App {
             app.stop(&mut signals).await;
             // Files that are not written when the workers end never are.
             let _ = tokio::time::timeout(LAST, app.cache.settled()).await;
+            // Nobody else sees to the programs that run for it.
+            let _ = tokio::time::timeout(LAST, app.close_helpers()).await;
         });
         // A reload in progress is for nobody any more.
         control.shutdown_background();
@@ -315,6 +318,12 @@ impl App {
                 tracing::warn!("stopped: {} connections were cut", self.metrics.connections.get());
             }
             () = signals.stop() => tracing::warn!("stopped at once"),
+        }
+    }
+
+    async fn close_helpers(&self) {
+        for Alive { generation, .. } in self.generations.alive() {
+            generation.helpers().close().await;
         }
     }
 

@@ -22,6 +22,7 @@ use running::Proxy;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 /// A forward proxy whose policy is WebAssembly components that are swapped while it serves.
@@ -107,7 +108,7 @@ struct Sources {
 /// All that has been read and found good.
 struct Prepared {
     configuration: Configuration,
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     generation: Generation,
     reloader: Reloader,
 }
@@ -172,7 +173,7 @@ impl Sources {
             listen,
         };
         let configuration = Configuration::load(&mut overrides)?;
-        let upstreams = Upstreams::new(&configuration.settings)?;
+        let upstreams = Arc::new(Upstreams::new(&configuration.settings)?);
         let plugins = match self.plugins {
             Some(folder) => Plugins::Folder(folder),
             None => Plugins::BuiltIn,
@@ -185,6 +186,7 @@ impl Sources {
             &plugins,
             &configuration.plugins,
             &configuration.sets,
+            &configuration.helpers,
             workers,
             None,
         )?;

@@ -1,5 +1,6 @@
 //! Settings: what stands in `wproxy.toml`, and what the proxy runs with.
 
+mod helpers;
 mod places;
 mod sets;
 mod settings;
@@ -7,6 +8,7 @@ mod source;
 mod units;
 mod written;
 
+pub use helpers::{HelperSettings, HelperSource, ServiceUrl};
 pub use places::cache_directory;
 pub use sets::{SetFile, SetKind, WrittenSets};
 pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
@@ -31,6 +33,8 @@ pub struct Configuration {
     pub plugins: BTreeMap<String, Section>,
     /// `[sets]`: for every plugin; one stands in place of that of the same name in a manifest.
     pub sets: Vec<SetFile>,
+    /// `[helpers.NAME]`: by name.
+    pub helpers: Vec<HelperSettings>,
     /// What people call the file; none where the documented defaults hold.
     pub file: Option<Arc<str>>,
 }
@@ -118,11 +122,14 @@ impl Configuration {
         let folder = Path::new(&**text.name()).parent();
         let sets = std::mem::take(&mut written.sets);
         let sets = SetFile::all(sets, folder.unwrap_or(Path::new("")), text)?;
+        let helpers = std::mem::take(&mut written.helpers);
+        let helpers = HelperSettings::all(helpers, text)?;
         let settings = Settings::from_written(written, text, listen)?;
         Ok(Configuration {
             settings: Arc::new(settings),
             plugins,
             sets,
+            helpers,
             file: source.map(|source| source.name().clone()),
         })
     }

@@ -8,8 +8,9 @@ mod swap;
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
-use crate::config::{Mistake, Section, SetFile};
+use crate::config::{HelperSettings, Mistake, Section, SetFile};
 use crate::error::Failure;
+use crate::helper::{Helpers, Question};
 use crate::http::Fields;
 use crate::plugin::{
     Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
@@ -41,6 +42,8 @@ pub struct Generation {
     overrules_storage: bool,
     /// What its plugins ask.
     shelf: Shelf,
+    /// Whom they ask what they cannot know.
+    helpers: Helpers,
     pins: Pins,
 }
 
@@ -57,6 +60,8 @@ pub enum Admission {
     Allowed(Rule),
     /// Ask again when the destination's addresses are known.
     NeedsAddresses,
+    /// Ask again when a helper has answered that.
+    NeedsAnswer(Question),
 }
 
 /// What a response is cached under.
@@ -97,6 +102,7 @@ impl Generation {
         plugins: &Plugins,
         overrides: &BTreeMap<String, Section>,
         sets: &[SetFile],
+        helpers: &[HelperSettings],
         workers: usize,
         previous: Option<&Generation>,
     ) -> Result<Generation, Mistake> {
@@ -144,6 +150,7 @@ impl Generation {
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf,
+            helpers: Helpers::new(helpers, previous.map(|previous| &previous.helpers)),
             ..Generation::of(id, plugins)
         })
     }
@@ -161,6 +168,7 @@ impl Generation {
             asked,
             plugins,
             shelf: Shelf::default(),
+            helpers: Helpers::default(),
             pins: Pins::default(),
         }
     }
@@ -168,6 +176,11 @@ impl Generation {
     /// Counted from 1, the one that the proxy started with.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Whom its plugins can ask.
+    pub fn helpers(&self) -> &Helpers {
+        &self.helpers
     }
 
     /// How many requests are pinned to it, those that the proxy makes for its cache included.
@@ -250,6 +263,7 @@ impl Generation {
                     message,
                 }),
                 Verdict::Resolve => Ok(Admission::NeedsAddresses),
+                Verdict::Lookup(question) => Ok(Admission::NeedsAnswer(question)),
                 Verdict::Authenticate(challenge) => Err(Failure::Unauthenticated {
                     plugin: plugin.name().into(),
                     challenge,

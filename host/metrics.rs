@@ -1,10 +1,13 @@
 //! Counters, as Prometheus reads them.
 
+mod helpers;
 mod plugins;
 
 use crate::cache::{Stats, Tier};
+use crate::helper::Helpers;
 use crate::log::Code;
 use crate::plugin::Meters;
+use helpers::Asked;
 use plugins::Plugins;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -37,6 +40,7 @@ pub struct Metrics {
     cache_responses: Family<ByTier, Gauge>,
     cache_octets: Family<ByTier, Gauge>,
     cache_budget: Family<ByTier, Gauge>,
+    helpers: Asked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,6 +72,7 @@ impl Metrics {
             cache_responses: Family::default(),
             cache_octets: Family::default(),
             cache_budget: Family::default(),
+            helpers: Asked::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -127,6 +132,7 @@ impl Metrics {
             metrics.cache_budget.clone(),
         );
         registry.register_collector(Box::new(Plugins(plugins)));
+        registry.register_collector(Box::new(metrics.helpers.clone()));
         metrics
     }
 
@@ -142,8 +148,9 @@ impl Metrics {
     }
 
     /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes with
-    /// the question: of the cache, and how many generations there are.
-    pub fn text(&self, cache: &Stats, generations: usize) -> String {
+    /// the question: of the cache, of helpers, and how many generations there are.
+    pub fn text(&self, cache: &Stats, helpers: &Helpers, generations: usize) -> String {
+        self.helpers.take(helpers);
         let generations = i64::try_from(generations).unwrap_or(i64::MAX);
         self.generations_alive.set(generations);
         for stats in &cache.tiers {

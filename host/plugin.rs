@@ -17,7 +17,7 @@ mod kv;
 mod limits;
 mod manifest;
 mod meters;
-mod rate;
+pub mod rate;
 pub mod registry;
 mod rights;
 mod series;
@@ -40,9 +40,11 @@ pub use meters::{Limit, Meter, Meters};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
+pub use state::escaped;
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
+use crate::helper::Question;
 use crate::http::Fields;
 use crate::transaction::Request;
 use backoff::{Backoff, Change};
@@ -77,7 +79,7 @@ pub struct Complaint {
 
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
-/// Octets of a cache key.
+/// Octets of a key: of the cache, and of a question to a helper.
 const MAX_KEY: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
@@ -272,6 +274,10 @@ impl Plugin {
                     let what = format!("its challenge is longer than {limit} KB");
                     Err(wasmtime::Error::msg(what))
                 }
+                access::Verdict::Lookup(question) => {
+                    check_key(&question.key)?;
+                    Ok(verdict)
+                }
                 _ => Ok(verdict),
             }
         });
@@ -287,6 +293,10 @@ impl Plugin {
                 message: denial.message.map(|message| printable(&message)),
             },
             access::Verdict::Resolve => Verdict::Resolve,
+            access::Verdict::Lookup(access::Question { helper, key }) => {
+                let helper = printable(&helper);
+                Verdict::Lookup(Question { helper, key })
+            }
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
         })
     }
@@ -452,7 +462,7 @@ impl Plugin {
     }
 }
 
-/// Whether that can be a key: keys are compared, logged and listed.
+/// Whether that can be a key: keys are compared, logged and listed, and helpers read a line.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
         "" => "its key is empty".to_owned(),

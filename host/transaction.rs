@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::generation::Pinned;
+use crate::helper::{Answer, Question};
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::plugin::Rule;
@@ -11,7 +12,7 @@ use http::Method;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The request as the client sent it: what plugins see through the WIT resource `request`.
@@ -34,6 +35,8 @@ pub struct Request {
     /// Seconds that local time was ahead of UTC then; as the system's zone has it where none is given.
     utc_offset: Option<i32>,
     addresses: OnceLock<Resolved>,
+    /// What helpers have said.
+    answers: Mutex<Vec<(Question, Arc<Answer>)>>,
     uri: OnceLock<Arc<str>>,
 }
 
@@ -108,6 +111,7 @@ impl Request {
             received,
             utc_offset: None,
             addresses,
+            answers: Mutex::default(),
             uri: OnceLock::new(),
         }
     }
@@ -138,6 +142,22 @@ impl Request {
     /// They are known now. The first answer stays.
     pub fn set_addresses(&self, addresses: Resolved) {
         let _ = self.addresses.set(addresses);
+    }
+
+    /// What that helper has answered about that key.
+    pub fn answer(&self, helper: &str, key: &str) -> Option<Arc<Answer>> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |question: &Question| question.helper == helper && question.key == key;
+        let found = answers.iter().find(|(question, _)| is_it(question));
+        found.map(|(_, answer)| answer.clone())
+    }
+
+    /// A helper has answered: whoever asks again finds it. The first answer stays.
+    pub fn add_answer(&self, question: Question, answer: Arc<Answer>) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !answers.iter().any(|(asked, _)| *asked == question) {
+            answers.push((question, answer));
+        }
     }
 
     /// Seconds since the epoch when it was received, and the local time's offset from UTC then.

@@ -1,6 +1,7 @@
 //! `wproxy check`
 
 use super::{Prepared, Sources};
+use crate::config::HelperSettings;
 use crate::control;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,6 +23,10 @@ pub(super) fn check(sources: Sources) -> anyhow::Result<ExitCode> {
     match control::path(&configuration.settings.control_socket) {
         Some(path) => writeln!(out, "control   {}", path.display())?,
         None => writeln!(out, "control   none")?,
+    }
+    for helper in generation.helpers().all() {
+        let HelperSettings { name, source, .. } = helper.settings();
+        writeln!(out, "helper    {name}: {source}")?;
     }
     writeln!(out, "\n{}", generation.describe())?;
     writeln!(out, "All of it is good.")?;

@@ -1,14 +1,14 @@
 //! `wproxy explain`
 
 use super::{Prepared, Sources, question};
+use crate::admit::{Step, decide};
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::generation::Admission;
+use crate::helper::Question;
 use crate::http::{Fields, Host, RequestHead, Target, Version};
 use crate::plugin::Rule;
 use crate::transaction::Request;
 use crate::{listen, manage};
-use anyhow::bail;
 use bytes::Bytes;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -35,26 +35,23 @@ pub(super) fn explain(
     let received = SystemTime::now();
     let request = Arc::new(Request::new(head, target, (client, 0).into(), received));
     let mut out = anstream::stdout();
-    let mut verdict = generation.authorize(&request);
-    if let Ok(Admission::NeedsAddresses) = verdict {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let host = &request.target.host;
-        let found = runtime.block_on(upstreams.addresses(host));
-        match &found {
-            Ok(addresses) => writeln!(out, "resolve  {host}: {}", list(addresses))?,
-            Err(error) => writeln!(out, "resolve  {host}: {error}")?,
-        }
-        request.set_addresses(found);
-        verdict = generation.authorize(&request);
-    }
+    let host = &request.target.host;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut found_out = String::new();
+    let verdict = runtime.block_on(async {
+        let tell = |step: Step<'_>| found_out.push_str(&told(host, &step));
+        let verdict = decide(&generation, &request, &upstreams, tell).await;
+        generation.helpers().close().await;
+        verdict
+    });
+    write!(out, "{found_out}")?;
     let (rule, code) = match verdict {
-        Ok(Admission::Allowed(rule)) => {
+        Ok(rule) => {
             writeln!(out, "allow")?;
             (Some(rule), ExitCode::SUCCESS)
         }
-        Ok(Admission::NeedsAddresses) => bail!("a plugin asked for addresses that it was given"),
         Err(Failure::Denied { rule, status, .. }) => {
             writeln!(out, "deny     {status}")?;
             (Some(rule), ExitCode::from(2))
@@ -108,6 +105,17 @@ fn as_served(settings: &Settings, target: Target) -> Target {
         let ip = asked.filter(covers).unwrap_or(listener.ip());
         manage::target(settings, (ip, listener.port()).into(), target)
     })
+}
+
+/// What had to be found out, on a line.
+fn told(host: &Host, step: &Step<'_>) -> String {
+    match step {
+        Step::Resolved(Ok(addresses)) => format!("resolve  {host}: {}\n", list(addresses)),
+        Step::Resolved(Err(error)) => format!("resolve  {host}: {error}\n"),
+        Step::Answered(Question { helper, key }, answer) => {
+            format!("lookup   {helper}: {key}: {answer}\n")
+        }
+    }
 }
 
 fn list(addresses: &[IpAddr]) -> String {

@@ -60,5 +60,6 @@ pub(super) struct Written {
     pub(super) strip_query_terms: Option<bool>,
 
     pub(super) sets: super::WrittenSets,
+    pub(super) helpers: super::helpers::WrittenHelpers,
     pub(super) plugins: BTreeMap<String, toml::Table>,
 }

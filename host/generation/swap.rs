@@ -40,8 +40,8 @@ pub struct Changes {
 }
 
 /// What is said of settings that a reload does not touch.
-pub const RESTART_NEEDED: &str =
-    "settings outside [plugins] and [sets] have changed: they hold when the proxy is started anew";
+pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets] and [helpers] have changed: they hold when the proxy is \
+     started anew";
 
 /// What is said before the mistake.
 pub fn reload_failed(generation: u64) -> String {

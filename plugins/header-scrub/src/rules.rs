@@ -128,6 +128,11 @@ impl Direction {
                     .into(),
             );
         }
+        if list.needs_answers(acls) {
+            return Err(
+                "an `external` acl cannot be used for fields: it has to wait for a helper".into(),
+            );
+        }
         Ok(())
     }
 
@@ -208,7 +213,7 @@ impl Direction {
     ) {
         let allowed = || match list.constant(acls) {
             Some(allow) => allow,
-            // `dst` was refused at configuration, so addresses are never what is missing.
+            // `dst` and `external` were refused at configuration, so that nothing is missing.
             None => list
                 .decide(acls, request)
                 .is_ok_and(|decided| decided.allow),

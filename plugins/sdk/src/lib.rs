@@ -145,8 +145,8 @@ pub use config::{ConfigError, NoConfig};
 pub use glue::{bindings, instance};
 pub use hooks::{
     Access, CacheKey, CacheRules, Decision, Denial, Headers, Key, Level, Matched, Overrides,
-    Plugin, Refresh, Spared, Verdict, log,
+    Plugin, Question, Refresh, Spared, Verdict, log,
 };
-pub use http::{FieldError, Fields, Moment, Request};
+pub use http::{Answer, FieldError, Fields, Finding, Moment, Request};
 #[cfg(feature = "pattern")]
 pub use pattern::Pattern;

@@ -1,5 +1,6 @@
 //! What comes of a case: what its file expects, and what the plugin answers, in the same words.
 
+use crate::helper::Question;
 use crate::http::Fields;
 use crate::plugin::{self, Complaint, Hook, Refresh, Rule};
 use serde::de::value::MapAccessDeserializer;
@@ -48,6 +49,12 @@ pub(super) struct Access {
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<String>,
+    /// Whom it wants to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helper: Option<String>,
+    /// And what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -57,6 +64,7 @@ enum Verdict {
     Allow,
     Deny,
     Resolve,
+    Lookup,
     Authenticate,
 }
 
@@ -191,6 +199,11 @@ impl From<plugin::Verdict> for Access {
         match verdict {
             plugin::Verdict::Pass => only(Verdict::Pass),
             plugin::Verdict::Resolve => only(Verdict::Resolve),
+            plugin::Verdict::Lookup(Question { helper, key }) => Access {
+                helper: Some(helper),
+                key: Some(key),
+                ..only(Verdict::Lookup)
+            },
             plugin::Verdict::Allow(rule) => Access {
                 rule: words(&rule),
                 ..only(Verdict::Allow)

@@ -1,6 +1,6 @@
 //! Ordered allow and deny lines over named acls.
 
-use super::{Acls, NeedsAddresses};
+use super::{Acls, Undecided};
 use crate::{ConfigError, Request};
 
 /// An ordered list of lines such as `deny CONNECT !SSL_ports` (squid's `http_access` and its kin).
@@ -88,8 +88,9 @@ impl AccessList {
     /// The first line that applies decides.
     ///
     /// # Errors
-    /// A `dst` acl would decide and the destination's addresses are not known yet.
-    pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, NeedsAddresses> {
+    /// An acl would decide and what it asks for is not known yet. A line is left at the first acl
+    /// that does not match: of those after it nothing need be known.
+    pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, Undecided> {
         for (index, line) in self.lines.iter().enumerate() {
             if line.applies(acls, request)? {
                 return Ok(Decided {
@@ -110,6 +111,28 @@ impl AccessList {
         terms.any(|term| acls.needs_addresses(term.acl))
     }
 
+    /// Whether an `external` acl may have to decide: then [`AccessList::decide`] can ask helpers.
+    pub fn needs_answers(&self, acls: &Acls) -> bool {
+        let mut terms = self.lines.iter().flat_map(|line| &line.terms);
+        terms.any(|term| acls.external(term.acl).is_some())
+    }
+
+    /// What helpers say to people about that line's decision (squid's `message=`): the last one
+    /// that says something.
+    pub fn message(&self, line: usize, acls: &Acls, request: &dyn Request) -> Option<String> {
+        let terms = self.lines.get(line)?.terms.iter().rev();
+        let mut answers = terms.filter_map(|term| acls.external(term.acl)?.answer(request));
+        answers.find_map(|answer| answer.pair("message").map(str::to_owned))
+    }
+
+    /// Whether that line, where it denies, denies because of who is asking: then it is asked for
+    /// other credentials. As in squid, its last acl is what counts.
+    pub fn is_about_login(&self, line: usize, acls: &Acls) -> bool {
+        let last = self.lines.get(line).and_then(|line| line.terms.last());
+        let external = last.and_then(|term| acls.external(term.acl));
+        external.is_some_and(super::External::is_about_login)
+    }
+
     /// The verdict where the first line is for `all` and so decides whatever the request: such
     /// lists are common (`deny all`) and cost no look at the request.
     pub fn constant(&self, acls: &Acls) -> Option<bool> {
@@ -125,7 +148,7 @@ impl AccessList {
 // === impl Line ===
 
 impl Line {
-    fn applies(&self, acls: &Acls, request: &dyn Request) -> Result<bool, NeedsAddresses> {
+    fn applies(&self, acls: &Acls, request: &dyn Request) -> Result<bool, Undecided> {
         for term in &self.terms {
             if acls.matches(term.acl, request)? == term.negated {
                 return Ok(false);
