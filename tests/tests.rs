@@ -13,6 +13,7 @@ mod connections;
 mod control;
 mod errors;
 mod forwarding;
+mod helpers;
 mod logging;
 mod parity;
 mod plugins;

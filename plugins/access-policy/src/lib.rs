@@ -52,7 +52,7 @@ fn failed(helper: &str, message: Option<String>) -> Denial {
     Denial {
         status: 503,
         message: Some(format!(
-            "Whether you may is for the helper `{helper}` to say, and it does not{why}. Try again later."
+            "whether you may is for the helper `{helper}` to say, and it does not{why}"
         )),
         ..Denial::by(format!("the helper `{helper}` failed"))
     }
