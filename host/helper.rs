@@ -14,6 +14,7 @@ pub use answer::{Answer, Finding, Question};
 pub use protocol::answer as parse_answer;
 
 use crate::config::{HelperSettings, HelperSource};
+use crate::plugin::rate::{Ruling, Window};
 use crate::upstream::Upstreams;
 use kept::{Found, Kept};
 use program::Program;
@@ -39,6 +40,7 @@ pub struct Helper {
     flights: Mutex<HashMap<Arc<str>, Flight>>,
     source: Source,
     meter: Arc<Meter>,
+    warned: Mutex<Window>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,8 @@ pub struct Counts {
     pub timeouts: u64,
 }
 
+/// Lines a second that say that there was no answer.
+const WARNINGS: u32 = 20;
 /// Requests that wait are told that it is too long before the question itself is given up.
 const SLACK: Duration = Duration::from_millis(100);
 
@@ -128,6 +132,7 @@ impl Helper {
                 }
             },
             meter,
+            warned: Mutex::default(),
             settings,
         }
     }
@@ -179,7 +184,7 @@ impl Helper {
             Err(_) => {
                 count(&self.meter.timeouts);
                 let why = format!("no answer within {limit:?}");
-                tracing::warn!(helper = self.settings.name, "{why}");
+                self.warn(&why);
                 Arc::new(Answer::failed(why))
             }
         }
@@ -221,9 +226,22 @@ impl Helper {
             count(&self.meter.failures);
             let why = answer.pair("error").or(answer.pair("message"));
             let why = why.unwrap_or("it says that it cannot");
-            tracing::warn!(helper = self.settings.name, "no answer: {}", escaped(why));
+            self.warn(&format!("no answer: {}", escaped(why)));
         }
         answer
+    }
+
+    /// Tells the operator: of one that is down, no more than he can read.
+    fn warn(&self, what: &str) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ruling::Write { left_out } = warned.line(Instant::now(), WARNINGS) {
+            drop(warned);
+            let helper = &self.settings.name;
+            if left_out > 0 {
+                tracing::warn!(helper, "{left_out} lines of this kind were left out");
+            }
+            tracing::warn!(helper, "{what}");
+        }
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Arc<str>, Flight>> {

@@ -152,6 +152,12 @@ impl Request {
         found.map(|(_, answer)| answer.clone())
     }
 
+    /// Whether something has been found out for the access hook, so that it is asked again.
+    pub fn is_asked_again(&self) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        !answers.is_empty() || (self.target.host.address().is_none() && self.resolved().is_some())
+    }
+
     /// A helper has answered: whoever asks again finds it. The first answer stays.
     pub fn add_answer(&self, question: Question, answer: Arc<Answer>) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,6 +8,7 @@ mod grants;
 mod inspect;
 mod kept;
 mod limits;
+mod lookup;
 mod sets;
 mod spared;
 mod versions;

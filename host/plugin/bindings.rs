@@ -165,6 +165,10 @@ impl http::HostRequest for State {
         Ok(found.map(|found| answer(&found)))
     }
 
+    fn asked_again(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<bool> {
+        Ok(self.lent_request()?.is_asked_again())
+    }
+
     fn drop(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<()> {
         Ok(())
     }

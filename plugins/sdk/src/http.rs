@@ -34,6 +34,9 @@ pub trait Request {
     fn received(&self) -> Moment;
     /// What that helper has answered about that key, once it was looked up.
     fn answer(&self, helper: &str, key: &str) -> Option<Answer>;
+    /// Whether the hook `access` has been asked about it before, so that who counts requests has
+    /// counted this one.
+    fn asked_again(&self) -> bool;
 }
 
 /// Header fields that a hook may change. Each method is that of the WIT resource `fields`.
@@ -156,6 +159,10 @@ impl Request for Incoming<'_> {
 
     fn answer(&self, helper: &str, key: &str) -> Option<Answer> {
         self.resource.answer(helper, key)
+    }
+
+    fn asked_again(&self) -> bool {
+        self.resource.asked_again()
     }
 }
 

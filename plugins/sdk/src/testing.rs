@@ -235,6 +235,11 @@ impl Request for Sample {
         let found = self.answers.iter().find(is_it);
         found.map(|(.., answer)| answer.clone())
     }
+
+    fn asked_again(&self) -> bool {
+        let resolved = self.addresses.is_some() && self.host.parse::<IpAddr>().is_err();
+        resolved || !self.answers.is_empty()
+    }
 }
 
 /// Header fields for a test. As with the host, what is no field and what is the host's own cannot be
