@@ -207,10 +207,10 @@ impl App {
             &reloader.plugins,
             &configuration.plugins,
             &configuration.sets,
-            &configuration.helpers,
             self.settings.workers,
             Some(old),
         )?;
+        let next = next.with_helpers(&configuration.helpers, Some(old));
         Ok((next, configuration.settings != self.settings))
     }
 

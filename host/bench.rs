@@ -31,8 +31,7 @@ impl Hooks {
     pub fn documented() -> anyhow::Result<Hooks> {
         let engine = Engine::new(1)?;
         let plugins = Plugins::BuiltIn;
-        let generation =
-            Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], &[], 1, None)?;
+        let generation = Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None)?;
         let target = Bytes::from_static(b"http://www.example.com/packages/a/b.rpm");
         let Form::Proxy(target) = Target::parse(&Method::GET, &target)? else {
             anyhow::bail!("the target is not in absolute form");

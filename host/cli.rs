@@ -186,10 +186,10 @@ impl Sources {
             &plugins,
             &configuration.plugins,
             &configuration.sets,
-            &configuration.helpers,
             workers,
             None,
         )?;
+        let generation = generation.with_helpers(&configuration.helpers, None);
         let reloader = Reloader {
             engine,
             plugins,

@@ -102,7 +102,6 @@ impl Generation {
         plugins: &Plugins,
         overrides: &BTreeMap<String, Section>,
         sets: &[SetFile],
-        helpers: &[HelperSettings],
         workers: usize,
         previous: Option<&Generation>,
     ) -> Result<Generation, Mistake> {
@@ -150,9 +149,22 @@ impl Generation {
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf,
-            helpers: Helpers::new(helpers, previous.map(|previous| &previous.helpers)),
             ..Generation::of(id, plugins)
         })
+    }
+
+    /// The same with these helpers, for its plugins to ask; without them there are none. Those that
+    /// are as in `previous` are taken over, with what they know.
+    #[must_use]
+    pub fn with_helpers(
+        self,
+        helpers: &[HelperSettings],
+        previous: Option<&Generation>,
+    ) -> Generation {
+        Generation {
+            helpers: Helpers::new(helpers, previous.map(Generation::helpers)),
+            ..self
+        }
     }
 
     fn of(id: u64, plugins: Vec<Arc<Plugin>>) -> Generation {

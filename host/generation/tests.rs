@@ -32,8 +32,7 @@ fn generation(manifests: &[&str]) -> Generation {
     }
     let engine = Engine::new(1).expect("an engine");
     let plugins = Plugins::Folder(folder.path().into());
-    Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], &[], 1, None)
-        .expect("good plugins")
+    Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None).expect("good plugins")
 }
 
 fn get(uri: &str) -> Arc<Request> {

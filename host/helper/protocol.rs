@@ -138,11 +138,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     #[test]
     fn replies_are_understood_as_squid_does() {
         let found = Finding::Found;
         #[rustfmt::skip]
-        let cases: &[(&str, Finding, &[(&str, &str)])] = &[
+        let cases: &[(&str, Finding, Pairs)] = &[
             ("OK", found, &[]),
             ("OK ", found, &[]),
             ("ERR", Finding::NotFound, &[]),

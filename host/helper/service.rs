@@ -242,11 +242,13 @@ mod tests {
         }
     }
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     #[test]
     fn status_and_json_are_the_answer() {
         use Finding::{Found, NotFound};
         #[rustfmt::skip]
-        let cases: &[(u16, &str, Finding, &[(&str, &str)])] = &[
+        let cases: &[(u16, &str, Finding, Pairs)] = &[
             (200, "", Found, &[]),
             (200, " \n", Found, &[]),
             (200, "{}", Found, &[]),
