@@ -19,6 +19,12 @@ pub enum Step<'a> {
     Answered(&'a Question, &'a Answer),
 }
 
+/// What is found out so that one decision can be made.
+#[derive(Debug, Default)]
+pub struct Inquiry {
+    lookups: usize,
+}
+
 /// Questions to helpers about one request.
 const MAX_LOOKUPS: usize = 8;
 
@@ -39,8 +45,7 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
 }
 
 /// Asks that generation's access hook, finds out what it wants to know, and asks again, until it has
-/// decided: by which rule the request may pass. What is found out stays with the request, so that
-/// whoever asks about it again need not wait. `tell` hears of it.
+/// decided: by which rule the request may pass. `tell` hears of what was found out.
 ///
 /// # Errors
 /// It may not.
@@ -50,12 +55,42 @@ pub async fn decide(
     upstreams: &Arc<Upstreams>,
     mut tell: impl FnMut(Step<'_>),
 ) -> Result<Rule, Failure> {
-    let mut lookups = 0;
+    let mut inquiry = Inquiry::default();
     loop {
-        match generation.authorize(request)? {
+        let want = match generation.authorize(request)? {
             Admission::Allowed(rule) => return Ok(rule),
+            want => want,
+        };
+        let found = inquiry.find_out(want, generation, request, upstreams, &mut tell);
+        found.await?;
+    }
+}
+
+/// What it means that a plugin asks for addresses that it was given.
+pub fn asked_again() -> Failure {
+    denied("a plugin asked for addresses that it was given")
+}
+
+// === impl Inquiry ===
+
+impl Inquiry {
+    /// Finds out what the access hook wants to know. It stays with the request, so that whoever
+    /// asks about that again need not wait.
+    ///
+    /// # Errors
+    /// It knows already, cannot know, or wants too much: the request is denied.
+    pub async fn find_out(
+        &mut self,
+        want: Admission,
+        generation: &Generation,
+        request: &Request,
+        upstreams: &Arc<Upstreams>,
+        mut tell: impl FnMut(Step<'_>),
+    ) -> Result<(), Failure> {
+        match want {
+            Admission::Allowed(_) => {}
             Admission::NeedsAddresses if request.addresses().is_some() => {
-                return Err(denied("a plugin asked for addresses that it was given"));
+                return Err(asked_again());
             }
             Admission::NeedsAddresses => {
                 // No address is an answer too: a rule about addresses does not match, and nothing
@@ -65,41 +100,43 @@ pub async fn decide(
                 request.set_addresses(found);
             }
             Admission::NeedsAnswer(question) => {
-                lookups += 1;
-                let answer = look_up(generation, request, &question, upstreams, lookups).await?;
+                let answer = self.look_up(&question, generation, request, upstreams);
+                let answer = answer.await?;
                 tell(Step::Answered(&question, &answer));
                 request.add_answer(question, answer);
             }
         }
+        Ok(())
     }
-}
 
-async fn look_up(
-    generation: &Generation,
-    request: &Request,
-    question: &Question,
-    upstreams: &Arc<Upstreams>,
-    number: usize,
-) -> Result<Arc<Answer>, Failure> {
-    let Question { helper, key } = question;
-    if request.answer(helper, key).is_some() {
-        let what = format!("a plugin asked the helper `{helper}` what it was told");
-        return Err(denied(what));
-    }
-    if number > MAX_LOOKUPS {
-        let what = format!("a plugin asked more than {MAX_LOOKUPS} questions about one request");
-        return Err(denied(what));
-    }
-    match generation.helpers().get(helper) {
-        Some(helper) => Ok(helper.ask(key, upstreams).await),
-        None => {
+    async fn look_up(
+        &mut self,
+        Question { helper, key }: &Question,
+        generation: &Generation,
+        request: &Request,
+        upstreams: &Arc<Upstreams>,
+    ) -> Result<Arc<Answer>, Failure> {
+        if request.answer(helper, key).is_some() {
+            let what = format!("a plugin asked the helper `{helper}` what it was told");
+            return Err(denied(what));
+        }
+        self.lookups += 1;
+        if self.lookups > MAX_LOOKUPS {
             let what =
-                format!("a plugin asked the helper `{helper}`, which is not in the settings");
-            tracing::error!(
-                request = request.id,
-                "{what}: [helpers.{helper}] is missing"
-            );
-            Err(denied(what))
+                format!("a plugin asked more than {MAX_LOOKUPS} questions about one request");
+            return Err(denied(what));
+        }
+        match generation.helpers().get(helper) {
+            Some(helper) => Ok(helper.ask(key, upstreams).await),
+            None => {
+                let what =
+                    format!("a plugin asked the helper `{helper}`, which is not in the settings");
+                tracing::error!(
+                    request = request.id,
+                    "{what}: [helpers.{helper}] is missing"
+                );
+                Err(denied(what))
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use toml::Spanned;
@@ -201,9 +202,12 @@ fn program(command: Spanned<Vec<String>>, source: &Source) -> Result<Vec<String>
         let mistake = source.mistake(span, format!("`{file}` is looked for nowhere"));
         return Err(mistake.help("write its path in full, as \"/usr/lib/squid/...\""));
     }
-    match Path::new(file).is_file() {
-        true => Ok(words),
-        false => Err(source.mistake(span, format!("there is no program {file}"))),
+    match Path::new(file).metadata() {
+        Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(words),
+        Ok(_) => Err(source
+            .mistake(span, format!("{file} is no program"))
+            .help("for a script, `chmod +x` makes it one; or name what runs it: \"/bin/sh\"")),
+        Err(error) => Err(source.mistake(span, format!("there is no program {file}: {error}"))),
     }
 }
 
@@ -284,6 +288,12 @@ mod tests {
                 "2:11",
                 "there is no program /no/such",
             ),
+            (
+                "command = [\"/etc/passwd\"]",
+                "2:11",
+                "/etc/passwd is no program",
+            ),
+            ("command = [\"/etc\"]", "2:11", "no program"),
             (
                 "command = [\"/bin/sh\"]\nurl = \"http://a/\"",
                 "2:11",
