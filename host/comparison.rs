@@ -40,9 +40,10 @@ pub struct Said {
     pub failed: bool,
 }
 
-/// The candidate wants the destination's addresses, which nobody has looked up.
+/// The candidate wants to know what nobody has found out: the destination's addresses, or what a
+/// helper says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NeedsAddresses;
+pub struct Undecided;
 
 /// Octets that header sections can grow to, as the settings of the live policy's proxy have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,29 +60,51 @@ pub struct Sizes {
 /// and what comes after another verdict is not compared.
 ///
 /// # Errors
-/// It wants addresses: it is to be asked again when the request has them.
+/// It wants to know more: it is to be asked again when the request has that.
 pub fn differences(
     candidate: &Generation,
     request: &Arc<Request>,
     notes: &Notes,
     sizes: Sizes,
-) -> Result<Vec<Difference>, NeedsAddresses> {
-    let mut differences = Vec::new();
-    if let Some(live) = &notes.access {
-        let admission = match candidate.authorize(request) {
-            Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
-                Err(admit::asked_again())
-            }
-            admission => admission,
-        };
-        let said = Access::of(&admission).ok_or(NeedsAddresses)?;
-        if !is_same(live, &said) {
-            return Ok(vec![Difference {
-                hook: Hook::Access,
-                live: access(live),
-                candidate: access(&said),
-            }]);
+) -> Result<Vec<Difference>, Undecided> {
+    let said = match &notes.access {
+        Some(_) => {
+            let admission = match candidate.authorize(request) {
+                Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
+                    Err(admit::asked_again())
+                }
+                admission => admission,
+            };
+            Some(Access::of(&admission).ok_or(Undecided)?)
         }
+        None => None,
+    };
+    Ok(differences_after(
+        said.as_ref(),
+        candidate,
+        request,
+        notes,
+        sizes,
+    ))
+}
+
+/// The same where it is known what the candidate's access hook comes to.
+pub fn differences_after(
+    said: Option<&Access>,
+    candidate: &Generation,
+    request: &Arc<Request>,
+    notes: &Notes,
+    sizes: Sizes,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    if let (Some(live), Some(said)) = (&notes.access, said)
+        && !is_same(live, said)
+    {
+        return vec![Difference {
+            hook: Hook::Access,
+            live: access(live),
+            candidate: access(said),
+        }];
     }
     let mut compare = |difference: Option<Difference>| differences.extend(difference);
     if let Some(live) = &notes.key {
@@ -107,7 +130,7 @@ pub fn differences(
             done.map(|()| fields),
         ));
     }
-    Ok(differences)
+    differences
 }
 
 /// Whether the client is answered the same.

@@ -18,7 +18,7 @@ mod limits;
 mod manifest;
 mod meters;
 mod observing;
-mod rate;
+pub mod rate;
 pub mod registry;
 mod rights;
 mod series;
@@ -44,10 +44,12 @@ pub use rate::{Ruling, Window};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
+pub use state::escaped;
 pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
+use crate::helper::Question;
 use crate::http::Fields;
 use crate::transaction::Request;
 use backoff::{Backoff, Change};
@@ -84,7 +86,7 @@ pub struct Complaint {
 
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
-/// Octets of a cache key.
+/// Octets of a key: of the cache, and of a question to a helper.
 const MAX_KEY: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
@@ -324,6 +326,10 @@ impl Plugin {
                 message: denial.message.map(|message| printable(&message)),
             },
             access::Verdict::Resolve => Verdict::Resolve,
+            access::Verdict::Lookup(access::Question { helper, key }) => {
+                let helper = printable(&helper);
+                Verdict::Lookup(Question { helper, key })
+            }
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
         }
     }
@@ -506,6 +512,10 @@ fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Resul
         access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
             Err(Exceeded::Challenge(MAX_CHALLENGE).into())
         }
+        access::Verdict::Lookup(question) => {
+            check_key(&question.key)?;
+            Ok(verdict)
+        }
         _ => Ok(verdict),
     }
 }
@@ -529,7 +539,7 @@ impl From<cache_key::Key> for Key {
     }
 }
 
-/// Whether that can be a key: keys are compared, logged and listed.
+/// Whether that can be a key: keys are compared, logged and listed, and helpers read a line.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
         "" => "its key is empty",
