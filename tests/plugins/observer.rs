@@ -300,6 +300,31 @@ fn an_observer_that_hangs_does_not_prevent_the_end() {
 }
 
 #[test]
+fn what_is_cut_at_the_end_is_told() {
+    let folder = watcher("", "");
+    let origin = Origin::start(|_, stream| {
+        // Until the proxy has had enough.
+        while stream.read(&mut [0; 1024])? > 0 {}
+        Ok(Then::Close)
+    });
+    let mut proxy = Proxy::with_plugins("logformat = \"json\"", folder.path());
+    let mut waits = proxy.connect();
+    waits.send(request("GET", &origin.url("/waits"), &[], b""));
+    origin.seen();
+    let to = origin.address;
+    let mut tunnel = proxy.connect();
+    tunnel.send(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n"));
+    assert_eq!(tunnel.response("CONNECT").status, 200);
+    proxy.signal(Signal::TERM);
+    proxy.says("stopping: ");
+    proxy.signal(Signal::TERM);
+    let told: BTreeSet<String> = [(); 2].map(|()| seen(&proxy)["uri"].to_string()).into();
+    let logged: BTreeSet<String> = [(); 2].map(|()| logged(&proxy)["uri"].to_string()).into();
+    assert_eq!((told.len(), &told), (2, &logged));
+    assert_eq!(proxy.ended().code(), Some(0));
+}
+
+#[test]
 fn who_wants_to_be_told_nothing_is_not_called_and_check_says_so() {
     let folder = watcher("batch = 1\nqueue = 9", "blind = true");
     let plugins = folder.path().to_str().unwrap();
