@@ -131,19 +131,7 @@ impl Plugin {
         let json = config.json().to_owned();
         let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
         let (slots, observing) = (Slots::new(workers), Slots::new(1));
-        let warm = || {
-            let serves_requests = |hook: &Hook| *hook != Hook::Observer;
-            if compiled.hooks().iter().any(serves_requests)
-                && let Err(complaint) = slots.warm(&template)?
-            {
-                return Ok(Err(complaint));
-            }
-            match compiled.hooks().contains(&Hook::Observer) {
-                true => observing.warm(&template),
-                false => Ok(Ok(())),
-            }
-        };
-        match warm() {
+        match observing::warm(&template, compiled.hooks(), &slots, &observing) {
             Ok(Ok(())) => {}
             Ok(Err(lifecycle::ConfigError { at, message })) => {
                 return Ok(Err(Complaint { at, message }));
@@ -159,10 +147,6 @@ impl Plugin {
                 }
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
-        }
-        if compiled.hooks().contains(&Hook::Observer) {
-            // Counted from 0, whether it is ever told anything or not.
-            template.meter().observing();
         }
         Ok(Ok(Plugin {
             compiled,
@@ -292,6 +276,7 @@ impl Plugin {
     /// Its generation is over: what is still pinned to that gets an instance for each call, and
     /// none is kept.
     pub fn retire(&self) {
+        // What is still to be told to an observer has an instance until it is: see `end_observing`.
         self.slots.close();
         let meter = self.template.meter();
         let left_out = meter.log().left_out();
