@@ -89,7 +89,7 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         if !heard {
             break "nobody takes it any more".to_owned();
         } else if transactions >= what.requests {
-            break format!("{transactions} transactions are recorded");
+            break "as many as were asked for".to_owned();
         } else if left.is_zero() {
             break format!("{limit:?} are over");
         } else if app.is_draining() {

@@ -396,12 +396,18 @@ fn a_damaged_line_is_named() {
 
 #[test]
 fn what_no_proxy_writes_is_not_understood() {
-    let cases: [(&str, fn(&mut Transaction)); 6] = [
+    type Spoil = fn(&mut Transaction);
+    let cases: [(&str, Spoil); 7] = [
         ("its method is none: G T", |t| {
-            t.request.method = "G T".into()
+            t.request.method = "G T".into();
         }),
         ("its URI is none: /a", |t| t.request.uri = "/a".into()),
-        ("its version is none: 3", |t| t.request.version = "3".into()),
+        ("its URI is none: http://a/\\u{1b}[2J", |t| {
+            t.request.uri = "http://a/\u{1b}[2J".into();
+        }),
+        ("its version is none: 3", |t| {
+            t.request.version = "3".into();
+        }),
         ("its field's name is none: a b", |t| {
             t.request.fields.push(("a b".into(), "".into()));
         }),
