@@ -114,7 +114,7 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         heard = answer.octets(&line).is_continue();
     };
     let missed = recording.missed();
-    tracing::info!("the recording ends, {transactions} transactions, {missed} missed: {why}");
+    tracing::info!("the recording ends with {transactions} transactions, {missed} missed: {why}");
     let _ = answer.line(&Line::Finished(Finished {
         transactions,
         missed,

@@ -1,5 +1,6 @@
 //! For people.
 
+use crate::cli::text::count;
 use crate::comparison::Said;
 use crate::plugin::Rule;
 use crate::recording::{End, Header};
@@ -22,7 +23,8 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     } = header;
     let from = format!("at {began} from generation {generation} of wproxy {wproxy}");
     let from = printable(&from);
-    writeln!(out, "{transactions} transactions, recorded {from}")?;
+    let transactions = count(*transactions, "transaction");
+    writeln!(out, "{transactions}, recorded {from}")?;
     match changed {
         0 => writeln!(out, "none of them would change")?,
         changed => writeln!(out, "{changed} of them would change")?,
