@@ -36,7 +36,8 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
     admission.map(|_| ())
 }
 
-fn asked_again() -> Failure {
+/// What it means that a plugin asks for addresses that it has been given.
+pub fn asked_again() -> Failure {
     Failure::Denied {
         rule: Rule {
             plugin: "wproxy".into(),

@@ -1,16 +1,19 @@
 //! The proxy as a whole: made from settings, run until it is told to stop. Owns every task.
 
 use crate::cache::Cache;
-use crate::config::{Configuration, Mistake, Overrides, Settings};
+use crate::config::{Chain, Configuration, Mistake, Overrides, Settings};
 use crate::control::{self, Socket, SocketFile};
-use crate::generation::{Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
+use crate::generation::{Changes, Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::notes::Readers;
+use crate::observers::Observers;
 use crate::plugin::Engine;
+use crate::recent::Recent;
 use crate::recording::Recorder;
 use crate::serve;
+use crate::shadow::{Candidate, Shadow};
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use crate::watch::Watch;
@@ -38,12 +41,17 @@ pub struct App {
     pub metrics: Metrics,
     /// Its name in the fields that it writes.
     pub names: Names,
+    /// The last requests, where they are remembered.
+    pub recent: Option<Recent>,
     /// Where transactions go that somebody records.
     pub recorder: Recorder,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
     /// Who wants to know what hooks are asked and say.
     pub readers: Readers,
+    observers: Observers,
+    /// What is tried beside it.
+    pub shadow: Shadow,
     reloader: Mutex<Reloader>,
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
@@ -60,6 +68,18 @@ pub struct Reloader {
     pub plugins: Plugins,
     /// Where settings come from.
     pub overrides: Overrides,
+    /// Where both come from since a candidate was promoted, in place of that: until the proxy is
+    /// started anew.
+    pub promoted: Chain,
+}
+
+/// A candidate serves.
+#[derive(Debug)]
+pub struct Promoted {
+    /// What has become of the generations.
+    pub swap: Swap,
+    /// Where it comes from.
+    pub chain: Chain,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +97,8 @@ pub struct OpenConnection(Arc<App>);
 const SWEEP: Duration = Duration::from_secs(1);
 /// Threads that read and write files.
 const MAX_BLOCKING: usize = 32;
-/// How long the end waits for workers, and then for the access log: both are done at once, unless
-/// something is stuck.
+/// How long the end waits for workers, then for observers, and then for the access log: all are done
+/// at once, unless something is stuck.
 const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
@@ -99,12 +119,19 @@ impl App {
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;
+        let observers = Observers::new(settings.strip_query_terms);
+        observers.serve(generation.observers());
+        generation.tell_what_is_empty(None);
+        let shadow = Shadow::new(settings.clone(), metrics.shadow.clone());
         Ok(App {
+            observers,
+            shadow,
             upstreams,
             cache,
             log,
             metrics,
             names: Names::new(&settings),
+            recent: Recent::new(&settings),
             recorder: Recorder::default(),
             generations: Generations::new(generation, SystemTime::now()),
             readers: Readers::default(),
@@ -126,10 +153,11 @@ impl App {
         self.started.elapsed()
     }
 
-    /// Counts a request and writes its line.
+    /// Counts a request, writes its line, and has it told to who observes.
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.count(record.outcome.code, record.outcome.sent);
         self.log.write(record);
+        self.observers.tell(record);
     }
 
     /// Counts a client's connection while it is open.
@@ -178,7 +206,8 @@ impl App {
 
     fn swap(&self, reloader: &mut Reloader) -> Result<Swap, Kept> {
         let old = self.generation();
-        let (new, restart_needed) = self.next_generation(reloader, &old).map_err(|mistake| {
+        let next = self.next_generation(reloader, &old);
+        let (new, configuration) = next.map_err(|mistake| {
             self.metrics.reload_failures.inc();
             let mistake = Arc::new(mistake);
             self.last_failure.store(Some(mistake.clone()));
@@ -188,37 +217,87 @@ impl App {
                 mistake,
             }
         })?;
-        let (generation, changes) = (new.id(), new.changes_since(&old));
+        let (generation, changes) = self.serve(new, &old);
+        let (serving, changed) = (self.generation(), !changes.is_none());
+        Ok(Swap {
+            generation,
+            changes,
+            restart_needed: configuration.settings != self.settings,
+            shadow: self
+                .shadow
+                .renew(&self.readers, &configuration, reloader, &serving, changed),
+        })
+    }
+
+    /// Puts a generation in the place of the old one.
+    fn serve(&self, new: Generation, old: &Generation) -> (u64, Changes) {
+        let (generation, changes) = (new.id(), new.changes_since(old));
         self.metrics
             .generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
+        new.tell_what_is_empty(Some(old));
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
-        Ok(Swap {
-            generation,
-            changes,
-            restart_needed,
-        })
+        self.observers.serve(self.generation().observers());
+        (generation, changes)
     }
 
-    /// It, and whether settings have changed that it is none of the business of.
+    /// Lets the candidate in the shadow serve, as it has been compared, whatever its files say
+    /// now. From then on reloads read those, until the proxy is started anew. The shadow is empty
+    /// after it. None: it is empty before.
+    ///
+    /// # Errors
+    /// The candidate cannot be started again.
+    pub fn promote(&self) -> Result<Option<Promoted>, Mistake> {
+        let mut reloader = self.reloader.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = self.shadow.running() else {
+            return Ok(None);
+        };
+        let (candidate, old) = (running.candidate(), self.generation());
+        let Candidate {
+            generation, chain, ..
+        } = &*candidate;
+        let (id, workers) = (old.id() + 1, self.settings.workers);
+        let new = generation.moved(id, &reloader.engine, workers, &old);
+        let new = new.inspect_err(|mistake| {
+            tracing::error!(
+                "no promotion, generation {} goes on serving:\n{mistake}",
+                old.id()
+            );
+        })?;
+        let (generation, changes) = self.serve(new, &old);
+        self.shadow.end(&self.readers);
+        reloader.promoted = chain.clone();
+        let swap = Swap {
+            generation,
+            changes,
+            restart_needed: false,
+            shadow: None,
+        };
+        tracing::info!("the candidate in the shadow was promoted: {swap}");
+        Ok(Some(Promoted {
+            swap,
+            chain: chain.clone(),
+        }))
+    }
+
+    /// It, and what the settings say now.
     fn next_generation(
         &self,
         reloader: &mut Reloader,
         old: &Generation,
-    ) -> Result<(Generation, bool), Mistake> {
+    ) -> Result<(Generation, Configuration), Mistake> {
         let configuration = Configuration::load(&mut reloader.overrides)?;
-        let next = Generation::build(
+        let next = reloader.build(
             old.id() + 1,
             &reloader.engine,
-            &reloader.plugins,
-            &configuration.plugins,
-            &configuration.sets,
+            &reloader.promoted,
+            &configuration,
             self.settings.workers,
             Some(old),
         )?;
-        Ok((next, configuration.settings != self.settings))
+        Ok((next, configuration))
     }
 
     /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
@@ -267,6 +346,7 @@ impl App {
         control.shutdown_background();
         // Whatever still runs is over; each request says so in the log when its task is dropped.
         workers.shutdown_timeout(LAST);
+        app.observers.close(LAST);
         app.log.close(LAST);
         Ok(())
     }
@@ -314,7 +394,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
-        end_in_any_case(limit.saturating_add(4 * LAST));
+        end_in_any_case(limit.saturating_add(5 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {
@@ -330,6 +410,41 @@ impl App {
         while self.metrics.connections.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+// === impl Reloader ===
+
+impl Reloader {
+    /// A generation of that chain: from where the proxy's own comes from, as far as it names nothing
+    /// else.
+    ///
+    /// # Errors
+    /// The first mistake. Nothing has been changed by then.
+    pub fn build(
+        &self,
+        id: u64,
+        engine: &Engine,
+        chain: &Chain,
+        own: &Configuration,
+        workers: usize,
+        previous: Option<&Generation>,
+    ) -> Result<Generation, Mistake> {
+        let folder = chain.plugins.clone().map(Plugins::Folder);
+        let plugins = folder.as_ref().unwrap_or(&self.plugins);
+        let other = chain.config.clone().map(|config| {
+            Configuration::load(&mut Overrides {
+                config: Some(config),
+                ..Overrides::default()
+            })
+        });
+        let other = other.transpose()?;
+        let Configuration {
+            plugins: tables,
+            sets,
+            ..
+        } = other.as_ref().unwrap_or(own);
+        Generation::build(id, engine, plugins, tables, sets, workers, previous)
     }
 }
 

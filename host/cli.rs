@@ -11,19 +11,23 @@ mod reload;
 mod replay;
 mod run;
 mod running;
+mod shadow;
 mod status;
 mod text;
 
 use crate::app::Reloader;
-use crate::config::{Configuration, Overrides};
+use crate::config::{Chain, Configuration, Overrides};
 use crate::generation::{Generation, Plugins};
 use crate::plugin::Engine;
+use crate::shadow::Candidate;
 use crate::upstream::Upstreams;
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use running::Proxy;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 use tracing_subscriber::EnvFilter;
 
 /// A forward proxy whose policy is WebAssembly components that are swapped while it serves.
@@ -46,26 +50,22 @@ enum Command {
         /// Swap whenever the settings or a plugin have changed, as SIGHUP does
         #[arg(long)]
         watch: bool,
+        #[command(flatten)]
+        shadow: Shadow,
     },
     /// Read everything, compile and configure the plugins, bind nothing, print what would run
     Check {
         #[command(flatten)]
         sources: Sources,
-    },
-    /// Say what would become of a request, by which rule, without a server
-    Explain {
-        /// GET, CONNECT, ...
-        method: String,
-        /// http://host/path; for CONNECT, host:port
-        url: String,
-        /// Whose request it is
-        #[arg(long, value_name = "IP")]
-        client: std::net::IpAddr,
-        /// A field of the request, as `User-Agent: curl`; more than one if need be
-        #[arg(long, value_name = "FIELD")]
-        header: Vec<String>,
         #[command(flatten)]
-        sources: Sources,
+        shadow: Shadow,
+    },
+    /// Show every rule that is looked at for a request, and what becomes of it: of one that you write
+    /// down, by what the files say, without a server; with --id, of one that the running proxy has
+    /// served. The exit code is 0 where it is allowed, 2 where it is denied
+    Explain {
+        #[command(flatten)]
+        arguments: explain::Arguments,
     },
     /// Say how the running proxy fares: what an operator looks at first
     Status {
@@ -82,6 +82,11 @@ enum Command {
     Generations {
         #[command(flatten)]
         proxy: Proxy,
+    },
+    /// See what the candidate in the shadow would do otherwise, and let it
+    Shadow {
+        #[command(subcommand)]
+        command: shadow::Command,
     },
     /// See what the running proxy has stored, and take responses out of it
     Cache {
@@ -119,6 +124,26 @@ struct Sources {
     plugins: Option<PathBuf>,
 }
 
+/// What is tried beside them.
+#[derive(Debug, Clone, Args)]
+struct Shadow {
+    /// A folder of plugins to try beside those that serve, on the same requests: see `wproxy shadow`
+    #[arg(long, value_name = "DIR")]
+    shadow: Option<PathBuf>,
+    /// Settings to try: [plugins] and [sets] of that file, for that folder or the same plugins
+    #[arg(long, value_name = "FILE")]
+    shadow_config: Option<PathBuf>,
+}
+
+impl From<Shadow> for Chain {
+    fn from(shadow: Shadow) -> Chain {
+        Chain {
+            plugins: shadow.shadow,
+            config: shadow.shadow_config,
+        }
+    }
+}
+
 /// All that has been read and found good.
 struct Prepared {
     configuration: Configuration,
@@ -136,18 +161,14 @@ pub fn main() -> ExitCode {
             sources,
             listen,
             watch,
-        } => run::run(sources, listen, watch),
-        Command::Check { sources } => check::check(sources),
-        Command::Explain {
-            method,
-            url,
-            client,
-            header,
-            sources,
-        } => explain::explain(&method, &url, client, &header, sources),
+            shadow,
+        } => run::run(sources, listen, watch, shadow.into()),
+        Command::Check { sources, shadow } => check::check(sources, shadow.into()),
+        Command::Explain { arguments } => explain::explain(arguments),
         Command::Status { proxy } => status::status(&proxy),
         Command::Reload { proxy } => reload::reload(&proxy),
         Command::Generations { proxy } => generations::generations(&proxy),
+        Command::Shadow { command } => shadow::run(command),
         Command::Cache { command } => cache::run(command),
         Command::Record { recording, proxy } => record::record(recording, &proxy),
         Command::Replay { trial } => replay::replay(trial),
@@ -178,15 +199,40 @@ fn log_to_stderr() {
         .init();
 }
 
+// === impl Prepared ===
+
+impl Prepared {
+    /// What is to be tried beside it.
+    fn candidate(&self) -> anyhow::Result<Option<Candidate>> {
+        let Prepared {
+            configuration,
+            generation,
+            reloader,
+            ..
+        } = self;
+        let now = SystemTime::now();
+        let candidate = Candidate::wanted(configuration, reloader, generation, None, now);
+        candidate.context("the candidate for the shadow")
+    }
+}
+
 // === impl Sources ===
 
 impl Sources {
     /// Reads, pulls, compiles and configures all of it. Nothing is bound, and only caches are
     /// written: of what is pulled, and of what is compiled.
     fn prepare(self, listen: Vec<String>) -> anyhow::Result<Prepared> {
+        self.prepare_with(Overrides {
+            listen,
+            ..Overrides::default()
+        })
+    }
+
+    /// The same with more that the command line says.
+    fn prepare_with(self, overrides: Overrides) -> anyhow::Result<Prepared> {
         let mut overrides = Overrides {
             config: self.config,
-            listen,
+            ..overrides
         };
         let configuration = Configuration::load(&mut overrides)?;
         let upstreams = Upstreams::new(&configuration.settings)?;
@@ -209,6 +255,7 @@ impl Sources {
             engine,
             plugins,
             overrides,
+            promoted: Chain::default(),
         };
         Ok(Prepared {
             configuration,

@@ -4,7 +4,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::generation::{CacheKey, Generation};
+use crate::admit;
+use crate::error::Failure;
+use crate::generation::{Admission, CacheKey, Generation};
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged, Notes};
 use crate::plugin::{Hook, Refresh, Rule};
@@ -66,7 +68,12 @@ pub fn differences(
 ) -> Result<Vec<Difference>, NeedsAddresses> {
     let mut differences = Vec::new();
     if let Some(live) = &notes.access {
-        let admission = candidate.authorize(request);
+        let admission = match candidate.authorize(request) {
+            Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
+                Err(admit::asked_again())
+            }
+            admission => admission,
+        };
         let said = Access::of(&admission).ok_or(NeedsAddresses)?;
         if !is_same(live, &said) {
             return Ok(vec![Difference {
@@ -78,7 +85,7 @@ pub fn differences(
     }
     let mut compare = |difference: Option<Difference>| differences.extend(difference);
     if let Some(live) = &notes.key {
-        compare(of_key(live, &candidate.key_for(request)));
+        compare(of_key(live, candidate.key(request)));
     }
     if let Some(live) = &notes.request_headers {
         let mut fields = live.before.clone();
@@ -87,8 +94,8 @@ pub fn differences(
     }
     if let Some(live) = &notes.cache_rules {
         let mut fields = live.fields.clone();
-        let refresh = candidate.rule_for(request, live.status, &mut fields);
-        compare(of_freshness(live, refresh.as_ref()));
+        let refresh = candidate.refresh(request, live.status, &mut fields);
+        compare(of_freshness(live, refresh));
     }
     if let Some(live) = &notes.response_headers {
         let mut fields = live.before.clone();
@@ -150,7 +157,7 @@ fn access(access: &Access) -> Said {
     }
 }
 
-fn of_key(live: &CacheKey, candidate: &CacheKey) -> Option<Difference> {
+fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Difference> {
     let said = |key: &CacheKey| match key {
         CacheKey::Uri => Said::plain("cached under its URI"),
         CacheKey::Named(key) => Said {
@@ -159,14 +166,19 @@ fn of_key(live: &CacheKey, candidate: &CacheKey) -> Option<Difference> {
         },
         CacheKey::Never => Said::plain("not cached"),
     };
-    (live != candidate).then(|| Difference {
+    let candidate = match candidate {
+        Ok(candidate) if candidate == *live => return None,
+        Ok(candidate) => said(&candidate),
+        Err(failure) => Said::failed(failure.to_string()),
+    };
+    Some(Difference {
         hook: Hook::CacheKey,
         live: said(live),
-        candidate: said(candidate),
+        candidate,
     })
 }
 
-fn of_freshness(live: &Judged, candidate: Option<&Refresh>) -> Option<Difference> {
+fn of_freshness(live: &Judged, candidate: Result<Option<Refresh>, Failure>) -> Option<Difference> {
     let said = |refresh: Option<&Refresh>| match refresh {
         None => Said::plain("not stored"),
         Some(refresh) => Said::by(&refresh.rule, refresh.to_string()),
@@ -179,18 +191,19 @@ fn of_freshness(live: &Judged, candidate: Option<&Refresh>) -> Option<Difference
         })
     };
     let live = live.refresh.as_ref();
-    (terms(live) != terms(candidate)).then(|| Difference {
+    let candidate = match candidate.as_ref().map(Option::as_ref) {
+        Ok(candidate) if terms(candidate) == terms(live) => return None,
+        Ok(candidate) => said(candidate),
+        Err(failure) => Said::failed(failure.to_string()),
+    };
+    Some(Difference {
         hook: Hook::CacheRules,
         live: said(live),
-        candidate: said(candidate),
+        candidate,
     })
 }
 
-fn of_fields(
-    hook: Hook,
-    live: &Edit,
-    candidate: Result<Fields, crate::error::Failure>,
-) -> Option<Difference> {
+fn of_fields(hook: Hook, live: &Edit, candidate: Result<Fields, Failure>) -> Option<Difference> {
     let (live, candidate) = match (&live.after, candidate) {
         (Some(live), Ok(candidate)) => {
             if *live == candidate {

@@ -3,6 +3,7 @@
 mod places;
 mod sets;
 mod settings;
+mod shadow;
 mod source;
 mod units;
 mod written;
@@ -10,6 +11,7 @@ mod written;
 pub use places::cache_directory;
 pub use sets::{SetFile, SetKind, WrittenSets};
 pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
+pub use shadow::{Bounds, Chain, Shadowing};
 pub use source::{Location, Mistake, Section, Source};
 pub use units::{Size, Span};
 
@@ -31,6 +33,8 @@ pub struct Configuration {
     pub plugins: BTreeMap<String, Section>,
     /// `[sets]`: for every plugin; one stands in place of that of the same name in a manifest.
     pub sets: Vec<SetFile>,
+    /// `[shadow]`, with what the command line says.
+    pub shadow: Shadowing,
     /// What people call the file; none where the documented defaults hold.
     pub file: Option<Arc<str>>,
 }
@@ -42,6 +46,8 @@ pub struct Overrides {
     pub config: Option<PathBuf>,
     /// `--listen ADDR`, in place of `http_port`.
     pub listen: Vec<String>,
+    /// `--shadow DIR` and `--shadow-config FILE`, in place of what `[shadow]` names.
+    pub shadow: Chain,
 }
 
 // === impl Overrides ===
@@ -79,7 +85,10 @@ impl Configuration {
     pub fn load(overrides: &mut Overrides) -> Result<Configuration, Mistake> {
         overrides.find(Path::new(DEFAULT_PATH))?;
         let source = overrides.config.as_deref().map(Source::read).transpose()?;
-        Configuration::from_source(source.as_ref(), &overrides.listen)
+        let mut loaded = Configuration::from_source(source.as_ref(), &overrides.listen)?;
+        let written = std::mem::take(&mut loaded.shadow.candidate);
+        loaded.shadow.candidate = overrides.shadow.clone().or(written);
+        Ok(loaded)
     }
 
     /// Where the file says that the control socket is, whatever else may be wrong in it: who has to
@@ -116,13 +125,17 @@ impl Configuration {
             }
         }
         let folder = Path::new(&**text.name()).parent();
+        let folder = folder.unwrap_or(Path::new(""));
         let sets = std::mem::take(&mut written.sets);
-        let sets = SetFile::all(sets, folder.unwrap_or(Path::new("")), text)?;
+        let sets = SetFile::all(sets, folder, text)?;
+        let shadow = std::mem::take(&mut written.shadow);
+        let shadow = Shadowing::from_written(shadow, folder, text)?;
         let settings = Settings::from_written(written, text, listen)?;
         Ok(Configuration {
             settings: Arc::new(settings),
             plugins,
             sets,
+            shadow,
             file: source.map(|source| source.name().clone()),
         })
     }

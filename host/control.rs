@@ -37,20 +37,30 @@
 mod answer;
 mod cache;
 mod client;
+mod explain;
 mod generations;
 mod record;
 mod reload;
 mod serve;
+mod shadow;
 mod socket;
 mod status;
 
 pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
+pub use explain::{
+    Asked, Condition, Decision, Explain, Explained, Line, Outcome, PluginAsked, Rule, RuleOutcome,
+    Verdict,
+};
 pub use generations::{GenerationEntry, PluginEntry};
 pub use record::{Record, Recorded};
 pub use reload::Reload;
 pub use serve::serve;
+pub use shadow::{
+    Answered, DifferenceGroup, Differences, ExampleEntry, Promotion, ShadowReload, ShadowReport,
+    ShadowStatus,
+};
 pub use socket::{Socket, SocketFile, bind, path};
 pub use status::{PluginStatus, Status};
 
@@ -84,10 +94,19 @@ pub enum Request {
     /// [`GenerationEntry`] a line.
     #[serde(rename = "generations")]
     Generations {},
+    /// Every rule that is looked at for a request that is over: [`Explained`].
+    #[serde(rename = "explain")]
+    Explain(Explain),
     /// Records what the hooks are asked from now on, and what they say: a [`Recorded`] a line. One
     /// at a time; it ends when nobody takes it any more.
     #[serde(rename = "record")]
     Record(Record),
+    /// What the candidate in the shadow says otherwise: [`Differences`].
+    #[serde(rename = "shadow report")]
+    ShadowReport(ShadowReport),
+    /// Lets it serve: [`Promotion`]. It comes to its end whether or not that is awaited.
+    #[serde(rename = "shadow promote")]
+    ShadowPromote {},
 }
 
 /// Does what is asked.
@@ -102,7 +121,10 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Status {} => status::status(app, answer),
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
+        Request::Explain(what) => explain::explain(app, &what, answer)?,
         Request::Record(what) => record::record(app, &what, answer)?,
+        Request::ShadowReport(what) => shadow::report(app, &what, answer)?,
+        Request::ShadowPromote {} => shadow::promote(app, answer)?,
     }
     Ok(())
 }
@@ -149,9 +171,18 @@ mod tests {
             (Request::Reload {}, r#"{"command":"reload"}"#),
             (Request::Generations {}, r#"{"command":"generations"}"#),
             (
+                Request::Explain(Explain { id: 1001 }),
+                r#"{"command":"explain","id":1001}"#,
+            ),
+            (
                 Request::Record(record),
                 r#"{"command":"record","requests":10,"octets":1000,"milliseconds":60000,"share":1000000,"secrets":false}"#,
             ),
+            (
+                Request::ShadowReport(ShadowReport { reset: true }),
+                r#"{"command":"shadow report","reset":true}"#,
+            ),
+            (Request::ShadowPromote {}, r#"{"command":"shadow promote"}"#),
         ];
         for (request, line) in cases {
             assert_eq!(serde_json::to_string(&request).expect("JSON"), line);

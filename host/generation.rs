@@ -1,10 +1,12 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod explanation;
 mod folder;
 mod serving;
 mod swap;
 
+pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
@@ -87,8 +89,8 @@ pub fn plugin_in(folder: &Path) -> Result<(Manifest, Cow<'static, [u8]>), Mistak
 
 impl Generation {
     /// Reads, compiles, configures and warms a set. A plugin that is unchanged since `previous` is
-    /// taken over as it is, warm instances and all; one that is only configured anew is not
-    /// compiled again.
+    /// taken over as it is, warm instances and all; one that is only configured anew, or for
+    /// another engine, is not compiled again.
     ///
     /// # Errors
     /// The first mistake. Nothing has been changed by then.
@@ -135,7 +137,9 @@ impl Generation {
                 true => Sets::new(sets),
                 false => Sets::default(),
             };
-            let same = |plugin: &&Arc<Plugin>| plugin.is_same(&manifest, config, &sets, &compiled);
+            let same = |plugin: &&Arc<Plugin>| {
+                plugin.is_of(engine) && plugin.is_same(&manifest, config, &sets, &compiled)
+            };
             match old.iter().find(same) {
                 Some(plugin) => Ok(plugin.clone()),
                 None => Plugin::load(engine, manifest, config.cloned(), sets, compiled, workers)
@@ -145,6 +149,39 @@ impl Generation {
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf,
+            ..Generation::of(id, plugins)
+        })
+    }
+
+    /// The same plugins for that engine: with what they count and keep there. No file is read but in
+    /// granted directories: it is what has been looked at that is taken, whatever stands there now. A
+    /// plugin that `previous` has is taken over from that.
+    ///
+    /// # Errors
+    /// The first mistake. Nothing has been changed by then.
+    pub fn moved(
+        &self,
+        id: u64,
+        engine: &Engine,
+        workers: usize,
+        previous: &Generation,
+    ) -> Result<Generation, Mistake> {
+        let plugins = self.plugins.iter().map(|plugin| {
+            let (manifest, config) = (plugin.manifest(), plugin.config());
+            let (sets, compiled) = (plugin.sets(), plugin.compiled());
+            let same = |other: &&Arc<Plugin>| {
+                other.is_of(engine) && other.is_same(manifest, Some(config), sets, compiled)
+            };
+            if let Some(plugin) = previous.plugins.iter().find(same) {
+                return Ok(plugin.clone());
+            }
+            let (sets, compiled) = (sets.clone(), compiled.clone());
+            let config = Some(config.clone());
+            Plugin::load(engine, manifest.clone(), config, sets, compiled, workers).map(Arc::new)
+        });
+        let plugins = plugins.collect::<Result<_, _>>()?;
+        Ok(Generation {
+            shelf: self.shelf.clone(),
             ..Generation::of(id, plugins)
         })
     }
@@ -181,6 +218,22 @@ impl Generation {
         Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
+    /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
+    /// from `old` have been told about.
+    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
+        let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
+        for plugin in self.plugins.iter().filter(is_new) {
+            for line in plugin.empty() {
+                tracing::info!("plugin `{}` imports {line}", plugin.name());
+            }
+        }
+    }
+
+    /// All of it as new.
+    pub fn as_changes(&self) -> Changes {
+        Changes::between(&[], &self.plugins, |plugin| plugin.name())
+    }
+
     /// Its plugins, in the order in which they are asked.
     pub fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -198,8 +251,13 @@ impl Generation {
 
     /// The plugins for people: digests, hooks, rights, rules in order.
     pub fn describe(&self) -> String {
+        format!("generation {}\n{}", self.id, self.describe_plugins())
+    }
+
+    /// The same without its number.
+    pub fn describe_plugins(&self) -> String {
         use std::fmt::Write as _;
-        let mut text = format!("generation {}\n", self.id);
+        let mut text = String::new();
         for plugin in &self.plugins {
             // Writing to a String cannot fail.
             let _ = writeln!(
@@ -214,6 +272,17 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            for line in plugin.empty() {
+                let _ = writeln!(text, "  empty   {line}");
+            }
+            if plugin.hooks().contains(&Hook::Observer) {
+                let limits = &plugin.manifest().limits;
+                let _ = writeln!(
+                    text,
+                    "  batches {} transactions, {} can wait",
+                    limits.batch, limits.queue
+                );
+            }
             if !plugin.sets().is_empty() {
                 let _ = writeln!(text, "  sets    {}", plugin.sets());
             }
@@ -231,19 +300,28 @@ impl Generation {
         &self.asked[hook as usize]
     }
 
+    /// The plugins that are told what became of transactions.
+    pub fn observers(&self) -> &[Arc<Plugin>] {
+        self.asked(Hook::Observer)
+    }
+
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
-        let admission = self.admission(request);
+        let admission = self.authorize_by(|plugin| plugin.authorize(request));
         if let Some(notebook) = request.notebook() {
             notebook.note(|notes| notes.access = Access::of(&admission));
         }
         admission
     }
 
-    fn admission(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+    /// The same, whichever way a plugin is asked.
+    fn authorize_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Verdict, Failed>,
+    ) -> Result<Admission, Failure> {
         for plugin in self.asked(Hook::Access) {
-            let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
+            let Some(verdict) = tolerate(plugin, Hook::Access, ask(plugin))? else {
                 continue;
             };
             return match verdict {
@@ -339,7 +417,7 @@ impl Generation {
         status: u16,
         fields: &mut Fields,
     ) -> Option<Refresh> {
-        let refresh = self.refresh(request, status, fields);
+        let refresh = self.refresh(request, status, fields).unwrap_or(None);
         if let Some(notebook) = request.notebook() {
             let judged = Judged {
                 status,
@@ -351,38 +429,59 @@ impl Generation {
         refresh
     }
 
-    fn refresh(&self, request: &Arc<Request>, status: u16, fields: &mut Fields) -> Option<Refresh> {
+    /// The same, a failing plugin being told apart from what must not be stored.
+    ///
+    /// # Errors
+    /// A plugin failed whose failure policy is closed.
+    pub fn refresh(
+        &self,
+        request: &Arc<Request>,
+        status: u16,
+        fields: &mut Fields,
+    ) -> Result<Option<Refresh>, Failure> {
         for plugin in self.asked(Hook::CacheRules) {
             let answer = plugin.rule_for(request, status, fields);
-            match tolerate(plugin, Hook::CacheRules, answer) {
-                Ok(None | Some(Freshness::Pass)) => {}
-                Ok(Some(Freshness::Refresh(refresh))) => return Some(refresh),
-                Ok(Some(Freshness::NeverStore(_))) | Err(_) => return None,
+            match tolerate(plugin, Hook::CacheRules, answer)? {
+                None | Some(Freshness::Pass) => {}
+                Some(Freshness::Refresh(refresh)) => return Ok(Some(refresh)),
+                Some(Freshness::NeverStore(_)) => return Ok(None),
             }
         }
-        Some(Refresh::stale_at_once())
+        Ok(Some(Refresh::stale_at_once()))
     }
 
     /// Under which key is the response to that request cached? For requests that the cache could
     /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
     /// nothing but the cache.
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
-        let key = self.key(request);
+        let key = self.key(request).unwrap_or(CacheKey::Never);
         if let Some(notebook) = request.notebook() {
             notebook.note(|notes| notes.key = Some(key.clone()));
         }
         key
     }
 
-    fn key(&self, request: &Arc<Request>) -> CacheKey {
+    /// The same, a failing plugin being told apart from one that keeps the cache out of it.
+    ///
+    /// # Errors
+    /// A plugin failed whose failure policy is closed.
+    pub fn key(&self, request: &Arc<Request>) -> Result<CacheKey, Failure> {
+        self.key_by(|plugin| plugin.key_for(request))
+    }
+
+    /// The same, whichever way a plugin is asked.
+    fn key_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Key, Failed>,
+    ) -> Result<CacheKey, Failure> {
         for plugin in self.asked(Hook::CacheKey) {
-            match tolerate(plugin, Hook::CacheKey, plugin.key_for(request)) {
-                Ok(None | Some(Key::Pass)) => {}
-                Ok(Some(Key::Named(key))) => return CacheKey::Named(key),
-                Ok(Some(Key::Never)) | Err(_) => return CacheKey::Never,
+            match tolerate(plugin, Hook::CacheKey, ask(plugin))? {
+                None | Some(Key::Pass) => {}
+                Some(Key::Named(key)) => return Ok(CacheKey::Named(key)),
+                Some(Key::Never) => return Ok(CacheKey::Never),
             }
         }
-        CacheKey::Uri
+        Ok(CacheKey::Uri)
     }
 }
 

@@ -20,7 +20,8 @@
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
 //!    |
-//! log        a line, when the transaction is dropped
+//! log        a line, when the transaction is dropped; `recent` remembers it for a while; then, in
+//!            batches and on threads of their own, hook `observer` (observers)
 //! ```
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
@@ -63,12 +64,15 @@ mod manage;
 mod metrics;
 mod names;
 mod notes;
+mod observers;
 mod plugin;
 mod purge;
+mod recent;
 mod recording;
 mod replay;
 mod respond;
 mod serve;
+mod shadow;
 mod signals;
 mod transaction;
 mod tunnel;

@@ -1,6 +1,9 @@
 //! Counters, as Prometheus reads them.
 
 mod plugins;
+mod shadow;
+
+pub use shadow::Shadow;
 
 use crate::cache::{Stats, Tier};
 use crate::log::Code;
@@ -34,6 +37,8 @@ pub struct Metrics {
     pub access_log_dropped: Counter,
     /// `wproxy_cache_purged_total`
     pub cache_purged: Counter,
+    /// `wproxy_shadow_...`
+    pub shadow: Shadow,
     cache_responses: Family<ByTier, Gauge>,
     cache_octets: Family<ByTier, Gauge>,
     cache_budget: Family<ByTier, Gauge>,
@@ -65,6 +70,7 @@ impl Metrics {
             reload_failures: Counter::default(),
             access_log_dropped: Counter::default(),
             cache_purged: Counter::default(),
+            shadow: Shadow::default(),
             cache_responses: Family::default(),
             cache_octets: Family::default(),
             cache_budget: Family::default(),
@@ -126,6 +132,7 @@ impl Metrics {
             "Octets that stored responses may take",
             metrics.cache_budget.clone(),
         );
+        metrics.shadow.register(registry);
         registry.register_collector(Box::new(Plugins(plugins)));
         metrics
     }

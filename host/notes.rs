@@ -90,7 +90,11 @@ pub struct Notebook(Mutex<Option<Notes>>);
 
 /// Somebody who reads notes.
 pub trait Reader: Send + Sync {
-    /// A transaction is over. Called on the workers: must not wait.
+    /// Whether it wants those of the request of that number. Called on the workers.
+    fn wants(&self, request: u64) -> bool;
+
+    /// A transaction is over, one that somebody wanted the notes of. Called on the workers: must
+    /// not wait.
     fn read(&self, noted: &Arc<Noted>);
 }
 
@@ -164,9 +168,9 @@ impl Notebook {
 // === impl Readers ===
 
 impl Readers {
-    /// Whether there is nobody.
-    pub fn is_empty(&self) -> bool {
-        self.0.load().is_empty()
+    /// Whether anybody wants those of the request of that number.
+    pub fn want(&self, request: u64) -> bool {
+        self.0.load().iter().any(|reader| reader.wants(request))
     }
 
     /// From now on, this one reads them, too.

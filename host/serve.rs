@@ -127,7 +127,10 @@ async fn request(app: &Arc<App>, client: &mut Client) -> Next {
     transaction.entry.outcome.sent = client.responder.writer.sent() - before;
     match served {
         Ok(None) => Next::Request,
-        Ok(Some(server)) => Next::Tunnel(Box::new(transaction.entry), Box::new(server)),
+        Ok(Some(server)) => {
+            transaction.entry.judged();
+            Next::Tunnel(Box::new(transaction.entry), Box::new(server))
+        }
         Err(failure) => {
             transaction.entry.outcome.aborted = matches!(failure, Failure::ClientGone);
             Next::Abort

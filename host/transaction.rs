@@ -6,6 +6,7 @@ use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::notes::{Notebook, Noted};
 use crate::plugin::Rule;
+use crate::recent::Past;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
@@ -53,7 +54,7 @@ pub struct Transaction {
 }
 
 /// An entry in the access log. However the transaction ends, even with its task, its line is
-/// written when this is dropped.
+/// written when this is dropped, and it is remembered for those who ask about it.
 #[derive(Debug)]
 pub struct Entry {
     /// What has become of it so far.
@@ -158,6 +159,24 @@ impl Request {
         let _ = self.addresses.set(addresses);
     }
 
+    /// The same where the destination has these addresses: for those who ask about it when it has
+    /// long been served, and who must not meddle with what is still done for the cache.
+    pub fn with_addresses(&self, addresses: Resolved) -> Request {
+        Request {
+            id: self.id,
+            method: self.method.clone(),
+            target: self.target.clone(),
+            version: self.version,
+            fields: self.fields.clone(),
+            client: self.client,
+            received: self.received,
+            utc_offset: self.utc_offset,
+            addresses: OnceLock::from(addresses),
+            uri: self.uri.clone(),
+            notebook: None,
+        }
+    }
+
     /// Seconds since the epoch when it was received, and the local time's offset from UTC then.
     pub fn received_locally(&self) -> (i64, i32) {
         let unix = match self.received.duration_since(UNIX_EPOCH) {
@@ -193,9 +212,9 @@ fn next_id() -> u64 {
 impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
-        let request = match app.readers.is_empty() {
-            true => request,
-            false => request.noted(),
+        let request = match app.readers.want(request.id) {
+            true => request.noted(),
+            false => request,
         };
         let request = Arc::new(request);
         let generation = Pinned::new(app.generation());
@@ -232,13 +251,43 @@ impl Transaction {
     }
 }
 
+impl Entry {
+    /// No hook is asked about the request any more: who reads notes gets them. At the latest when
+    /// the entry is dropped, which of a tunnel can be hours after it was allowed.
+    pub fn judged(&self) {
+        if let Some(notes) = self.request.notebook().and_then(Notebook::take) {
+            self.app.readers.hand_out(Noted {
+                request: self.request.clone(),
+                generation: self.generation,
+                notes,
+            });
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
+        let elapsed = self.started.elapsed();
+        // Before the line: who has seen that finds the request.
+        if let Some(recent) = &self.app.recent
+            && self.has_client
+        {
+            recent.keep(Past {
+                request: request.clone(),
+                generation: self.generation,
+                code: self.outcome.code,
+                status: self.outcome.status,
+                aborted: self.outcome.aborted,
+                rule: self.outcome.rule.clone(),
+                error: self.outcome.error,
+                elapsed,
+            });
+        }
         self.app.record(&Record {
             request: Some(request.id),
             received: request.received,
-            elapsed: self.started.elapsed(),
+            elapsed,
             client: request.client.ip(),
             method: request.method.as_str(),
             uri: request.uri(),
@@ -248,14 +297,8 @@ impl Drop for Entry {
             outcome: &self.outcome,
         });
         // What is done for the cache alone shares the request with a client that may not be served yet.
-        if self.has_client
-            && let Some(notes) = request.notebook().and_then(Notebook::take)
-        {
-            self.app.readers.hand_out(Noted {
-                request: request.clone(),
-                generation: self.generation,
-                notes,
-            });
+        if self.has_client {
+            self.judged();
         }
     }
 }

@@ -6,13 +6,12 @@ mod resolve;
 mod tls;
 
 pub use connect::ConnectError;
-pub use resolve::DnsError;
+pub use resolve::{DnsError, Resolver};
 
 use crate::config::Settings;
 use crate::error::Failure;
 use crate::http::{Authority, Host, ReadHalf, Reader, Scheme, Target, WriteHalf, Writer};
 use pool::Pool;
-use resolve::Resolver;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -91,10 +90,7 @@ impl Upstreams {
 
     /// The host's addresses; itself, where it is one.
     pub async fn addresses(&self, host: &Host) -> Resolved {
-        match host {
-            Host::Address(address) => Ok(Arc::from([*address])),
-            Host::Name(name) => self.resolver.lookup(name).await.map(Arc::from),
-        }
+        self.resolver.addresses(host).await
     }
 
     /// A connection to the target's server, to the approved addresses alone where there are such.
@@ -177,7 +173,7 @@ impl Upstreams {
     /// Keeps a connection for the next request: the response before has been read to its end.
     pub fn checkin(&self, mut upstream: Upstream) {
         upstream.reused = true;
-        upstream.reader.release();
+        upstream.reader.rest();
         self.pool.put(upstream);
     }
 

@@ -6,7 +6,7 @@
 
 mod changes;
 
-use crate::config::{Configuration, Overrides, SetFile};
+use crate::config::{Chain, Configuration, Overrides, SetFile};
 use crate::plugin::Manifest;
 use anyhow::Context as _;
 use changes::Changes;
@@ -26,18 +26,24 @@ pub struct Watch {
     /// Of plugins.
     folder: Option<PathBuf>,
     settings: Option<PathBuf>,
+    /// What is tried, where the command line names it.
+    shadow: Chain,
 }
 
 // === impl Watch ===
 
 impl Watch {
-    /// Watches a folder of plugins and a file of settings.
+    /// Watches a folder of plugins and a file of settings, and what is tried beside them.
     ///
     /// # Errors
     /// There is nothing to watch, or the system cannot.
-    pub fn start(folder: Option<&Path>, settings: Option<&Path>) -> anyhow::Result<Watch> {
+    pub fn start(
+        folder: Option<&Path>,
+        settings: Option<&Path>,
+        shadow: &Chain,
+    ) -> anyhow::Result<Watch> {
         anyhow::ensure!(
-            folder.is_some() || settings.is_some(),
+            folder.is_some() || settings.is_some() || !shadow.is_own(),
             "there is nothing to watch: --watch is for the folder that --plugins names and the file \
              that --config names"
         );
@@ -52,6 +58,7 @@ impl Watch {
             changes: Changes::default(),
             folder: folder.map(absolute).transpose()?,
             settings: settings.map(absolute).transpose()?,
+            shadow: shadow.clone(),
         };
         watch.look()?;
         Ok(watch)
@@ -85,23 +92,33 @@ impl Watch {
         let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
         // What comes and goes there, or is written, matters whatever its name.
         let mut folders: BTreeSet<PathBuf> = self.folder.iter().cloned().collect();
-        let mut settings = Overrides {
-            config: self.settings.clone(),
-            ..Overrides::default()
-        };
-        if self.settings.is_some()
-            && let Ok(configuration) = Configuration::load(&mut settings)
-        {
+        let mut shadow = self.shadow.clone();
+        if let Some(configuration) = configuration(self.settings.as_deref()) {
+            files.extend(paths(&configuration.sets));
+            shadow = shadow.or(configuration.shadow.candidate);
+        }
+        let Chain { plugins, config } = shadow;
+        if let Some(configuration) = configuration(config.as_deref()) {
             files.extend(paths(&configuration.sets));
         }
-        if let Some(folder) = &self.folder {
-            let entries = std::fs::read_dir(folder)
-                .with_context(|| format!("cannot watch {}", folder.display()))?;
+        files.extend(config.as_deref().map(absolute).transpose()?);
+        let tried = plugins.as_deref().map(absolute).transpose()?;
+        folders.extend(tried.clone());
+        for folder in self.folder.iter().chain(&tried) {
+            let entries = match std::fs::read_dir(folder) {
+                Ok(entries) => entries,
+                // What is tried is the reload's to complain about.
+                Err(_) if self.folder.as_ref() != Some(folder) => continue,
+                Err(error) => {
+                    let error = anyhow::Error::from(error);
+                    return Err(error.context(format!("cannot watch {}", folder.display())));
+                }
+            };
             for plugin in entries.flatten().map(|entry| entry.path()) {
                 if !plugin.is_dir() {
                     continue;
                 }
-                // One that cannot be read is the reload's to complain about.
+                // A manifest that cannot be read is the reload's to complain about.
                 if let Ok(manifest) = Manifest::read(&plugin) {
                     folders.extend(
                         manifest
@@ -128,6 +145,15 @@ impl Watch {
         self.changes.watch(files, folders);
         Ok(())
     }
+}
+
+/// What stands in a file; nothing where that is for the reload to complain about.
+fn configuration(file: Option<&Path>) -> Option<Configuration> {
+    let mut settings = Overrides {
+        config: Some(file?.to_owned()),
+        ..Overrides::default()
+    };
+    Configuration::load(&mut settings).ok()
 }
 
 /// Of sets; as events name them.

@@ -8,11 +8,13 @@ mod grants;
 mod inspect;
 mod kept;
 mod limits;
+mod observer;
 mod sets;
 mod spared;
 mod versions;
 
 pub(crate) use cases::default_plugins;
+pub(crate) use kept::quota;
 
 use crate::support::proxy::request;
 use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
@@ -445,11 +447,9 @@ fn a_component_that_imports_what_this_host_lacks_is_refused() {
 fn a_complaint_of_any_size_is_shown_as_a_line_at_its_place() {
     let folder = folder("[config]\ncomplaint = 1000000");
     let said = refused(&folder);
-    assert!(said.starts_with("error: no no no "), "{said}");
-    assert!(
-        said.contains("plugin.toml:4") && said.len() < 3000,
-        "{said}"
-    );
+    for part in ["error: no no no ", "plugin.toml:4"] {
+        assert!(said.contains(part) && said.len() < 3000, "{said}");
+    }
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! `wproxy check`
 
 use super::{Prepared, Sources};
-use crate::control;
+use crate::config::{Chain, Overrides};
+use crate::{control, shadow};
 use std::io::Write as _;
 use std::process::ExitCode;
 
-pub(super) fn check(sources: Sources) -> anyhow::Result<ExitCode> {
+pub(super) fn check(sources: Sources, shadow: Chain) -> anyhow::Result<ExitCode> {
+    let prepared = sources.prepare_with(Overrides {
+        shadow,
+        ..Overrides::default()
+    })?;
+    let candidate = prepared.candidate()?;
     let Prepared {
         configuration,
         generation,
         ..
-    } = sources.prepare(Vec::new())?;
+    } = prepared;
     let mut out = anstream::stdout();
     match &configuration.file {
         Some(file) => writeln!(out, "settings  {file}")?,
@@ -24,6 +30,11 @@ pub(super) fn check(sources: Sources) -> anyhow::Result<ExitCode> {
         None => writeln!(out, "control   none")?,
     }
     writeln!(out, "\n{}", generation.describe())?;
+    if let Some(candidate) = candidate {
+        let from = shadow::origin(&candidate.chain);
+        let plugins = candidate.generation.describe_plugins();
+        writeln!(out, "in the shadow: {from}\n{plugins}")?;
+    }
     writeln!(out, "All of it is good.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! `wproxy reload`
 
 use super::running::{self, Proxy};
+use super::shadow;
 use crate::control::{Reload, Request};
 use crate::generation::{Changes, RESTART_NEEDED, reload_failed};
 use anyhow::bail;
@@ -41,13 +42,26 @@ pub(super) fn reload(proxy: &Proxy) -> anyhow::Result<ExitCode> {
 /// What has changed.
 fn text(reload: &Reload) -> String {
     let changes = reload.plugins.clone().unwrap_or_default();
-    let mut text = format!("generation {} serves: {changes}\n", reload.generation);
+    let mut text = changed(reload.generation, &changes);
+    if reload.restart_needed {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{RESTART_NEEDED}");
+    }
+    if let Some(shadow) = &reload.shadow {
+        text.push_str(&shadow::reloaded(shadow));
+    }
+    text
+}
+
+/// What serves now, and what is different in it.
+pub(super) fn changed(generation: u64, changes: &Changes) -> String {
+    let mut text = format!("generation {generation} serves: {changes}\n");
     let Changes {
         new,
         changed,
         unchanged,
         gone,
-    } = &changes;
+    } = changes;
     for (what, names) in [
         ("new", new),
         ("changed", changed),
@@ -59,15 +73,13 @@ fn text(reload: &Reload) -> String {
             let _ = writeln!(text, "{what:9}  {}", names.join(", "));
         }
     }
-    if reload.restart_needed {
-        let _ = writeln!(text, "{RESTART_NEEDED}");
-    }
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::ShadowReload;
 
     #[test]
     fn what_has_changed_is_shown_by_kind() {
@@ -82,6 +94,7 @@ mod tests {
             }),
             restart_needed: false,
             failure: None,
+            shadow: None,
         };
         let expected = "generation 3 serves: 3 plugins, 2 of them unchanged\n\
                         changed    access-policy\n\
@@ -89,6 +102,29 @@ mod tests {
                         gone       quota\n";
         assert_eq!(text(&reload), expected);
         reload.restart_needed = true;
-        assert_eq!(text(&reload), format!("{expected}{RESTART_NEEDED}\n"));
+        let expected = format!("{expected}{RESTART_NEEDED}\n");
+        assert_eq!(text(&reload), expected);
+        for (candidate, plugins, failure, said) in [
+            (None, None, None, "the shadow is empty now"),
+            (
+                Some(2),
+                Some(Changes::default()),
+                None,
+                "candidate 2 is in the shadow: 0 plugins, 0 of them unchanged",
+            ),
+            (
+                Some(1),
+                None,
+                Some("it is broken"),
+                "no new candidate for the shadow, candidate 1 stays:\nit is broken",
+            ),
+        ] {
+            reload.shadow = Some(ShadowReload {
+                candidate,
+                plugins,
+                failure: failure.map(str::to_owned),
+            });
+            assert_eq!(text(&reload), format!("{expected}{said}\n"));
+        }
     }
 }

@@ -3,14 +3,20 @@
 use super::{Prepared, Sources};
 use crate::app::App;
 use crate::cache::Cache;
-use crate::config::DEFAULT_PATH;
+use crate::config::{Chain, DEFAULT_PATH, Overrides};
+use crate::shadow::Candidate;
 use crate::signals::Signals;
 use crate::watch::Watch;
 use crate::{control, listen};
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    sources: Sources,
+    listen: Vec<String>,
+    watch: bool,
+    shadow: Chain,
+) -> anyhow::Result<ExitCode> {
     // For signals and what they order; the workers have a runtime of their own.
     let control = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -23,13 +29,15 @@ pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow:
         Watch::start(
             sources.plugins.as_deref(),
             settings.or_else(|| usual.exists().then_some(usual)),
+            &shadow,
         )
     });
-    let Some(prepared) = control.block_on(prepare(sources, listen))? else {
+    let Some(prepared) = control.block_on(prepare(sources, listen, shadow))? else {
         tracing::info!("stopped before anything was served");
         control.shutdown_background();
         return Ok(ExitCode::SUCCESS);
     };
+    let (prepared, candidate) = prepared;
     let Prepared {
         configuration,
         upstreams,
@@ -60,18 +68,35 @@ pub(super) fn run(sources: Sources, listen: Vec<String>, watch: bool) -> anyhow:
     let socket = control::bind(&settings.control_socket)?;
     let cache = Cache::open(&settings)?;
     let app = App::new(settings.clone(), upstreams, cache, generation, reloader)?;
+    if let Some(candidate) = candidate {
+        let live = app.generation();
+        app.shadow
+            .begin(&app.readers, candidate, &configuration.shadow.bounds, &live)?;
+    }
     let listeners = listen::bind(&settings.http_port)?;
     app.run(control, socket, listeners, signals, watch)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prepares, unless it is told to stop meanwhile: a registry that a component comes from can be slow.
-async fn prepare(sources: Sources, listen: Vec<String>) -> anyhow::Result<Option<Prepared>> {
+async fn prepare(
+    sources: Sources,
+    listen: Vec<String>,
+    shadow: Chain,
+) -> anyhow::Result<Option<(Prepared, Option<Candidate>)>> {
     // Others than those that are obeyed later: a SIGHUP is not to be lost.
     let mut signals = Signals::catch()?;
-    let prepared = tokio::task::spawn_blocking(move || sources.prepare(listen));
+    let prepared = tokio::task::spawn_blocking(move || {
+        let prepared = sources.prepare_with(Overrides {
+            listen,
+            shadow,
+            ..Overrides::default()
+        })?;
+        let candidate = prepared.candidate()?;
+        Ok(Some((prepared, candidate)))
+    });
     tokio::select! {
-        prepared = prepared => prepared?.map(Some),
+        prepared = prepared => prepared?,
         () = signals.stop() => Ok(None),
     }
 }

@@ -14,10 +14,10 @@ use std::process::ExitCode;
 pub(super) struct Proxy {
     /// The proxy's control socket, in place of what its settings say
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
-    socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
     /// The proxy's settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Print lines of JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -70,7 +70,7 @@ impl Proxy {
         }
         let mut overrides = Overrides {
             config: self.config.clone(),
-            listen: Vec::new(),
+            ..Overrides::default()
         };
         let setting = Configuration::control_socket(&mut overrides)
             .context("the proxy's control socket is not known, but can be named with --socket")?;

@@ -1,9 +1,11 @@
 //! `wproxy status`
 
 use super::running::{self, Proxy};
+use super::shadow;
 use super::text::{short_digest, span, tiers};
 use crate::control::{PluginStatus, Request, Status};
 use crate::generation::reload_failed;
+use crate::shadow::renewal_failed;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,6 +33,10 @@ fn text(status: &Status) -> String {
         let failed = reload_failed(status.generation);
         parts.push(format!("The last {failed}\n{failure}\n"));
     }
+    if let Some(failure) = &status.shadow_failure {
+        let candidate = status.shadow.as_ref().map(|shadow| shadow.candidate);
+        parts.push(format!("{}\n{failure}\n", renewal_failed(candidate)));
+    }
     parts.join("\n")
 }
 
@@ -49,7 +55,7 @@ fn facts(status: &Status) -> String {
         0 | 1 => String::new(),
         alive => format!("; {alive} alive"),
     };
-    let facts = [
+    let mut facts = vec![
         (
             "wproxy",
             format!("{version}, pid {pid}, up {}", span(*uptime)),
@@ -63,8 +69,12 @@ fn facts(status: &Status) -> String {
             format!("{reloads} done, {reload_failures} failed"),
         ),
     ];
-    let lines = facts.map(|(name, value)| format!("{name:10}  {value}\n"));
-    lines.concat()
+    if let Some(shadow) = &status.shadow {
+        facts.push(("shadow", shadow::facts(shadow)));
+    }
+    let lines = facts.iter();
+    let lines = lines.map(|(name, value)| format!("{name:10}  {value}\n"));
+    lines.collect()
 }
 
 /// What the plugins are, and under each what is put aside.
@@ -134,6 +144,8 @@ mod tests {
                 plugin("access-policy", &["access"]),
                 plugin("scrub", &["request-headers", "response-headers"]),
             ],
+            shadow: None,
+            shadow_failure: None,
             cache: vec![memory],
             requests: [
                 ("NONE_NONE".into(), 0),

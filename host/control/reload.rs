@@ -1,6 +1,7 @@
 //! `reload`.
 
 use super::answer::Answer;
+use super::shadow::ShadowReload;
 use crate::app::App;
 use crate::generation::{Changes, Kept, Swap};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub struct Reload {
     pub restart_needed: bool,
     /// The mistake, with file, line and caret; none where all went well.
     pub failure: Option<String>,
+    /// What has become of the shadow; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowReload>,
 }
 
 /// Whoever asked may go meanwhile: it comes to its end.
@@ -31,12 +35,14 @@ impl From<Result<Swap, Kept>> for Reload {
                 plugins: Some(swap.changes),
                 restart_needed: swap.restart_needed,
                 failure: None,
+                shadow: swap.shadow.map(ShadowReload::from),
             },
             Err(kept) => Reload {
                 generation: kept.generation,
                 plugins: None,
                 restart_needed: false,
                 failure: Some(kept.mistake.to_string()),
+                shadow: None,
             },
         }
     }

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::cache::{CacheTier, requests, tiers};
 use super::moment;
+use super::shadow::{self, ShadowStatus};
 use crate::app::App;
 use crate::plugin::{Hook, Plugin};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,12 @@ pub struct Status {
     pub last_failure: Option<String>,
     /// In the order in which they are asked.
     pub plugins: Vec<PluginStatus>,
+    /// What is tried beside them; left out where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowStatus>,
+    /// Why the candidate could not be made anew at the last reload; left out where it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow_failure: Option<String>,
     /// Where responses are stored.
     pub cache: Vec<CacheTier>,
     /// All requests by squid's codes.
@@ -81,6 +88,8 @@ pub(super) fn status(app: &App, answer: &mut Answer) {
         reload_failures: app.metrics.reload_failures.get(),
         last_failure: app.last_reload_failure().map(|mistake| mistake.to_string()),
         plugins: plugins.iter().map(|plugin| plugin_status(plugin)).collect(),
+        shadow: shadow::status(app),
+        shadow_failure: app.shadow.last_failure().map(|mistake| mistake.to_string()),
         cache: tiers(app),
         requests: requests(app),
     });

@@ -1,12 +1,13 @@
 //! What has become of a reload: a swap, or a mistake that prevented it.
 
 use crate::config::Mistake;
+use crate::shadow::Renewed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// Another generation serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Swap {
     /// Its number.
     pub generation: u64,
@@ -14,6 +15,8 @@ pub struct Swap {
     pub changes: Changes,
     /// Whether settings have changed that hold only when the proxy is started anew.
     pub restart_needed: bool,
+    /// What has become of the shadow; none where there is none.
+    pub shadow: Option<Renewed>,
 }
 
 /// There was a mistake: the old generation goes on serving.
@@ -40,8 +43,8 @@ pub struct Changes {
 }
 
 /// What is said of settings that a reload does not touch.
-pub const RESTART_NEEDED: &str =
-    "settings outside [plugins] and [sets] have changed: they hold when the proxy is started anew";
+pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets] and [shadow] have changed: they hold when the proxy is \
+     started anew";
 
 /// What is said before the mistake.
 pub fn reload_failed(generation: u64) -> String {
@@ -51,6 +54,11 @@ pub fn reload_failed(generation: u64) -> String {
 // === impl Changes ===
 
 impl Changes {
+    /// Whether nothing is different.
+    pub fn is_none(&self) -> bool {
+        self.new.is_empty() && self.changed.is_empty() && self.gone.is_empty()
+    }
+
     /// From one set of plugins to the next. Those that are equal were taken over.
     pub(super) fn between<P: PartialEq>(old: &[P], new: &[P], name: fn(&P) -> &str) -> Changes {
         let mut changes = Changes::default();

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The present second, over all instances of a plugin.
+/// The present second, over all who log: the instances of a plugin, say.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub struct Window {
     began: Option<Instant>,
     lines: u32,
     left_out: u64,
@@ -12,9 +12,12 @@ pub(super) struct Window {
 
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ruling {
+pub enum Ruling {
     /// It is logged. Before it, that many were left out, and nothing has been said of them yet.
-    Write { left_out: u64 },
+    Write {
+        /// Lines.
+        left_out: u64,
+    },
     /// There are too many.
     LeaveOut,
 }
@@ -25,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 impl Window {
     /// Another line. Of a second, `most` are written.
-    pub(super) fn line(&mut self, now: Instant, most: u32) -> Ruling {
+    pub fn line(&mut self, now: Instant, most: u32) -> Ruling {
         let over = |began: Instant| now.saturating_duration_since(began) >= SECOND;
         if self.began.is_none_or(over) {
             self.began = Some(now);

@@ -1,6 +1,8 @@
 //! Names to addresses: /etc/hosts, then DNS, each answer kept for its time.
 
+use super::Resolved;
 use crate::config::Settings;
+use crate::http::Host;
 use anyhow::Context as _;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
@@ -10,10 +12,13 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as Dns, NetError};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
+/// Finds out addresses, and remembers them. Where it has been asked first is where it works: each
+/// runtime has its own.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub struct Resolver {
     dns: TokioResolver,
     /// Not the library's: it asks servers for the family that the file does not have.
     hosts: HashMap<String, Vec<IpAddr>>,
@@ -38,7 +43,9 @@ pub enum DnsError {
 }
 
 impl Resolver {
-    pub(super) fn new(settings: &Settings) -> anyhow::Result<Resolver> {
+    /// # Errors
+    /// The system's resolver settings cannot be read.
+    pub fn new(settings: &Settings) -> anyhow::Result<Resolver> {
         let mut builder = if settings.dns_nameservers.is_empty() {
             TokioResolver::builder_tokio().context("/etc/resolv.conf cannot be understood")?
         } else {
@@ -68,9 +75,17 @@ impl Resolver {
         })
     }
 
+    /// The host's addresses; itself, where it is one.
+    pub async fn addresses(&self, host: &Host) -> Resolved {
+        match host {
+            Host::Address(address) => Ok(Arc::from([*address])),
+            Host::Name(name) => self.lookup(name).await.map(Arc::from),
+        }
+    }
+
     /// A name's addresses, IPv6 and IPv4. The name is taken as a whole: no search domain is
     /// tried (squid's `dns_defnames off`).
-    pub(super) async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, DnsError> {
+    async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, DnsError> {
         // RFC 6761 §6.3: whatever anybody's name servers say.
         if name == "localhost" || name.ends_with(".localhost") {
             return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);

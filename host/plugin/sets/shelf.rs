@@ -10,7 +10,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What a generation has read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Shelf(pub(super) Vec<Arc<Loaded>>);
 
 /// A set, and what it was parsed from.

@@ -1,0 +1,188 @@
+//! `[shadow]`: the candidate that is asked beside what serves, and how much of the traffic.
+
+use super::{Mistake, Size, Source};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// What runs in the shadow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shadowing {
+    /// What is tried; nothing if it names nothing.
+    pub candidate: Chain,
+    /// How much of the traffic it sees, and how much is kept of what comes of that.
+    pub bounds: Bounds,
+}
+
+/// How much of the traffic the candidate sees, and how much is kept of what comes of that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// Percent of the requests that it is asked about; default all, 100.
+    pub sample_pct: f64,
+    /// Requests that may wait to be compared; default 8192. What comes beyond them is left out.
+    pub queue: usize,
+    /// Octets of memory that they may take, about; default 64 MB.
+    pub queue_mem: usize,
+    /// Kinds of differences that the report has room for; default 100.
+    pub report: usize,
+    /// Requests that it names for each; default 5.
+    pub examples: usize,
+}
+
+/// Where a chain of plugins comes from, as far as that is not where the proxy's own comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// A folder of plugins.
+    pub plugins: Option<PathBuf>,
+    /// A settings file: its `[plugins]` and `[sets]` hold, and nothing else of it.
+    pub config: Option<PathBuf>,
+}
+
+/// `[shadow]` as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WrittenShadow {
+    plugins: Option<PathBuf>,
+    config: Option<PathBuf>,
+    sample_pct: Option<Spanned<f64>>,
+    queue: Option<Spanned<usize>>,
+    queue_mem: Option<Spanned<Size>>,
+    report: Option<Spanned<usize>>,
+    examples: Option<Spanned<usize>>,
+}
+
+// === impl Shadowing ===
+
+impl Shadowing {
+    /// What stands in a file in that folder.
+    pub(super) fn from_written(
+        written: WrittenShadow,
+        folder: &Path,
+        source: &Source,
+    ) -> Result<Shadowing, Mistake> {
+        let beside = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+        let within =
+            |written: Option<Spanned<usize>>, default, most: usize, what: &str| match written {
+                None => Ok(default),
+                Some(number) if (1..=most).contains(number.get_ref()) => Ok(number.into_inner()),
+                Some(number) => Err(source.mistake(number.span(), format!("{what}: 1 to {most}"))),
+            };
+        Ok(Shadowing {
+            candidate: Chain {
+                plugins: beside(written.plugins),
+                config: beside(written.config),
+            },
+            bounds: Bounds {
+                sample_pct: sample(written.sample_pct, source)?,
+                queue: within(written.queue, 8192, 1 << 20, "requests that may wait")?,
+                queue_mem: memory(written.queue_mem, source)?,
+                report: within(written.report, 100, 10_000, "kinds of differences")?,
+                examples: within(written.examples, 5, 100, "requests that are named for each")?,
+            },
+        })
+    }
+}
+
+fn sample(written: Option<Spanned<f64>>, source: &Source) -> Result<f64, Mistake> {
+    match written {
+        None => Ok(100.0),
+        Some(percent) if *percent.get_ref() > 0.0 && *percent.get_ref() <= 100.0 => {
+            Ok(percent.into_inner())
+        }
+        Some(percent) => Err(source
+            .mistake(percent.span(), "not a share of the requests")
+            .help("write percents: 100 for all of them, 0.5 for one of 200")),
+    }
+}
+
+fn memory(written: Option<Spanned<Size>>, source: &Source) -> Result<usize, Mistake> {
+    match written {
+        None => Ok(64 << 20),
+        Some(size) if (1 << 20..=16 << 30).contains(&size.get_ref().0) => {
+            Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX))
+        }
+        Some(size) => Err(source.mistake(size.span(), "what waits may take 1 MB to 16 GB")),
+    }
+}
+
+// === impl Chain ===
+
+impl Chain {
+    /// Whether it is the proxy's own.
+    pub fn is_own(&self) -> bool {
+        *self == Chain::default()
+    }
+
+    /// What it names, and where it names nothing, what that one does.
+    #[must_use]
+    pub fn or(self, other: Chain) -> Chain {
+        Chain {
+            plugins: self.plugins.or(other.plugins),
+            config: self.config.or(other.config),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Configuration;
+    use super::*;
+
+    fn shadow(text: &str) -> Result<Shadowing, String> {
+        let source = Source::new("/etc/wproxy/wproxy.toml", format!("[shadow]\n{text}"));
+        let loaded = Configuration::from_source(Some(&source), &[]);
+        loaded
+            .map(|loaded| loaded.shadow)
+            .map_err(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn what_is_written_holds_and_the_rest_has_defaults() {
+        let nothing = shadow("").expect("valid");
+        assert!(nothing.candidate.is_own());
+        let defaults = Bounds {
+            sample_pct: 100.0,
+            queue: 8192,
+            queue_mem: 64 << 20,
+            report: 100,
+            examples: 5,
+        };
+        assert_eq!(nothing.bounds, defaults);
+        let some = shadow(
+            "plugins = \"next\"\nconfig = \"/srv/next.toml\"\nsample_pct = 5\nqueue = 1\n\
+             queue_mem = \"2 MB\"\n             report = 2\nexamples = 3",
+        );
+        let candidate = Chain {
+            plugins: Some("/etc/wproxy/next".into()),
+            config: Some("/srv/next.toml".into()),
+        };
+        let bounds = Bounds {
+            sample_pct: 5.0,
+            queue: 1,
+            queue_mem: 2 << 20,
+            report: 2,
+            examples: 3,
+        };
+        assert_eq!(some, Ok(Shadowing { candidate, bounds }));
+    }
+
+    #[test]
+    fn what_cannot_be_is_a_mistake() {
+        for (text, message) in [
+            ("sample_pct = 0", "not a share of the requests"),
+            ("sample_pct = 100.5", "not a share of the requests"),
+            ("sample_pct = nan", "not a share of the requests"),
+            ("queue = 0", "requests that may wait: 1 to 1048576"),
+            ("queue_mem = \"1 KB\"", "what waits may take 1 MB to 16 GB"),
+            ("report = 0", "kinds of differences: 1 to 10000"),
+            (
+                "examples = 101",
+                "requests that are named for each: 1 to 100",
+            ),
+            ("plugin = \"next\"", "did you mean `plugins`?"),
+        ] {
+            let mistake = shadow(text).expect_err(text);
+            assert!(mistake.contains(message), "{text}: {mistake}");
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The shadow: a candidate chain of plugins that is asked about the requests of real clients, after
+//! those have been served, and what it would have done otherwise.
+//!
+//! ```text
+//! transaction   a request takes notes of what the hooks are asked and say (notes); when it is over,
+//!    |          it goes into the queue, or, where that is full, is dropped
+//! queue         bounded; who puts something in never waits
+//!    |
+//! worker        a thread of its own, of the lowest priority: asks the candidate the same (comparison)
+//!    |
+//! report        by hook and rules: how often, since when, which requests for example
+//! ```
+//!
+//! Nothing of it reaches a client: the candidate has instances, limits, counters and stores of its
+//! own (`Engine::apart`), it is asked on no worker's time, and what it says goes nowhere but into the
+//! report. Where it wants a destination's addresses that the live chain did not want, the shadow
+//! finds them out itself, by a resolver of its own, and the request that was served never knows.
+
+mod candidate;
+mod queue;
+mod report;
+mod worker;
+
+pub use candidate::Candidate;
+pub use report::{Example, Group, Report};
+
+use crate::app::Reloader;
+use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
+use crate::generation::{Changes, Generation};
+use crate::http::{Field, Fields};
+use crate::metrics;
+use crate::notes::{Noted, Reader, Readers};
+use anyhow::Context as _;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use queue::Queue;
+use report::Room;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+/// What is in the shadow, if anything is.
+#[derive(Debug)]
+pub struct Shadow {
+    running: ArcSwapOption<Running>,
+    last_failure: ArcSwapOption<Mistake>,
+    settings: Arc<Settings>,
+    counts: metrics::Shadow,
+}
+
+/// A candidate that is tried.
+#[derive(Debug)]
+pub struct Running {
+    bounds: Bounds,
+    candidate: ArcSwap<Candidate>,
+    queue: Queue<Arc<Noted>>,
+    report: Mutex<Report>,
+    /// Of `u32::MAX + 1` numbers, requests are taken up to this one.
+    sample: u64,
+    /// Since that live generation, the plugins have been those that serve now: what others said is
+    /// none of the candidate's business.
+    live_since: AtomicU64,
+    /// Goes on whenever the report begins anew: what was asked before is not for it.
+    era: AtomicU64,
+    /// What had been dropped when it was begun.
+    dropped_before: AtomicU64,
+    counts: metrics::Shadow,
+}
+
+/// What a reload means for the shadow.
+#[derive(Debug, Clone)]
+pub struct Renewed {
+    /// The candidate that is in it now; none where that is empty.
+    pub candidate: Option<u64>,
+    /// What is different in it; none where it is the old one, because of a mistake, or none.
+    pub changes: Option<Changes>,
+    /// The mistake.
+    pub failure: Option<Arc<Mistake>>,
+}
+
+/// How the shadow fares: what has happened since its report was begun.
+#[derive(Debug)]
+pub struct Facts {
+    /// What is tried.
+    pub candidate: Arc<Candidate>,
+    /// What has come of it.
+    pub report: Report,
+    /// Requests that were not compared for want of time.
+    pub dropped: u64,
+    /// Requests that wait to be compared.
+    pub waiting: usize,
+}
+
+// === impl Shadow ===
+
+impl Shadow {
+    /// An empty one.
+    pub fn new(settings: Arc<Settings>, counts: metrics::Shadow) -> Shadow {
+        Shadow {
+            running: ArcSwapOption::empty(),
+            last_failure: ArcSwapOption::empty(),
+            settings,
+            counts,
+        }
+    }
+
+    /// Tries this candidate from now on, beside that generation.
+    ///
+    /// # Errors
+    /// It can have no thread, or the system's resolver settings cannot be read.
+    pub fn begin(
+        &self,
+        readers: &Readers,
+        candidate: Candidate,
+        bounds: &Bounds,
+        live: &Generation,
+    ) -> anyhow::Result<()> {
+        let (queue, outlet) = queue::queue(bounds.queue, bounds.queue_mem);
+        let running = Arc::new(Running {
+            report: Mutex::new(Report::new(Room::of(bounds), candidate.since)),
+            candidate: ArcSwap::from_pointee(candidate),
+            queue,
+            sample: sample(bounds.sample_pct),
+            live_since: AtomicU64::new(live.id()),
+            era: AtomicU64::new(0),
+            dropped_before: AtomicU64::new(0),
+            bounds: *bounds,
+            counts: self.counts.clone(),
+        });
+        worker::start(&running, outlet, &self.settings).context("nothing can run in the shadow")?;
+        tracing::info!("{running}");
+        self.end(readers);
+        readers.add(&running.clone().as_reader());
+        self.running.store(Some(running));
+        Ok(())
+    }
+
+    /// Nothing is tried any more.
+    pub fn end(&self, readers: &Readers) {
+        if let Some(running) = self.running.swap(None) {
+            // The thread ends with the queue.
+            readers.remove(&running.as_reader());
+        }
+        self.last_failure.store(None);
+    }
+
+    /// What is tried; none where nothing is.
+    pub fn running(&self) -> Option<Arc<Running>> {
+        self.running.load_full()
+    }
+
+    /// Why the candidate could not be made anew at the last reload; none where it could.
+    pub fn last_failure(&self) -> Option<Arc<Mistake>> {
+        self.last_failure.load_full()
+    }
+
+    /// Makes the candidate anew of what the settings say and the files are, now that this generation
+    /// serves. A mistake leaves the old one. None: there is none, and there was none. The log has it
+    /// in any case.
+    pub fn renew(
+        &self,
+        readers: &Readers,
+        configuration: &Configuration,
+        reloader: &Reloader,
+        live: &Generation,
+        live_changed: bool,
+    ) -> Option<Renewed> {
+        let running = self.running();
+        if let Some(running) = running.as_ref().filter(|_| live_changed) {
+            running.live_since.store(live.id(), Relaxed);
+            running.reset();
+        }
+        let old = running
+            .as_ref()
+            .map(|running| running.candidate.load_full());
+        let now = SystemTime::now();
+        let wanted = Candidate::wanted(configuration, reloader, live, old.as_deref(), now);
+        let bounds = &configuration.shadow.bounds;
+        let renewed = match (wanted, &running, &old) {
+            (Ok(None), None, _) => return None,
+            (Ok(None), ..) => {
+                self.end(readers);
+                tracing::info!("the shadow is empty now");
+                Ok((None, None))
+            }
+            (Ok(Some(candidate)), Some(running), Some(old)) if running.bounds == *bounds => {
+                Ok(running.swap(old, candidate))
+            }
+            (Ok(Some(candidate)), ..) => {
+                let number = candidate.generation.id();
+                let changes = match &old {
+                    Some(old) => candidate.changes_since(old),
+                    None => candidate.generation.as_changes(),
+                };
+                let begun = self.begin(readers, candidate, bounds, live);
+                begun
+                    .map(|()| (Some(number), Some(changes)))
+                    .map_err(|error| Mistake::new(format!("{error:#}")))
+            }
+            (Err(mistake), ..) => Err(mistake),
+        };
+        let renewed = renewed.map_err(Arc::new);
+        self.last_failure.store(renewed.as_ref().err().cloned());
+        Some(match renewed {
+            Ok((candidate, changes)) => Renewed {
+                candidate,
+                changes,
+                failure: None,
+            },
+            Err(mistake) => {
+                self.counts.reload_failures.inc();
+                let candidate = old.map(|old| old.generation.id());
+                tracing::error!("{}\n{mistake}", renewal_failed(candidate));
+                Renewed {
+                    candidate,
+                    changes: None,
+                    failure: Some(mistake),
+                }
+            }
+        })
+    }
+}
+
+/// What is said before the mistake.
+pub fn renewal_failed(candidate: Option<u64>) -> String {
+    match candidate {
+        Some(number) => format!("no new candidate for the shadow, candidate {number} stays:"),
+        None => "no candidate for the shadow:".to_owned(),
+    }
+}
+
+/// Of memory that it takes while it waits, about.
+fn octets(noted: &Noted) -> usize {
+    const REST: usize = 1 << 10;
+    let (request, notes) = (&noted.request, &noted.notes);
+    let response = notes.response_headers.as_ref().map(|edit| &edit.before);
+    let judged = notes.cache_rules.as_ref().map(|judged| &judged.fields);
+    // Lines that are the same share their octets, but each list has places of its own for them.
+    let text = request.fields.wire_len() + response.map_or(0, Fields::wire_len);
+    let edits = [&notes.request_headers, &notes.response_headers];
+    let edits = edits.into_iter().flatten();
+    let lists = edits.flat_map(|edit| [Some(&edit.before), edit.after.as_ref()]);
+    let lists = lists.flatten().chain(judged).chain([&request.fields]);
+    let lines: usize = lists.map(Fields::len).sum();
+    REST + request.uri().len() + text + lines * size_of::<Field>()
+}
+
+/// Whether a request is among them. Numbers of requests follow upon each other: multiplied, they are
+/// anywhere.
+fn is_sampled(request: u64, sample: u64) -> bool {
+    (request.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) < sample
+}
+
+/// Of `u32::MAX + 1` numbers, that many.
+fn sample(percent: f64) -> u64 {
+    let all = (1u64 << 32) as f64;
+    // From 0 to 100 percent of it are within u64.
+    (percent / 100.0 * all) as u64
+}
+
+// === impl Running ===
+
+impl Reader for Running {
+    fn wants(&self, request: u64) -> bool {
+        is_sampled(request, self.sample)
+    }
+
+    fn read(&self, noted: &Arc<Noted>) {
+        // It may be another one that wants the notes of this one.
+        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), octets(noted)) {
+            self.counts.dropped.inc();
+        }
+    }
+}
+
+impl Running {
+    fn as_reader(self: Arc<Self>) -> Arc<dyn Reader> {
+        self
+    }
+
+    /// One is not compared.
+    fn drop_one(&self) {
+        self.queue.drop_one();
+        self.counts.dropped.inc();
+    }
+
+    /// Another candidate takes the place of the old one.
+    fn swap(&self, old: &Candidate, candidate: Candidate) -> (Option<u64>, Option<Changes>) {
+        let changes = candidate.changes_since(old);
+        let number = candidate.generation.id();
+        let same = changes.is_none();
+        self.candidate.store(Arc::new(candidate));
+        if !same {
+            self.reset();
+        }
+        tracing::info!("candidate {number} is in the shadow: {changes}");
+        (Some(number), Some(changes))
+    }
+
+    /// What is tried.
+    pub fn candidate(&self) -> Arc<Candidate> {
+        self.candidate.load_full()
+    }
+
+    /// How it fares.
+    pub fn facts(&self) -> Facts {
+        self.facts_of(self.report().clone())
+    }
+
+    /// Begins the report anew. How it fared until then.
+    pub fn reset(&self) -> Facts {
+        let mut report = self.report();
+        let new = Report::new(Room::of(&self.bounds), SystemTime::now());
+        let facts = self.facts_of(std::mem::replace(&mut *report, new));
+        self.era.fetch_add(1, Relaxed);
+        self.dropped_before.store(self.queue.dropped(), Relaxed);
+        facts
+    }
+
+    fn facts_of(&self, report: Report) -> Facts {
+        let before = self.dropped_before.load(Relaxed);
+        Facts {
+            candidate: self.candidate(),
+            report,
+            dropped: self.queue.dropped().saturating_sub(before),
+            waiting: self.queue.waiting(),
+        }
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let candidate = self.candidate();
+        let plugins = candidate.generation.plugins().iter();
+        let names: Vec<&str> = plugins.map(|plugin| plugin.name()).collect();
+        write!(
+            f,
+            "candidate {} is in the shadow: {}; plugins {}; {} % of the requests",
+            candidate.generation.id(),
+            origin(&candidate.chain),
+            names.join(", "),
+            self.bounds.sample_pct
+        )
+    }
+}
+
+/// For people: where a chain comes from.
+pub fn origin(chain: &Chain) -> String {
+    match (&chain.plugins, &chain.config) {
+        (Some(plugins), Some(config)) => {
+            format!("plugins of {} by {}", plugins.display(), config.display())
+        }
+        (Some(plugins), None) => format!("plugins of {}", plugins.display()),
+        (None, Some(config)) => format!("the same plugins by {}", config.display()),
+        (None, None) => "the same plugins".to_owned(),
+    }
+}
+
+impl Room {
+    fn of(bounds: &Bounds) -> Room {
+        Room {
+            groups: bounds.report,
+            examples: bounds.examples,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_that_share_of_any_requests_in_a_row() {
+        for percent in [0.1, 1.0, 10.0, 50.0, 99.0, 100.0] {
+            let wanted = sample(percent);
+            let taken = (1_000_001..1_100_001u64).filter(|id| is_sampled(*id, wanted));
+            let off = (taken.count() as f64 / 1000.0 - percent).abs();
+            assert!(off < 0.1, "{percent}: off by {off}");
+        }
+    }
+}

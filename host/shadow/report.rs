@@ -1,0 +1,279 @@
+//! What the candidate says otherwise: a table that is bounded, whatever clients ask for. Pure: it is
+//! told the time.
+
+use crate::comparison::{Difference, Said};
+use crate::plugin::{Hook, Rule};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The differences since it was begun, by the rules that decided.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// When it was begun.
+    pub since: SystemTime,
+    /// Requests that the candidate was asked about.
+    pub compared: u64,
+    /// Those of them about which it says something else.
+    pub different: u64,
+    /// Those of them about which it fails to say something.
+    pub failed: u64,
+    /// Differences of kinds that there was no room for.
+    pub left_out: u64,
+    groups: HashMap<Key, Group>,
+    room: Room,
+}
+
+/// How large a report can become.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Kinds of differences.
+    pub groups: usize,
+    /// Requests that are named for each.
+    pub examples: usize,
+}
+
+/// Differences in one hook, by the same rules.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Where.
+    pub hook: Hook,
+    /// What decides for the client; of the first one.
+    pub live: Said,
+    /// What would; of the first one.
+    pub candidate: Said,
+    /// How many.
+    pub count: u64,
+    /// When the first one was found.
+    pub first: SystemTime,
+    /// When the last one was.
+    pub last: SystemTime,
+    /// Some of the requests, the first ones.
+    pub examples: Vec<Example>,
+}
+
+/// A request that was different.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// Its number, as the access log has it.
+    pub request: u64,
+    /// When it was received.
+    pub received: SystemTime,
+    /// Who asked.
+    pub client: IpAddr,
+    /// `GET`
+    pub method: Arc<str>,
+    /// As the access log shows it.
+    pub uri: Arc<str>,
+}
+
+/// What makes two differences the same: the rules, and, where there is none, the words. Of failures,
+/// what has failed, whatever it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    hook: Hook,
+    live: Option<String>,
+    candidate: String,
+}
+
+// === impl Report ===
+
+impl Report {
+    /// An empty one.
+    pub fn new(room: Room, now: SystemTime) -> Report {
+        Report {
+            since: now,
+            compared: 0,
+            different: 0,
+            failed: 0,
+            left_out: 0,
+            groups: HashMap::new(),
+            room,
+        }
+    }
+
+    /// Another request has been compared. `example` names it, where that is wanted.
+    pub fn compared(
+        &mut self,
+        differences: &[Difference],
+        example: impl Fn() -> Example,
+        now: SystemTime,
+    ) {
+        self.compared += 1;
+        self.different += u64::from(differences.iter().any(|one| !one.candidate.failed));
+        self.failed += u64::from(differences.iter().any(|one| one.candidate.failed));
+        for difference in differences {
+            self.add(difference, &example, now);
+        }
+    }
+
+    fn add(&mut self, difference: &Difference, example: impl Fn() -> Example, now: SystemTime) {
+        let key = Key::of(difference);
+        let full = self.groups.len() >= self.room.groups;
+        if full && !self.groups.contains_key(&key) {
+            self.left_out += 1;
+            return;
+        }
+        let Difference {
+            hook,
+            live,
+            candidate,
+        } = difference;
+        let group = self.groups.entry(key).or_insert_with(|| Group {
+            hook: *hook,
+            live: live.clone(),
+            candidate: candidate.clone(),
+            count: 0,
+            first: now,
+            last: now,
+            examples: Vec::new(),
+        });
+        group.count += 1;
+        group.last = now;
+        if group.examples.len() < self.room.examples {
+            group.examples.push(example());
+        }
+    }
+
+    /// What is different, the most frequent first; of those that are equally so, the first.
+    pub fn groups(&self) -> Vec<&Group> {
+        let mut groups: Vec<&Group> = self.groups.values().collect();
+        groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.first.cmp(&b.first)));
+        groups
+    }
+}
+
+impl Key {
+    fn of(difference: &Difference) -> Key {
+        let Difference {
+            hook,
+            live,
+            candidate,
+        } = difference;
+        Key {
+            hook: *hook,
+            live: (!candidate.failed).then(|| decisive(live)),
+            candidate: match candidate.failed {
+                // Of what is put aside it is said how often and for how long.
+                true => candidate.gist.replace(|c: char| c.is_ascii_digit(), ""),
+                false => decisive(candidate),
+            },
+        }
+    }
+}
+
+fn decisive(said: &Said) -> String {
+    match &said.rule {
+        Some(Rule {
+            plugin,
+            text,
+            location,
+        }) => match location {
+            Some(location) => format!("{plugin}\n{text}\n{location}"),
+            None => format!("{plugin}\n{text}"),
+        },
+        None => said.gist.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn said(gist: &str, rule: &str) -> Said {
+        let rule = (!rule.is_empty()).then(|| Rule {
+            plugin: "access-policy".into(),
+            text: rule.into(),
+            location: None,
+        });
+        Said {
+            gist: gist.to_owned(),
+            detail: "secret".to_owned(),
+            failed: rule.is_none(),
+            rule,
+        }
+    }
+
+    /// What is allowed, and would be denied by that rule; or fails, where there is none.
+    fn denied(gist: &str, rule: &str) -> Difference {
+        Difference {
+            hook: Hook::Access,
+            live: said("allow", "allow all"),
+            candidate: said(gist, rule),
+        }
+    }
+
+    fn example(request: u64) -> impl Fn() -> Example {
+        move || Example {
+            request,
+            received: at(request),
+            client: [10, 0, 0, 1].into(),
+            method: "GET".into(),
+            uri: "http://a/?".into(),
+        }
+    }
+
+    const ROOM: Room = Room {
+        groups: 2,
+        examples: 2,
+    };
+
+    #[test]
+    fn differences_by_the_same_rules_are_one_kind() {
+        let mut report = Report::new(ROOM, at(0));
+        report.compared(&[], example(1), at(1));
+        report.compared(&[denied("deny 403", "deny a")], example(2), at(2));
+        for request in 3..=5 {
+            let one = denied(&format!("deny 403 \"{request}\""), "deny b");
+            report.compared(&[one], example(request), at(request));
+        }
+        assert_eq!(
+            (report.compared, report.different, report.failed),
+            (5, 4, 0)
+        );
+        let groups = report.groups();
+        let brief = groups.iter().map(|group| {
+            let requests: Vec<u64> = group.examples.iter().map(|one| one.request).collect();
+            let times = (group.first, group.last);
+            (group.candidate.gist.as_str(), group.count, times, requests)
+        });
+        assert_eq!(
+            brief.collect::<Vec<_>>(),
+            [
+                ("deny 403 \"3\"", 3, (at(3), at(5)), vec![3, 4]),
+                ("deny 403", 1, (at(2), at(2)), vec![2]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let mut report = Report::new(ROOM, at(0));
+        for (request, one) in [
+            denied("deny 403", "deny a"),
+            denied("it is put aside for 1s", ""),
+            denied("deny 403", "deny c"),
+            denied("it is put aside for 2s", ""),
+        ]
+        .iter()
+        .enumerate()
+        {
+            report.compared(std::slice::from_ref(one), example(request as u64), at(9));
+        }
+        assert_eq!(
+            (report.different, report.failed, report.left_out),
+            (2, 2, 1)
+        );
+        let groups = report.groups();
+        let counts = groups
+            .iter()
+            .map(|group| (group.candidate.failed, group.count));
+        assert_eq!(counts.collect::<Vec<_>>(), [(true, 2), (false, 1)]);
+    }
+}

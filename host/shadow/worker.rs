@@ -1,0 +1,233 @@
+//! The thread that asks the candidate.
+//!
+//! It looks for work now and then, instead of being woken: that would cost each request a system call.
+
+use super::Running;
+use super::queue::{Nothing, Outlet};
+use super::report::Example;
+use crate::comparison::{self, Difference, NeedsAddresses, Said, Sizes};
+use crate::config::Settings;
+use crate::log;
+use crate::notes::Noted;
+use crate::plugin::{Ruling, Window};
+use crate::transaction::Request;
+use crate::upstream::{Resolved, Resolver};
+use anyhow::Context as _;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::task::{JoinError, JoinSet, yield_now};
+
+struct Worker {
+    running: Weak<Running>,
+    outlet: Outlet<Arc<Noted>>,
+    resolver: Arc<Resolver>,
+    settings: Arc<Settings>,
+    sizes: Sizes,
+    log: Window,
+    /// What waits for addresses.
+    lookups: JoinSet<(Arc<Noted>, Resolved)>,
+}
+
+/// How long it rests where there is nothing to do.
+const REST: Duration = Duration::from_millis(20);
+/// Requests that are compared before look-ups have their turn.
+const BATCH: usize = 64;
+/// Requests that wait for addresses at most.
+const LOOKUPS: usize = 256;
+/// Lines in the log of a second.
+const LOG_RATE: u32 = 10;
+/// The least that there is: everything else comes first (setpriority(2)).
+const NICE: i32 = 19;
+
+/// Asks what is tried there about what comes out of here, until nothing comes any more.
+///
+/// # Errors
+/// There is no thread to be had, or the system's resolver settings cannot be read.
+pub(super) fn start(
+    running: &Arc<Running>,
+    outlet: Outlet<Arc<Noted>>,
+    settings: &Arc<Settings>,
+) -> anyhow::Result<()> {
+    let worker = Worker {
+        running: Arc::downgrade(running),
+        outlet,
+        resolver: Arc::new(Resolver::new(settings)?),
+        settings: settings.clone(),
+        sizes: Sizes {
+            request: settings.request_header_max_size,
+            reply: settings.reply_header_max_size,
+        },
+        log: Window::default(),
+        lookups: JoinSet::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new().name("shadow".into());
+    thread
+        .spawn(move || {
+            // Of this thread alone: on Linux, each has its own.
+            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+                tracing::warn!("the shadow runs with the priority of everything else: {error}");
+            }
+            // Before each line that the candidate has to say.
+            let _shadow = tracing::error_span!("shadow").entered();
+            runtime.block_on(worker.run());
+        })
+        .context("no thread")?;
+    Ok(())
+}
+
+// === impl Worker ===
+
+impl Worker {
+    async fn run(mut self) {
+        loop {
+            let nothing = self.batch();
+            while let Some(found) = self.lookups.try_join_next() {
+                self.found(found);
+            }
+            match nothing {
+                Some(Nothing::Ever) => return,
+                None => yield_now().await,
+                Some(Nothing::Now) => {
+                    let found = tokio::select! {
+                        Some(found) = self.lookups.join_next() => Some(found),
+                        () = tokio::time::sleep(REST) => None,
+                    };
+                    if let Some(found) = found {
+                        self.found(found);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Compares what is there, within bounds; why there is no more.
+    fn batch(&mut self) -> Option<Nothing> {
+        let Some(running) = self.running.upgrade() else {
+            return Some(Nothing::Ever);
+        };
+        for _ in 0..BATCH {
+            match self.outlet.take() {
+                Ok(noted) => self.compare(&running, &noted, &noted.request),
+                Err(nothing) => return Some(nothing),
+            }
+        }
+        None
+    }
+
+    /// That is where a destination is: what waited for it goes on.
+    fn found(&mut self, found: Result<(Arc<Noted>, Resolved), JoinError>) {
+        if let (Ok((noted, addresses)), Some(running)) = (found, self.running.upgrade()) {
+            let request = noted.request.with_addresses(addresses);
+            self.compare(&running, &noted, &Arc::new(request));
+        }
+    }
+
+    /// Asks the candidate what the live chain was asked.
+    fn compare(&mut self, running: &Running, noted: &Arc<Noted>, request: &Arc<Request>) {
+        loop {
+            let era = running.era.load(Relaxed);
+            if noted.generation < running.live_since.load(Relaxed) {
+                return;
+            }
+            let candidate = running.candidate();
+            let chain = &candidate.generation;
+            let asked = comparison::differences(chain, request, &noted.notes, self.sizes);
+            let differences = match asked {
+                Ok(differences) => differences,
+                Err(NeedsAddresses) => return self.look_up(running, noted.clone()),
+            };
+            let mut report = running.report();
+            if running.era.load(Relaxed) != era {
+                // That was another candidate, or beside another generation.
+                continue;
+            }
+            report.compared(&differences, || self.example(request), SystemTime::now());
+            drop(report);
+            return self.tell(running, request, &differences);
+        }
+    }
+
+    /// Finds out where the destination is, while others are compared.
+    fn look_up(&mut self, running: &Running, noted: Arc<Noted>) {
+        if self.lookups.len() >= LOOKUPS {
+            running.drop_one();
+            return;
+        }
+        let resolver = self.resolver.clone();
+        self.lookups.spawn(async move {
+            let addresses = resolver.addresses(&noted.request.target.host).await;
+            (noted, addresses)
+        });
+    }
+
+    /// Counts and logs.
+    fn tell(&mut self, running: &Running, request: &Request, differences: &[Difference]) {
+        let counts = &running.counts;
+        counts.requests.inc();
+        if differences.iter().any(|one| !one.candidate.failed) {
+            counts.different.inc();
+        }
+        for difference in differences {
+            let hook = difference.hook;
+            if difference.candidate.failed {
+                // The log says so already.
+                counts.fails(hook);
+            } else {
+                counts.differs(hook);
+                self.log(request, difference);
+            }
+        }
+    }
+
+    fn log(&mut self, request: &Request, difference: &Difference) {
+        let Ruling::Write { left_out } = self.log.line(Instant::now(), LOG_RATE) else {
+            return;
+        };
+        if left_out > 0 {
+            tracing::info!(
+                "{left_out} differences were left out here: {LOG_RATE} a second are shown at most"
+            );
+        }
+        let Difference {
+            hook,
+            live,
+            candidate,
+            ..
+        } = difference;
+        let (live, candidate) = (shown(live), shown(candidate));
+        let uri = log::shown_uri(request.uri(), self.settings.strip_query_terms);
+        tracing::info!(
+            "`{hook}` differs: {live}; the candidate: {candidate}; {} {uri} from {} request={}",
+            request.method,
+            request.client.ip(),
+            request.id
+        );
+    }
+
+    fn example(&self, request: &Request) -> Example {
+        let uri = log::shown_uri(request.uri(), self.settings.strip_query_terms);
+        Example {
+            request: request.id,
+            received: request.received,
+            client: request.client.ip(),
+            method: request.method.as_str().into(),
+            uri: uri.into(),
+        }
+    }
+}
+
+/// `deny 403 by http_access deny all, wproxy.toml:13`
+fn shown(said: &Said) -> String {
+    let gist = &said.gist;
+    match &said.rule {
+        None => gist.clone(),
+        Some(rule) => match &rule.location {
+            None => format!("{gist} by {rule}, plugin {}", rule.plugin),
+            Some(location) => format!("{gist} by {rule}, {location}"),
+        },
+    }
+}

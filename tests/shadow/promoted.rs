@@ -1,0 +1,95 @@
+//! `wproxy shadow promote`.
+
+use super::{ask, hostile, policy, report, settings, shadowed};
+use crate::support::proxy::request;
+use crate::support::{Origin, Proxy, Then};
+use serde_json::{Value, json};
+use std::fs;
+use std::sync::{Arc, Barrier};
+
+#[test]
+fn the_candidate_serves_what_begins_then_and_the_old_policy_what_has_begun() {
+    let end = Arc::new(Barrier::new(2));
+    let origin = Origin::start({
+        let end = end.clone();
+        move |seen, stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegin")?;
+            stream.flush()?;
+            if seen.target == "/private/slow" {
+                end.wait();
+            }
+            stream.write_all(b"ended")?;
+            Ok(Then::Keep)
+        }
+    });
+    let (_folder, candidate) = settings(&policy("\"deny private\", "));
+    let proxy = shadowed(&policy(""), &candidate);
+    let mut slow = proxy.connect();
+    slow.send(request("GET", &origin.url("/private/slow"), &[], b""));
+    origin.seen();
+    let status = |path: &str| proxy.get(&origin.url(path), &[]).status;
+    assert_eq!(status("/private"), 200);
+    assert_eq!(report(&proxy, 1)["different"], 1);
+
+    // What has been compared is what serves, whatever the file says by now.
+    fs::write(&candidate, "nonsense").unwrap();
+    let (code, text, stderr) = proxy.command(&["shadow", "promote"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let expected = format!(
+        "generation 2 serves: 3 plugins, 2 of them unchanged\nchanged    access-policy\n\
+         unchanged  header-scrub, cache-rules\n\
+         The shadow is empty. So that this serves when the proxy is started anew, too:\n\
+         \x20 put [plugins] and [sets] of {} into its settings, in place of those there\n\
+         \x20 leave out --shadow and --shadow-config, and what [shadow] names\n",
+        candidate.display()
+    );
+    assert_eq!(text, expected);
+    proxy.says("the candidate in the shadow was promoted: generation 2 serves");
+    assert_eq!((status("/private"), status("/public")), (403, 200));
+    end.wait();
+    assert_eq!(slow.response("GET").text(), "beginended");
+    assert_eq!(proxy.command(&["shadow", "report"]).0, Some(1));
+    assert_eq!(ask(&proxy, &["status"]).get("shadow"), None);
+
+    // Reloads go on with the candidate's file.
+    let (code, _, stderr) = proxy.command(&["reload"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("candidate.toml"), "{stderr}");
+    assert_eq!(status("/private"), 403);
+    fs::write(&candidate, policy("\"deny secret\", ")).unwrap();
+    let reload = ask(&proxy, &["reload"]);
+    assert_eq!(
+        (&reload["generation"], reload.get("shadow")),
+        (&json!(3), None)
+    );
+    assert_eq!((status("/private"), status("/secret")), (200, 403));
+}
+
+#[test]
+fn a_folder_can_be_promoted_and_the_next_candidate_be_tried() {
+    let (plugins, (folder, none)) = (hostile(""), settings(""));
+    let [next, none] = [plugins.path(), &none].map(|path| path.to_str().unwrap().to_owned());
+    let arguments = ["--shadow", &next, "--shadow-config", &none];
+    let (proxy, origin) = (Proxy::with_policy(&policy(""), &arguments), Origin::plain());
+    assert_eq!(proxy.get(&origin.url("/access/message"), &[]).status, 200);
+    assert_eq!(report(&proxy, 1)["different"], 1);
+    let promotion = ask(&proxy, &["shadow", "promote"]);
+    let changes = json!({
+        "new": ["hostile"], "changed": [], "unchanged": [],
+        "gone": ["access-policy", "header-scrub", "cache-rules"],
+    });
+    let expected = json!({"generation": 2, "changes": changes, "plugins": next, "config": none});
+    assert_eq!(promotion, expected);
+    assert_eq!(proxy.get(&origin.url("/access/message"), &[]).status, 451);
+
+    // It is what serves: it is not tried any more.
+    assert_eq!(ask(&proxy, &["reload"]).get("shadow"), None);
+    let (code, _, stderr) = proxy.command(&["shadow", "promote"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.starts_with("error: there is no candidate in the shadow\n"),
+        "{stderr}"
+    );
+    drop(folder);
+    let _: Value = promotion;
+}
