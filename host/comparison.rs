@@ -60,14 +60,29 @@ pub struct Sizes {
 ///
 /// # Errors
 /// It wants addresses: it is to be asked again when the request has them.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the replay"))]
 pub fn differences(
     candidate: &Generation,
     request: &Arc<Request>,
     notes: &Notes,
     sizes: Sizes,
 ) -> Result<Vec<Difference>, NeedsAddresses> {
+    differences_in(|_| true, candidate, request, notes, sizes)
+}
+
+/// The same in some of the hooks: where it is known that the others say the same.
+///
+/// # Errors
+/// It wants addresses.
+pub fn differences_in(
+    hooks: impl Fn(Hook) -> bool,
+    candidate: &Generation,
+    request: &Arc<Request>,
+    notes: &Notes,
+    sizes: Sizes,
+) -> Result<Vec<Difference>, NeedsAddresses> {
     let mut differences = Vec::new();
-    if let Some(live) = &notes.access {
+    if let Some(live) = notes.access.as_ref().filter(|_| hooks(Hook::Access)) {
         let admission = match candidate.authorize(request) {
             Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
                 Err(admit::asked_again())
@@ -84,20 +99,23 @@ pub fn differences(
         }
     }
     let mut compare = |difference: Option<Difference>| differences.extend(difference);
-    if let Some(live) = &notes.key {
+    if let Some(live) = notes.key.as_ref().filter(|_| hooks(Hook::CacheKey)) {
         compare(of_key(live, candidate.key(request)));
     }
-    if let Some(live) = &notes.request_headers {
+    let edit = notes.request_headers.as_ref();
+    if let Some(live) = edit.filter(|_| hooks(Hook::RequestHeaders)) {
         let mut fields = live.before.clone();
         let done = candidate.on_request(request, &mut fields, sizes.request);
         compare(of_fields(Hook::RequestHeaders, live, done.map(|()| fields)));
     }
-    if let Some(live) = &notes.cache_rules {
+    let judged = notes.cache_rules.as_ref();
+    if let Some(live) = judged.filter(|_| hooks(Hook::CacheRules)) {
         let mut fields = live.fields.clone();
         let refresh = candidate.refresh(request, live.status, &mut fields);
-        compare(of_freshness(live, refresh));
+        compare(of_freshness(live, &refresh));
     }
-    if let Some(live) = &notes.response_headers {
+    let edit = notes.response_headers.as_ref();
+    if let Some(live) = edit.filter(|_| hooks(Hook::ResponseHeaders)) {
         let mut fields = live.before.clone();
         let status = live.status.unwrap_or_default();
         let done = candidate.on_response(request, status, &mut fields, sizes.reply);
@@ -136,7 +154,7 @@ fn is_same(live: &Access, candidate: &Access) -> bool {
 
 fn access(access: &Access) -> Said {
     match access {
-        Access::Allowed(rule) => Said::by(rule, "allow".into()),
+        Access::Allowed(rule) => Said::by(rule, "allow"),
         Access::Denied {
             rule,
             status,
@@ -147,13 +165,13 @@ fn access(access: &Access) -> Said {
                 // Writing to a String cannot fail.
                 let _ = write!(gist, " \"{message}\"");
             }
-            Said::by(rule, gist)
+            Said::by(rule, &gist)
         }
         Access::Challenged { challenge, .. } => Said {
             detail: challenge.clone(),
             ..Said::plain("ask who it is")
         },
-        Access::Failed(failed) => Said::failed(failed.to_string()),
+        Access::Failed(failed) => Said::failed(&failed.to_string()),
     }
 }
 
@@ -169,7 +187,7 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     let candidate = match candidate {
         Ok(candidate) if candidate == *live => return None,
         Ok(candidate) => said(&candidate),
-        Err(failure) => Said::failed(failure.to_string()),
+        Err(failure) => Said::failed(&failure.to_string()),
     };
     Some(Difference {
         hook: Hook::CacheKey,
@@ -178,10 +196,10 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     })
 }
 
-fn of_freshness(live: &Judged, candidate: Result<Option<Refresh>, Failure>) -> Option<Difference> {
+fn of_freshness(live: &Judged, candidate: &Result<Option<Refresh>, Failure>) -> Option<Difference> {
     let said = |refresh: Option<&Refresh>| match refresh {
         None => Said::plain("not stored"),
-        Some(refresh) => Said::by(&refresh.rule, refresh.to_string()),
+        Some(refresh) => Said::by(&refresh.rule, &refresh.to_string()),
     };
     // By another rule, the same is the same.
     let terms = |refresh: Option<&Refresh>| {
@@ -194,7 +212,7 @@ fn of_freshness(live: &Judged, candidate: Result<Option<Refresh>, Failure>) -> O
     let candidate = match candidate.as_ref().map(Option::as_ref) {
         Ok(candidate) if terms(candidate) == terms(live) => return None,
         Ok(candidate) => said(candidate),
-        Err(failure) => Said::failed(failure.to_string()),
+        Err(failure) => Said::failed(&failure.to_string()),
     };
     Some(Difference {
         hook: Hook::CacheRules,
@@ -212,11 +230,8 @@ fn of_fields(hook: Hook, live: &Edit, candidate: Result<Fields, Failure>) -> Opt
             edits(live, &candidate)?
         }
         (None, Err(_)) => return None,
-        (None, Ok(_)) => (
-            Said::failed("a plugin failed".into()),
-            Said::plain("edited"),
-        ),
-        (Some(_), Err(failure)) => (Said::plain("edited"), Said::failed(failure.to_string())),
+        (None, Ok(_)) => (Said::failed("a plugin failed"), Said::plain("edited")),
+        (Some(_), Err(failure)) => (Said::plain("edited"), Said::failed(&failure.to_string())),
     };
     Some(Difference {
         hook,
@@ -267,17 +282,17 @@ impl Said {
         }
     }
 
-    fn by(rule: &Rule, gist: String) -> Said {
+    fn by(rule: &Rule, gist: &str) -> Said {
         Said {
             rule: Some(rule.clone()),
-            ..Said::plain(&gist)
+            ..Said::plain(gist)
         }
     }
 
-    fn failed(gist: String) -> Said {
+    fn failed(gist: &str) -> Said {
         Said {
             failed: true,
-            ..Said::plain(&gist)
+            ..Said::plain(gist)
         }
     }
 

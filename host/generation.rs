@@ -216,6 +216,13 @@ impl Generation {
         Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
+    /// Whether that one would say the same in that hook, whatever it is asked.
+    pub fn says_the_same(&self, other: &Generation, hook: Hook) -> bool {
+        let (own, others) = (self.asked(hook), other.asked(hook));
+        let mut pairs = own.iter().zip(others);
+        own.len() == others.len() && pairs.all(|(own, other)| own.says_the_same(other))
+    }
+
     /// All of it as new.
     pub fn as_changes(&self) -> Changes {
         Changes::between(&[], &self.plugins, |plugin| plugin.name())

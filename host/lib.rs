@@ -23,6 +23,8 @@
 //! log        a line, when the transaction is dropped
 //! ```
 //!
+//! After it, where a candidate is tried, `shadow` asks that the same: nothing of it comes back.
+//!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
 //!
 //! Whatever fails on the way becomes a response in `error`.

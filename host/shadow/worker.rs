@@ -133,9 +133,11 @@ impl Worker {
             if noted.generation < running.live_since.load(Relaxed) {
                 return;
             }
-            let candidate = running.candidate();
-            let chain = &candidate.generation;
-            let asked = comparison::differences(chain, request, &noted.notes, self.sizes);
+            let tried = running.tried.load_full();
+            let chain = &tried.candidate.generation;
+            let wanted = |hook| tried.differs[hook as usize];
+            let (notes, sizes) = (&noted.notes, self.sizes);
+            let asked = comparison::differences_in(wanted, chain, request, notes, sizes);
             let differences = match asked {
                 Ok(differences) => differences,
                 Err(NeedsAddresses) => return self.look_up(running, noted.clone()),
