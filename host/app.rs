@@ -8,7 +8,10 @@ use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::notes::Readers;
+use crate::observers::Observers;
 use crate::plugin::Engine;
+use crate::recent::Recent;
+use crate::recording::Recorder;
 use crate::serve;
 use crate::shadow::{Candidate, Shadow};
 use crate::signals::{Order, Signals};
@@ -38,10 +41,15 @@ pub struct App {
     pub metrics: Metrics,
     /// Its name in the fields that it writes.
     pub names: Names,
+    /// The last requests, where they are remembered.
+    pub recent: Option<Recent>,
+    /// Where transactions go that somebody records.
+    pub recorder: Recorder,
     /// The policy, and those before it that are not over yet.
     pub generations: Generations,
     /// Who wants to know what hooks are asked and say.
     pub readers: Readers,
+    observers: Observers,
     /// What is tried beside it.
     pub shadow: Shadow,
     reloader: Mutex<Reloader>,
@@ -89,8 +97,8 @@ pub struct OpenConnection(Arc<App>);
 const SWEEP: Duration = Duration::from_secs(1);
 /// Threads that read and write files.
 const MAX_BLOCKING: usize = 32;
-/// How long the end waits for workers, and then for the access log: both are done at once, unless
-/// something is stuck.
+/// How long the end waits for workers, then for observers, and then for the access log: all are done
+/// at once, unless something is stuck.
 const LAST: Duration = Duration::from_secs(2);
 
 // === impl App ===
@@ -111,14 +119,20 @@ impl App {
         metrics.generation.set(1);
         let log = AccessLog::open(&settings, metrics.access_log_dropped.clone())
             .context("the access log cannot be opened")?;
+        let observers = Observers::new(settings.strip_query_terms);
+        observers.serve(generation.observers());
+        generation.tell_what_is_empty(None);
         let shadow = Shadow::new(settings.clone(), metrics.shadow.clone());
         Ok(App {
+            observers,
             shadow,
             upstreams,
             cache,
             log,
             metrics,
             names: Names::new(&settings),
+            recent: Recent::new(&settings),
+            recorder: Recorder::default(),
             generations: Generations::new(generation, SystemTime::now()),
             readers: Readers::default(),
             reloader: Mutex::new(reloader),
@@ -139,10 +153,11 @@ impl App {
         self.started.elapsed()
     }
 
-    /// Counts a request and writes its line.
+    /// Counts a request, writes its line, and has it told to who observes.
     pub fn record(&self, record: &Record<'_>) {
         self.metrics.count(record.outcome.code, record.outcome.sent);
         self.log.write(record);
+        self.observers.tell(record);
     }
 
     /// Counts a client's connection while it is open.
@@ -221,8 +236,10 @@ impl App {
             .generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
+        new.tell_what_is_empty(Some(old));
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
+        self.observers.serve(self.generation().observers());
         (generation, changes)
     }
 
@@ -329,6 +346,7 @@ impl App {
         control.shutdown_background();
         // Whatever still runs is over; each request says so in the log when its task is dropped.
         workers.shutdown_timeout(LAST);
+        app.observers.close(LAST);
         app.log.close(LAST);
         Ok(())
     }
@@ -376,7 +394,7 @@ impl App {
     async fn stop(&self, signals: &mut Signals) {
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
-        end_in_any_case(limit.saturating_add(4 * LAST));
+        end_in_any_case(limit.saturating_add(5 * LAST));
         let open = self.metrics.connections.get();
         tracing::info!("stopping: {open} connections may take {limit:?} to end");
         tokio::select! {

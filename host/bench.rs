@@ -1,18 +1,26 @@
-//! The hooks of the default plugins, and sets, for `tests/bench` to measure. Nobody else's.
+//! The hooks of the default plugins, sets, and replays, for `tests/bench` to measure. Nobody else's.
+
+mod recorded;
 
 pub use crate::config::SetKind;
+pub use crate::generation::CacheKey;
+pub use crate::observers::Completed;
 pub use crate::plugin::Set;
+pub use recorded::Recorded;
 
+use crate::error::Failure;
 use crate::generation::{Generation, Plugins};
 use crate::http::{Fields, Form, RequestHead, Target, Version};
-use crate::plugin::{Engine, Refresh};
-use crate::transaction::Request;
+use crate::log::{Code, Record};
+use crate::plugin::{Engine, Refresh, Rule};
+use crate::transaction::{Outcome, Request};
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::Method;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The documented configuration, and a request that it allows.
 pub struct Hooks {
@@ -29,9 +37,20 @@ impl Hooks {
     /// # Errors
     /// They cannot be run here.
     pub fn documented() -> anyhow::Result<Hooks> {
+        Hooks::of(&Plugins::BuiltIn)
+    }
+
+    /// The plugins of that folder, in place of the default ones.
+    ///
+    /// # Errors
+    /// They cannot be run here.
+    pub fn in_folder(folder: &Path) -> anyhow::Result<Hooks> {
+        Hooks::of(&Plugins::Folder(folder.to_owned()))
+    }
+
+    fn of(plugins: &Plugins) -> anyhow::Result<Hooks> {
         let engine = Engine::new(1)?;
-        let plugins = Plugins::BuiltIn;
-        let generation = Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None)?;
+        let generation = Generation::build(1, &engine, plugins, &BTreeMap::new(), &[], 1, None)?;
         let target = Bytes::from_static(b"http://www.example.com/packages/a/b.rpm");
         let Form::Proxy(target) = Target::parse(&Method::GET, &target)? else {
             anyhow::bail!("the target is not in absolute form");
@@ -97,6 +116,65 @@ impl Hooks {
         Ok(self
             .generation
             .on_response(&self.request, 200, fields, LIMIT)?)
+    }
+
+    /// The hook `access`, of a plugin that leaves it to others.
+    ///
+    /// # Errors
+    /// It does not: it failed, or has an answer.
+    pub fn no_answer(&self) -> anyhow::Result<()> {
+        match self.generation.authorize(&self.request) {
+            Err(Failure::Denied { rule, .. }) if &*rule.plugin == "wproxy" => Ok(()),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+
+    /// The hook `cache-key`.
+    pub fn cache_key(&self) -> CacheKey {
+        self.generation.key_for(&self.request)
+    }
+
+    /// The hook `observer`, with what [`Hooks::batch`] gives, of one plugin.
+    ///
+    /// # Errors
+    /// A plugin failed.
+    pub fn observe(&self, batch: Vec<Completed>) -> anyhow::Result<()> {
+        let observer = self.generation.observers().first();
+        Ok(observer.context("nobody observes")?.observe(batch)?)
+    }
+
+    /// Transactions as they end every day.
+    pub fn batch(&self, number: usize) -> Vec<Completed> {
+        let outcome = Outcome {
+            code: Code::Miss,
+            status: 200,
+            server: Some([198, 51, 100, 10].into()),
+            content_type: Some("text/html; charset=utf-8".into()),
+            rule: Some(Rule {
+                plugin: "access-policy".into(),
+                text: "http_access allow localnet".into(),
+                location: None,
+            }),
+            sent: 1500,
+            ..Outcome::default()
+        };
+        let request = &self.request;
+        let completed = Completed::of(
+            &Record {
+                request: Some(request.id),
+                received: request.received,
+                elapsed: Duration::from_millis(3),
+                client: request.client.ip(),
+                method: request.method.as_str(),
+                uri: request.uri(),
+                version: Some(request.version),
+                fields: Some(&request.fields),
+                generation: 1,
+                outcome: &outcome,
+            },
+            true,
+        );
+        vec![completed; number]
     }
 
     /// The hook `cache-rules`.

@@ -6,7 +6,9 @@ mod explain;
 mod generations;
 mod plugin;
 mod question;
+mod record;
 mod reload;
+mod replay;
 mod run;
 mod running;
 mod shadow;
@@ -58,20 +60,12 @@ enum Command {
         #[command(flatten)]
         shadow: Shadow,
     },
-    /// Say what would become of a request, by which rule, without a server
+    /// Show every rule that is looked at for a request, and what becomes of it: of one that you write
+    /// down, by what the files say, without a server; with --id, of one that the running proxy has
+    /// served. The exit code is 0 where it is allowed, 2 where it is denied
     Explain {
-        /// GET, CONNECT, ...
-        method: String,
-        /// http://host/path; for CONNECT, host:port
-        url: String,
-        /// Whose request it is
-        #[arg(long, value_name = "IP")]
-        client: std::net::IpAddr,
-        /// A field of the request, as `User-Agent: curl`; more than one if need be
-        #[arg(long, value_name = "FIELD")]
-        header: Vec<String>,
         #[command(flatten)]
-        sources: Sources,
+        arguments: explain::Arguments,
     },
     /// Say how the running proxy fares: what an operator looks at first
     Status {
@@ -98,6 +92,19 @@ enum Command {
     Cache {
         #[command(subcommand)]
         command: cache::Command,
+    },
+    /// Record what the running proxy's hooks are asked, and what they say, for `wproxy replay`
+    Record {
+        #[command(flatten)]
+        recording: record::Recording,
+        #[command(flatten)]
+        proxy: Proxy,
+    },
+    /// Say what would change in a recording with other plugins, without a server; the exit code is 2
+    /// where something would
+    Replay {
+        #[command(flatten)]
+        trial: replay::Trial,
     },
     /// Make plugins
     Plugin {
@@ -157,18 +164,14 @@ pub fn main() -> ExitCode {
             shadow,
         } => run::run(sources, listen, watch, shadow.into()),
         Command::Check { sources, shadow } => check::check(sources, shadow.into()),
-        Command::Explain {
-            method,
-            url,
-            client,
-            header,
-            sources,
-        } => explain::explain(&method, &url, client, &header, sources),
+        Command::Explain { arguments } => explain::explain(arguments),
         Command::Status { proxy } => status::status(&proxy),
         Command::Reload { proxy } => reload::reload(&proxy),
         Command::Generations { proxy } => generations::generations(&proxy),
         Command::Shadow { command } => shadow::run(command),
         Command::Cache { command } => cache::run(command),
+        Command::Record { recording, proxy } => record::record(recording, &proxy),
+        Command::Replay { trial } => replay::replay(trial),
         Command::Plugin { command } => plugin::run(command),
     };
     match done {

@@ -60,7 +60,6 @@ pub struct Sizes {
 ///
 /// # Errors
 /// It wants addresses: it is to be asked again when the request has them.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the replay"))]
 pub fn differences(
     candidate: &Generation,
     request: &Arc<Request>,

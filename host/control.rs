@@ -37,7 +37,9 @@
 mod answer;
 mod cache;
 mod client;
+mod explain;
 mod generations;
+mod record;
 mod reload;
 mod serve;
 mod shadow;
@@ -47,7 +49,12 @@ mod status;
 pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
+pub use explain::{
+    Asked, Condition, Decision, Explain, Explained, Line, Outcome, PluginAsked, Rule, RuleOutcome,
+    Verdict,
+};
 pub use generations::{GenerationEntry, PluginEntry};
+pub use record::{Record, Recorded};
 pub use reload::Reload;
 pub use serve::serve;
 pub use shadow::{
@@ -87,6 +94,13 @@ pub enum Request {
     /// [`GenerationEntry`] a line.
     #[serde(rename = "generations")]
     Generations {},
+    /// Every rule that is looked at for a request that is over: [`Explained`].
+    #[serde(rename = "explain")]
+    Explain(Explain),
+    /// Records what the hooks are asked from now on, and what they say: a [`Recorded`] a line. One
+    /// at a time; it ends when nobody takes it any more.
+    #[serde(rename = "record")]
+    Record(Record),
     /// What the candidate in the shadow says otherwise: [`Differences`].
     #[serde(rename = "shadow report")]
     ShadowReport(ShadowReport),
@@ -107,6 +121,8 @@ fn answer_to(request: Request, app: &App, answer: &mut Answer) -> Result<(), Ref
         Request::Status {} => status::status(app, answer),
         Request::Reload {} => reload::reload(app, answer),
         Request::Generations {} => generations::generations(app, answer),
+        Request::Explain(what) => explain::explain(app, &what, answer)?,
+        Request::Record(what) => record::record(app, &what, answer)?,
         Request::ShadowReport(what) => shadow::report(app, &what, answer)?,
         Request::ShadowPromote {} => shadow::promote(app, answer)?,
     }
@@ -122,6 +138,7 @@ fn moment(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::Share;
 
     #[test]
     fn requests_are_what_they_were_when_they_have_been_sent() {
@@ -132,6 +149,13 @@ mod tests {
         let purge = CachePurge {
             urls: vec!["http://a/".into()],
             ..CachePurge::default()
+        };
+        let record = Record {
+            requests: 10,
+            octets: 1000,
+            milliseconds: 60_000,
+            share: Share::ALL,
+            secrets: false,
         };
         let cases = [
             (
@@ -146,6 +170,14 @@ mod tests {
             (Request::Status {}, r#"{"command":"status"}"#),
             (Request::Reload {}, r#"{"command":"reload"}"#),
             (Request::Generations {}, r#"{"command":"generations"}"#),
+            (
+                Request::Explain(Explain { id: 1001 }),
+                r#"{"command":"explain","id":1001}"#,
+            ),
+            (
+                Request::Record(record),
+                r#"{"command":"record","requests":10,"octets":1000,"milliseconds":60000,"share":1000000,"secrets":false}"#,
+            ),
             (
                 Request::ShadowReport(ShadowReport { reset: true }),
                 r#"{"command":"shadow report","reset":true}"#,

@@ -1,10 +1,12 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod explanation;
 mod folder;
 mod serving;
 mod swap;
 
+pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
@@ -223,6 +225,17 @@ impl Generation {
         own.len() == others.len() && pairs.all(|(own, other)| own.says_the_same(other))
     }
 
+    /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
+    /// from `old` have been told about.
+    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
+        let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
+        for plugin in self.plugins.iter().filter(is_new) {
+            for line in plugin.empty() {
+                tracing::info!("plugin `{}` imports {line}", plugin.name());
+            }
+        }
+    }
+
     /// All of it as new.
     pub fn as_changes(&self) -> Changes {
         Changes::between(&[], &self.plugins, |plugin| plugin.name())
@@ -266,6 +279,17 @@ impl Generation {
                 plugin.manifest().grants,
                 plugin.manifest().limits,
             );
+            for line in plugin.empty() {
+                let _ = writeln!(text, "  empty   {line}");
+            }
+            if plugin.hooks().contains(&Hook::Observer) {
+                let limits = &plugin.manifest().limits;
+                let _ = writeln!(
+                    text,
+                    "  batches {} transactions, {} can wait",
+                    limits.batch, limits.queue
+                );
+            }
             if !plugin.sets().is_empty() {
                 let _ = writeln!(text, "  sets    {}", plugin.sets());
             }
@@ -283,19 +307,28 @@ impl Generation {
         &self.asked[hook as usize]
     }
 
+    /// The plugins that are told what became of transactions.
+    pub fn observers(&self) -> &[Arc<Plugin>] {
+        self.asked(Hook::Observer)
+    }
+
     /// May this request pass? The first plugin that has an answer gives it; without any, and so
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
-        let admission = self.admission(request);
+        let admission = self.authorize_by(|plugin| plugin.authorize(request));
         if let Some(notebook) = request.notebook() {
             notebook.note(|notes| notes.access = Access::of(&admission));
         }
         admission
     }
 
-    fn admission(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
+    /// The same, whichever way a plugin is asked.
+    fn authorize_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Verdict, Failed>,
+    ) -> Result<Admission, Failure> {
         for plugin in self.asked(Hook::Access) {
-            let Some(verdict) = tolerate(plugin, Hook::Access, plugin.authorize(request))? else {
+            let Some(verdict) = tolerate(plugin, Hook::Access, ask(plugin))? else {
                 continue;
             };
             return match verdict {
@@ -440,8 +473,16 @@ impl Generation {
     /// # Errors
     /// A plugin failed whose failure policy is closed.
     pub fn key(&self, request: &Arc<Request>) -> Result<CacheKey, Failure> {
+        self.key_by(|plugin| plugin.key_for(request))
+    }
+
+    /// The same, whichever way a plugin is asked.
+    fn key_by(
+        &self,
+        mut ask: impl FnMut(&Plugin) -> Result<Key, Failed>,
+    ) -> Result<CacheKey, Failure> {
         for plugin in self.asked(Hook::CacheKey) {
-            match tolerate(plugin, Hook::CacheKey, plugin.key_for(request))? {
+            match tolerate(plugin, Hook::CacheKey, ask(plugin))? {
                 None | Some(Key::Pass) => {}
                 Some(Key::Named(key)) => return Ok(CacheKey::Named(key)),
                 Some(Key::Never) => return Ok(CacheKey::Never),

@@ -10,6 +10,7 @@ mod framing;
 mod head;
 mod host;
 mod reader;
+mod spare;
 mod target;
 mod watchdog;
 mod writer;

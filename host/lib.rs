@@ -20,12 +20,14 @@
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
 //!    |
-//! log        a line, when the transaction is dropped
+//! log        a line, when the transaction is dropped; `recent` remembers it for a while; then, in
+//!            batches and on threads of their own, hook `observer` (observers)
 //! ```
 //!
 //! After it, where a candidate is tried, `shadow` asks that the same: nothing of it comes back.
 //!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
+//! `recording` keeps what hooks were asked and said, and `replay` tries another policy on it.
 //!
 //! Whatever fails on the way becomes a response in `error`.
 //!
@@ -64,8 +66,12 @@ mod manage;
 mod metrics;
 mod names;
 mod notes;
+mod observers;
 mod plugin;
 mod purge;
+mod recent;
+mod recording;
+mod replay;
 mod respond;
 mod serve;
 mod shadow;

@@ -53,7 +53,7 @@ pub enum Code {
 }
 
 /// What a line is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
     /// Its number, by which other logs call it; none where it could not be read.
     pub request: Option<u64>,
@@ -75,6 +75,15 @@ pub struct Record<'a> {
     pub generation: u64,
     /// What became of it.
     pub outcome: &'a Outcome,
+}
+
+// === impl Record ===
+
+impl Record<'_> {
+    /// The target as it is shown.
+    pub fn shown_uri(&self, strip_query: bool) -> &str {
+        shown_uri(self.uri, strip_query)
+    }
 }
 
 // === impl Code ===

@@ -17,6 +17,7 @@ mod kv;
 mod limits;
 mod manifest;
 mod meters;
+mod observing;
 mod rate;
 pub mod registry;
 mod rights;
@@ -24,7 +25,9 @@ mod series;
 mod sets;
 mod state;
 pub mod toolchain;
+mod trace;
 mod version;
+mod waiting;
 mod wasi;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
@@ -36,11 +39,12 @@ pub use hook::Hook;
 pub use inspect::{Inspection, Kind};
 pub use kv::Usage;
 pub use manifest::{FailurePolicy, Manifest};
-pub use meters::{Limit, Meter, Meters};
+pub use meters::{Limit, Meter, Meters, Observing};
 pub use rate::{Ruling, Window};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
+pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
@@ -51,7 +55,7 @@ use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
-use limits::Keep;
+use limits::{Exceeded, Keep};
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,6 +67,8 @@ pub struct Plugin {
     sets: Sets,
     template: Template,
     slots: Slots,
+    /// For `observer` alone: no request waits for it.
+    observing: Slots,
     /// By hook: where one fails, the others may do their work.
     backoffs: [Backoff; Hook::ALL.len()],
 }
@@ -122,8 +128,20 @@ impl Plugin {
         let wrong = |what: String| manifest.component_mistake(what);
         let json = config.json().to_owned();
         let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
-        let slots = Slots::new(workers);
-        match slots.warm(&template) {
+        let (slots, observing) = (Slots::new(workers), Slots::new(1));
+        let warm = || {
+            let serves_requests = |hook: &Hook| *hook != Hook::Observer;
+            if compiled.hooks().iter().any(serves_requests)
+                && let Err(complaint) = slots.warm(&template)?
+            {
+                return Ok(Err(complaint));
+            }
+            match compiled.hooks().contains(&Hook::Observer) {
+                true => observing.warm(&template),
+                false => Ok(Ok(())),
+            }
+        };
+        match warm() {
             Ok(Ok(())) => {}
             Ok(Err(lifecycle::ConfigError { at, message })) => {
                 return Ok(Err(Complaint { at, message }));
@@ -140,12 +158,17 @@ impl Plugin {
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
         }
+        if compiled.hooks().contains(&Hook::Observer) {
+            // Counted from 0, whether it is ever told anything or not.
+            template.meter().observing();
+        }
         Ok(Ok(Plugin {
             compiled,
             config: config.clone(),
             sets,
             template,
             slots,
+            observing,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
@@ -238,6 +261,11 @@ impl Plugin {
         &self.sets
     }
 
+    /// What it imports of WASI and finds empty, because it is not granted: lines for people.
+    pub fn empty(&self) -> Vec<String> {
+        self.compiled.empty(&self.manifest)
+    }
+
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         self.compiled.hooks()
@@ -252,6 +280,7 @@ impl Plugin {
             Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
             Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
             Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
+            Hook::Observer => spared.contains(Spared::OBSERVER),
         }
     }
 
@@ -264,6 +293,12 @@ impl Plugin {
     pub fn aside(&self) -> impl Iterator<Item = Hook> {
         let hooks = Hook::ALL.into_iter().zip(&self.backoffs);
         hooks.filter_map(|(hook, backoff)| backoff.is_aside().then_some(hook))
+    }
+
+    /// None of its hooks is to be put aside, however often it fails: where no client waits, what it
+    /// says is not to depend on how fast it is asked.
+    pub fn never_put_aside(&self) {
+        self.backoffs.iter().for_each(Backoff::never);
     }
 
     /// Its generation is over: what is still pinned to that gets an instance for each call, and
@@ -285,17 +320,13 @@ impl Plugin {
     /// May this request pass?
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
         let verdict = self.call(Hook::Access, request, |instance| {
-            let verdict = instance.authorize(request)?;
-            match &verdict {
-                access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
-                    let limit = MAX_CHALLENGE >> 10;
-                    let what = format!("its challenge is longer than {limit} KB");
-                    Err(wasmtime::Error::msg(what))
-                }
-                _ => Ok(verdict),
-            }
-        });
-        Ok(match verdict? {
+            authorize(instance, request)
+        })?;
+        Ok(self.verdict(verdict))
+    }
+
+    fn verdict(&self, verdict: access::Verdict) -> Verdict {
+        match verdict {
             access::Verdict::Pass => Verdict::Pass,
             access::Verdict::Allow(matched) => Verdict::Allow(self.rule(&matched.rule)),
             access::Verdict::Deny(denial) => Verdict::Deny {
@@ -308,7 +339,7 @@ impl Plugin {
             },
             access::Verdict::Resolve => Verdict::Resolve,
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
-        })
+        }
     }
 
     /// Change the fields that go to the origin, up to that many octets.
@@ -389,17 +420,9 @@ impl Plugin {
     /// Under which key is the response cached?
     pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
         let key = self.call(Hook::CacheKey, request, |instance| {
-            let key = instance.key_for(request)?;
-            if let cache_key::Key::Named(name) = &key {
-                check_key(name)?;
-            }
-            Ok(key)
-        });
-        Ok(match key? {
-            cache_key::Key::Pass => Key::Pass,
-            cache_key::Key::Named(key) => Key::Named(key.into()),
-            cache_key::Key::Never => Key::Never,
-        })
+            key_for(instance, request)
+        })?;
+        Ok(key.into())
     }
 
     /// A rule as the plugin names it, in the configuration's words where it points there.
@@ -419,11 +442,22 @@ impl Plugin {
         }
     }
 
-    /// Calls a hook, unless it is put aside.
+    /// Calls a hook about a request, unless it is put aside.
     fn call<R>(
         &self,
         hook: Hook,
         request: &Request,
+        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> Result<R, Failed> {
+        self.call_in(&self.slots, hook, Some(request.id), call)
+    }
+
+    /// The same in one of these instances, whatever it is about.
+    fn call_in<R>(
+        &self,
+        slots: &Slots,
+        hook: Hook,
+        request: Option<u64>,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
         let backoff = &self.backoffs[hook as usize];
@@ -433,8 +467,8 @@ impl Plugin {
         self.template.meter().called(hook);
         let answer = self
             .template
-            .call(&self.slots, call)
-            .map_err(|error| self.report(hook, request, &error));
+            .call(slots, call)
+            .map_err(|error| self.report(self.template.meter(), hook, request, &error));
         match backoff.end(turn, answer.is_ok()) {
             None => {}
             Some(Change::PutAside(aside)) => {
@@ -457,27 +491,64 @@ impl Plugin {
     }
 
     /// Tells the operator of a call that failed, and where in the plugin it was.
-    fn report(&self, hook: Hook, request: &Request, error: &wasmtime::Error) -> Failed {
-        let meter = self.template.meter();
+    fn report(
+        &self,
+        meter: &Meter,
+        hook: Hook,
+        request: Option<u64>,
+        error: &wasmtime::Error,
+    ) -> Failed {
         meter.failed(hook);
         failure::count(meter, error);
         let failed = self.failed(hook, explain(error));
         let rate = self.manifest.limits.log_rate;
         let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
         // As the tags of other lines, but before the trace.
-        let tag = format_args!("request={}", request.id);
-        tracing::warn!("{failed} {tag}{}", trace.unwrap_or_default());
+        let tag = request
+            .map(|id| format!(" request={id}"))
+            .unwrap_or_default();
+        tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
+    }
+}
+
+/// What an instance says, where that can be said.
+fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<access::Verdict> {
+    let verdict = instance.authorize(request)?;
+    match &verdict {
+        access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
+            Err(Exceeded::Challenge(MAX_CHALLENGE).into())
+        }
+        _ => Ok(verdict),
+    }
+}
+
+/// The same of the key.
+fn key_for(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
+    let key = instance.key_for(request)?;
+    if let cache_key::Key::Named(name) = &key {
+        check_key(name)?;
+    }
+    Ok(key)
+}
+
+impl From<cache_key::Key> for Key {
+    fn from(key: cache_key::Key) -> Key {
+        match key {
+            cache_key::Key::Pass => Key::Pass,
+            cache_key::Key::Named(key) => Key::Named(key.into()),
+            cache_key::Key::Never => Key::Never,
+        }
     }
 }
 
 /// Whether that can be a key: keys are compared, logged and listed.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
-        "" => "its key is empty".to_owned(),
-        _ if key.len() > MAX_KEY => format!("its key is longer than {} KB", MAX_KEY >> 10),
-        _ if key.contains(char::is_control) => "its key has control characters".to_owned(),
+        "" => "its key is empty",
+        _ if key.len() > MAX_KEY => return Err(Exceeded::Key(MAX_KEY).into()),
+        _ if key.contains(char::is_control) => "its key has control characters",
         _ => return Ok(()),
     };
     Err(wasmtime::Error::msg(what))

@@ -6,6 +6,7 @@ use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::notes::{Notebook, Noted};
 use crate::plugin::Rule;
+use crate::recent::Past;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
@@ -53,7 +54,7 @@ pub struct Transaction {
 }
 
 /// An entry in the access log. However the transaction ends, even with its task, its line is
-/// written when this is dropped.
+/// written when this is dropped, and it is remembered for those who ask about it.
 #[derive(Debug)]
 pub struct Entry {
     /// What has become of it so far.
@@ -267,10 +268,26 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let request = &self.request;
+        let elapsed = self.started.elapsed();
+        // Before the line: who has seen that finds the request.
+        if let Some(recent) = &self.app.recent
+            && self.has_client
+        {
+            recent.keep(Past {
+                request: request.clone(),
+                generation: self.generation,
+                code: self.outcome.code,
+                status: self.outcome.status,
+                aborted: self.outcome.aborted,
+                rule: self.outcome.rule.clone(),
+                error: self.outcome.error,
+                elapsed,
+            });
+        }
         self.app.record(&Record {
             request: Some(request.id),
             received: request.received,
-            elapsed: self.started.elapsed(),
+            elapsed,
             client: request.client.ip(),
             method: request.method.as_str(),
             uri: request.uri(),

@@ -173,7 +173,7 @@ impl Upstreams {
     /// Keeps a connection for the next request: the response before has been read to its end.
     pub fn checkin(&self, mut upstream: Upstream) {
         upstream.reused = true;
-        upstream.reader.release();
+        upstream.reader.rest();
         self.pool.put(upstream);
     }
 

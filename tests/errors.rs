@@ -14,13 +14,13 @@ fn a_denial_names_the_rule_for_people_and_for_programs() {
         denied.field("content-type"),
         Some("text/plain; charset=utf-8")
     );
+    let id = number(&denied, ", request ");
     assert_eq!(
         denied.text(),
         format!(
             "403 Forbidden: the rule `http_access deny unsafe` does not allow it. If you think that \
              you should have access, ask for the rule to be changed. Contact: it@example, proxy \
-             p.example, request {}.\n",
-            number(&denied, ", request ")
+             p.example, request {id} (wproxy explain --id {id}).\n"
         )
     );
     assert_eq!(

@@ -23,6 +23,20 @@ fn lines_are_squid_s_whole_and_without_query() {
     assert!(proxy.logged().contains("/a?b=c "));
 }
 
+/// Where a format has no place for it, it stands at the end, if that is wanted.
+#[test]
+fn lines_can_end_in_the_request_s_number() {
+    for format in ["squid", "combined"] {
+        let settings = format!("logformat = \"{format}\"\nlog_request_id = true");
+        let proxy = Proxy::start(&settings);
+        let page = proxy.get("http://127.0.0.1:25/", &[]).text();
+        let line = proxy.logged();
+        let (_, id) = line.rsplit_once(" request=").expect("a number");
+        assert!(page.contains(&format!("request {id} ")), "{page}");
+        assert_eq!(proxy.command(&["explain", "--id", id]).0, Some(2));
+    }
+}
+
 #[test]
 fn codes_say_where_a_response_came_from() {
     let origin = Origin::fixed(

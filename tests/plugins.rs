@@ -8,6 +8,7 @@ mod grants;
 mod inspect;
 mod kept;
 mod limits;
+mod observer;
 mod sets;
 mod spared;
 mod versions;
@@ -59,7 +60,7 @@ fn build(folders: &[&str]) -> &'static Path {
 }
 
 /// A folder with the hostile plugin; `manifest` is what its manifest has beyond the name.
-fn folder(manifest: &str) -> TempDir {
+pub(crate) fn folder(manifest: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     add(&folder, "hostile", manifest);
     folder
@@ -446,11 +447,9 @@ fn a_component_that_imports_what_this_host_lacks_is_refused() {
 fn a_complaint_of_any_size_is_shown_as_a_line_at_its_place() {
     let folder = folder("[config]\ncomplaint = 1000000");
     let said = refused(&folder);
-    assert!(said.starts_with("error: no no no "), "{said}");
-    assert!(
-        said.contains("plugin.toml:4") && said.len() < 3000,
-        "{said}"
-    );
+    for part in ["error: no no no ", "plugin.toml:4"] {
+        assert!(said.contains(part) && said.len() < 3000, "{said}");
+    }
 }
 
 #[test]

@@ -194,7 +194,12 @@ impl Lead {
     }
 
     fn say(&self, word: Word) {
-        self.0.flight.word.send_replace(word);
+        let said = &self.0.flight.word;
+        // Who comes later reads it. Waking nobody costs something, too.
+        said.send_if_modified(|now| {
+            *now = word;
+            said.receiver_count() > 0
+        });
     }
 }
 
@@ -222,7 +227,7 @@ impl Drop for Leading {
             if silent {
                 *word = Word::Again;
             }
-            silent
+            silent && self.flight.word.receiver_count() > 0
         });
     }
 }

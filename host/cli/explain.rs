@@ -1,29 +1,140 @@
 //! `wproxy explain`
 
+mod text;
+
+use super::running::{self, Proxy};
 use super::{Prepared, Sources, question};
 use crate::config::Settings;
-use crate::error::Failure;
+use crate::control::{Decision, Explain, Explained, Request as Command};
 use crate::generation::Admission;
 use crate::http::{Fields, Host, RequestHead, Target, Version};
-use crate::plugin::Rule;
 use crate::transaction::Request;
 use crate::{listen, manage};
 use anyhow::bail;
 use bytes::Bytes;
+use clap::Args;
 use std::io::Write as _;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Prints verdict, rule, file and line. The exit code says the verdict too: 0 allowed, 2 denied.
-pub(super) fn explain(
+/// Whose rules are shown, and for which request.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "wproxy explain [OPTIONS] --client <IP> <METHOD> <URL>\n       \
+                            wproxy explain [OPTIONS] --id <NUMBER>"
+)]
+pub(super) struct Arguments {
+    /// GET, CONNECT, ...
+    #[arg(required_unless_present = "id", conflicts_with = "id")]
+    method: Option<String>,
+    /// http://host/path; for CONNECT, host:port
+    #[arg(required_unless_present = "id", conflicts_with = "id")]
+    url: Option<String>,
+    /// Whose request it is
+    #[arg(
+        long,
+        value_name = "IP",
+        required_unless_present = "id",
+        conflicts_with = "id"
+    )]
+    client: Option<IpAddr>,
+    /// A field of the request, as `User-Agent: curl`; more than one if need be
+    #[arg(long, value_name = "FIELD", conflicts_with = "id")]
+    header: Vec<String>,
+    /// A request that the running proxy has served, by the number that stands on its error page and,
+    /// in the format json or with log_request_id, in the access log
+    #[arg(long, value_name = "NUMBER")]
+    id: Option<u64>,
+    /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults. With --id,
+    /// those of the running proxy
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A folder of plugins in place of those that the program carries
+    #[arg(long, value_name = "DIR", conflicts_with = "id")]
+    plugins: Option<PathBuf>,
+    /// With --id: the proxy's control socket, in place of what its settings say
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "method"])]
+    socket: Option<PathBuf>,
+    /// Print a line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints every rule that is looked at, and the verdict. The exit code says that too: 0 allowed, 2
+/// denied.
+pub(super) fn explain(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments {
+        method,
+        url,
+        client,
+        header,
+        id,
+        config,
+        plugins,
+        socket,
+        json,
+    } = arguments;
+    match (id, method, url, client) {
+        (Some(id), ..) => {
+            let proxy = Proxy {
+                socket,
+                config,
+                json,
+            };
+            past(id, &proxy)
+        }
+        (None, Some(method), Some(url), Some(client)) => {
+            let sources = Sources { config, plugins };
+            let explained = written(&method, &url, client, &header, sources)?;
+            running::print(|out| {
+                match json {
+                    true => writeln!(out, "{}", serde_json::to_string(&explained)?)?,
+                    false => write!(out, "{}", text::text(&explained))?,
+                }
+                Ok(code(&explained))
+            })
+        }
+        _ => bail!("a request is a method, a URL and --client; or it is --id"),
+    }
+}
+
+/// One that the running proxy has served.
+fn past(id: u64, proxy: &Proxy) -> anyhow::Result<ExitCode> {
+    running::print(|out| {
+        let mut done = ExitCode::FAILURE;
+        proxy.ask(
+            &Command::Explain(Explain { id }),
+            |explained: Explained, line| {
+                done = code(&explained);
+                match proxy.json {
+                    true => writeln!(out, "{line}"),
+                    false => write!(out, "{}", text::text(&explained)),
+                }
+            },
+        )?;
+        Ok(done)
+    })
+}
+
+fn code(explained: &Explained) -> ExitCode {
+    match explained.verdict.verdict {
+        Decision::Allow => ExitCode::SUCCESS,
+        Decision::Deny => ExitCode::from(2),
+        Decision::Undecided => ExitCode::FAILURE,
+    }
+}
+
+/// One that somebody has written down, by what the files say.
+fn written(
     method: &str,
     url: &str,
     client: IpAddr,
     header: &[String],
     sources: Sources,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<Explained> {
     let (head, target) = question(method, url, header)?;
     let Prepared {
         configuration,
@@ -34,49 +145,25 @@ pub(super) fn explain(
     let target = as_served(&configuration.settings, target);
     let received = SystemTime::now();
     let request = Arc::new(Request::new(head, target, (client, 0).into(), received));
-    let mut out = anstream::stdout();
-    let mut verdict = generation.authorize(&request);
-    if let Ok(Admission::NeedsAddresses) = verdict {
+    let mut explanation = generation.explain(&request);
+    if let Ok(Admission::NeedsAddresses) = explanation.verdict
+        && request.addresses().is_none()
+    {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let host = &request.target.host;
-        let found = runtime.block_on(upstreams.addresses(host));
-        match &found {
-            Ok(addresses) => writeln!(out, "resolve  {host}: {}", list(addresses))?,
-            Err(error) => writeln!(out, "resolve  {host}: {error}")?,
-        }
+        let found = runtime.block_on(upstreams.addresses(&request.target.host));
         request.set_addresses(found);
-        verdict = generation.authorize(&request);
+        explanation = generation.explain(&request);
     }
-    let (rule, code) = match verdict {
-        Ok(Admission::Allowed(rule)) => {
-            writeln!(out, "allow")?;
-            (Some(rule), ExitCode::SUCCESS)
-        }
-        Ok(Admission::NeedsAddresses) => bail!("a plugin asked for addresses that it was given"),
-        Err(Failure::Denied { rule, status, .. }) => {
-            writeln!(out, "deny     {status}")?;
-            (Some(rule), ExitCode::from(2))
-        }
-        Err(failure) => {
-            writeln!(out, "deny     {failure}")?;
-            (None, ExitCode::from(2))
-        }
-    };
-    if let Some(Rule {
-        plugin,
-        text,
-        location,
-    }) = rule
-    {
-        writeln!(out, "rule     {text}")?;
-        match location {
-            Some(location) => writeln!(out, "at       {location}, plugin {plugin}")?,
-            None => writeln!(out, "at       plugin {plugin}")?,
-        }
-    }
-    Ok(code)
+    // Who wrote the query down may see it.
+    let strip_query = false;
+    Ok(Explained::of(
+        &request,
+        &generation,
+        &explanation,
+        strip_query,
+    ))
 }
 
 fn question(method: &str, url: &str, header: &[String]) -> anyhow::Result<(RequestHead, Target)> {
@@ -108,9 +195,4 @@ fn as_served(settings: &Settings, target: Target) -> Target {
         let ip = asked.filter(covers).unwrap_or(listener.ip());
         manage::target(settings, (ip, listener.port()).into(), target)
     })
-}
-
-fn list(addresses: &[IpAddr]) -> String {
-    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    addresses.join(", ")
 }

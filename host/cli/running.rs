@@ -14,10 +14,10 @@ use std::process::ExitCode;
 pub(super) struct Proxy {
     /// The proxy's control socket, in place of what its settings say
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
-    socket: Option<PathBuf>,
+    pub(super) socket: Option<PathBuf>,
     /// The proxy's settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Print lines of JSON
     #[arg(long)]
     pub(super) json: bool,

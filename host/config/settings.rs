@@ -108,6 +108,14 @@ pub struct Settings {
     pub logformat: LogFormat,
     /// Whether query terms are left out of it; default yes.
     pub strip_query_terms: bool,
+    /// Whether lines of squid's and Apache's format end in the request's number, as those of JSON
+    /// have it in any case; default no. No directive of squid's.
+    pub log_request_id: bool,
+    /// How many requests are remembered for `wproxy explain --id`; default 1000. No directive of
+    /// squid's.
+    pub explain_requests: usize,
+    /// Octets that they may take; default 8 MB. No directive of squid's.
+    pub explain_mem: u64,
 }
 
 /// Where responses are kept on the disk (squid directive `cache_dir`).
@@ -239,6 +247,9 @@ impl Settings {
             access_log: access_log(written.access_log, source)?,
             logformat: written.logformat.unwrap_or(LogFormat::Squid),
             strip_query_terms: written.strip_query_terms.unwrap_or(true),
+            log_request_id: written.log_request_id.unwrap_or(false),
+            explain_requests: explain_requests(written.explain_requests, source)?,
+            explain_mem: written.explain_mem.unwrap_or(Size(8 << 20)).0,
         })
     }
 }
@@ -315,6 +326,18 @@ fn workers(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mi
         None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         Some(workers) if (1..=512).contains(workers.get_ref()) => Ok(workers.into_inner()),
         Some(workers) => Err(source.mistake(workers.span(), "there can be 1 to 512 workers")),
+    }
+}
+
+fn explain_requests(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
+    const MOST: usize = 1_000_000;
+    match written {
+        None => Ok(1000),
+        Some(requests) if *requests.get_ref() <= MOST => Ok(requests.into_inner()),
+        Some(requests) => {
+            let mistake = format!("{MOST} requests can be remembered at most");
+            Err(source.mistake(requests.span(), mistake))
+        }
     }
 }
 

@@ -44,7 +44,7 @@ struct Place {
 }
 
 /// Where a rule stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     /// As people call the file.
     pub file: Arc<str>,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Octets: `"128 MB"`. As in squid, KB is 1024 octets.
@@ -58,9 +59,17 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, unit.trim_start()))
 }
 
-/// Both are strings to serde.
+/// Both are strings to serde, and on the command line.
 macro_rules! from_text {
     ($type:ty, $expecting:literal) => {
+        impl FromStr for $type {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                <$type>::parse(text)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Visitor;

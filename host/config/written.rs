@@ -58,6 +58,9 @@ pub(super) struct Written {
     pub(super) access_log: Option<Spanned<String>>,
     pub(super) logformat: Option<super::LogFormat>,
     pub(super) strip_query_terms: Option<bool>,
+    pub(super) log_request_id: Option<bool>,
+    pub(super) explain_requests: Option<Spanned<usize>>,
+    pub(super) explain_mem: Option<Size>,
 
     pub(super) sets: super::WrittenSets,
     pub(super) shadow: super::shadow::WrittenShadow,

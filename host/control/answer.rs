@@ -43,7 +43,12 @@ impl Answer {
 
     /// One more line. Breaks where nobody listens any more.
     pub(super) fn line(&mut self, line: &impl Serialize) -> ControlFlow<()> {
-        self.chunk.extend(to_line(line));
+        self.octets(&to_line(line))
+    }
+
+    /// The same, where it has been made a line already.
+    pub(super) fn octets(&mut self, line: &[u8]) -> ControlFlow<()> {
+        self.chunk.extend_from_slice(line);
         match self.chunk.len() < CHUNK {
             true => ControlFlow::Continue(()),
             false => self.flush(),

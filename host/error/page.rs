@@ -78,7 +78,10 @@ fn line(failure: &Failure, settings: &Settings, request: About<'_>, title: &str)
         ..
     } = settings;
     let advice = failure.advice();
-    let id = request.id.map(|id| format!(", request {id}"));
+    let id = request.id.map(|id| match settings.explain_requests {
+        0 => format!(", request {id}"),
+        _ => format!(", request {id} (wproxy explain --id {id})"),
+    });
     let id = id.unwrap_or_default();
     format!("{title}: {failure}. {advice} Contact: {cache_mgr}, proxy {visible_hostname}{id}.\n")
 }
@@ -105,7 +108,10 @@ fn html(
         fact("Plugin", &rule.plugin);
     }
     fact("Whom to ask", &settings.cache_mgr);
-    let id = request.id.map(|id| format!("Request {id}. "));
+    let id = request.id.map(|id| match settings.explain_requests {
+        0 => format!("Request {id}. "),
+        _ => format!("Request {id}: <code>wproxy explain --id {id}</code>. "),
+    });
     include_str!("page.html")
         .replace("{{STATUS}}", &escaped(title))
         .replace("{{SQUID}}", squid)
@@ -195,7 +201,7 @@ mod tests {
             reply.body,
             "403 Forbidden: the rule `http_access deny <all>` does not allow it. If you think that \
              you should have access, ask for the rule to be changed. Contact: webmaster, proxy none, \
-             request 1001.\n"
+             request 1001 (wproxy explain --id 1001).\n"
         );
         assert_eq!(
             reply.fields.get("proxy-status").map(|value| &value[..]),
@@ -223,7 +229,10 @@ mod tests {
         );
         assert!(page.contains("ERR_ACCESS_DENIED"), "{page}");
         assert!(
-            page.contains("<footer>Request 1001. Generated Thu, 01 Jan 1970"),
+            page.contains(
+                "<footer>Request 1001: <code>wproxy explain --id 1001</code>. Generated Thu, 01 \
+                 Jan 1970"
+            ),
             "{page}"
         );
         assert!(!page.contains("<script>") && !page.contains("{{"), "{page}");

@@ -4,6 +4,7 @@ use super::chunked::Decoder;
 use super::fields::Fields;
 use super::framing::Framing;
 use super::head::Malformed;
+use super::spare;
 use super::watchdog::Watchdog;
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
@@ -16,7 +17,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio_rustls::client::TlsStream;
 
 /// Octets asked of the kernel at a time: at first, and for a body that keeps coming.
-const FIRST_READ: usize = 8 * 1024;
+const FIRST_READ: usize = spare::SIZE;
 const LARGEST_READ: usize = 256 * 1024;
 /// Octets of further requests that may wait while one is answered.
 const PIPELINE: usize = 64 * 1024;
@@ -282,6 +283,12 @@ impl Reader {
     pub async fn gone(&mut self) {
         self.take_back();
         while self.input.len() < PIPELINE {
+            // Mostly nothing comes: no buffer for that.
+            if let ReadHalf::Tcp(io) = &self.io
+                && io.readable().await.is_err()
+            {
+                return;
+            }
             self.input.reserve(FIRST_READ);
             match self.io.read_buf(&mut self.input).await {
                 Ok(1..) => {}
@@ -291,11 +298,19 @@ impl Reader {
         std::future::pending::<()>().await;
     }
 
+    /// The next message may come at once: a buffer that has not grown is kept for it.
+    pub fn rest(&mut self) {
+        self.take_back();
+        if self.appetite > FIRST_READ || self.decoded.capacity() > FIRST_READ {
+            self.release();
+        }
+    }
+
     /// An idle connection holds no buffer.
     pub fn release(&mut self) {
         self.take_back();
         if self.input.is_empty() {
-            self.input = BytesMut::new();
+            spare::keep(std::mem::take(&mut self.input));
         }
         self.decoded = Vec::new();
         self.appetite = FIRST_READ;
@@ -336,6 +351,9 @@ impl Reader {
     }
 
     async fn fill(&mut self, limit: Duration) -> Result<(), ReadError> {
+        if self.input.capacity() == 0 {
+            self.input = spare::take();
+        }
         self.input.reserve(self.appetite);
         let room = self.input.capacity() - self.input.len();
         let read = self.io.read_buf(&mut self.input);

@@ -6,13 +6,28 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
+/// What lines look like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Style {
+    pub(super) format: LogFormat,
+    /// Query terms are left out.
+    pub(super) strip_query: bool,
+    /// Lines end in the request's number, where their format has no place of its own for it.
+    pub(super) request_id: bool,
+}
+
 /// Appends the record's line. Whatever clients sent, it is one line of printable ASCII.
-pub(super) fn line(out: &mut Vec<u8>, format: LogFormat, strip_query: bool, record: &Record<'_>) {
-    let uri = shown_uri(record.uri, strip_query);
-    match format {
+pub(super) fn line(out: &mut Vec<u8>, style: Style, record: &Record<'_>) {
+    let uri = record.shown_uri(style.strip_query);
+    match style.format {
         LogFormat::Squid => squid(out, uri, record),
         LogFormat::Combined => combined(out, uri, record),
         LogFormat::Json => json(out, uri, record),
+    }
+    if let Some(id) = record.request.filter(|_| style.request_id)
+        && style.format != LogFormat::Json
+    {
+        let _ = write!(out, " request={id}");
     }
     out.push(b'\n');
 }
@@ -204,8 +219,17 @@ mod tests {
     use std::time::Duration;
 
     fn rendered(format: LogFormat, strip: bool, record: &Record<'_>) -> String {
+        let style = Style {
+            format,
+            strip_query: strip,
+            request_id: false,
+        };
+        styled(style, record)
+    }
+
+    fn styled(style: Style, record: &Record<'_>) -> String {
         let mut out = Vec::new();
-        line(&mut out, format, strip, record);
+        line(&mut out, style, record);
         String::from_utf8(out).expect("ASCII")
     }
 
@@ -310,6 +334,31 @@ mod tests {
         assert_eq!(line["rule"], "http_access allow localnet");
         assert_eq!(line["code"], "TCP_MISS");
         assert_eq!(line["time"], 1_795_390_775.101);
+    }
+
+    #[test]
+    fn lines_end_in_the_request_s_number_where_that_is_wanted() {
+        let (outcome, fields) = (outcome(), Fields::default());
+        let record = record(&outcome, "http://a/", &fields);
+        for (format, end) in [
+            (LogFormat::Squid, " text/html request=1001\n"),
+            (LogFormat::Combined, " TCP_MISS:HIER_DIRECT request=1001\n"),
+            (LogFormat::Json, "}\n"),
+        ] {
+            let style = Style {
+                format,
+                strip_query: true,
+                request_id: true,
+            };
+            let line = styled(style, &record);
+            assert!(line.ends_with(end), "{line}");
+            // What is no request has none.
+            let unread = Record {
+                request: None,
+                ..record
+            };
+            assert!(!styled(style, &unread).contains("request="), "{format:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Lines from the workers to the file, without ever making a worker wait for the file.
 
+use super::format::Style;
 use super::{Record, format};
-use crate::config::{LogFormat, LogTarget, Settings};
+use crate::config::{LogTarget, Settings};
 use prometheus_client::metrics::counter::Counter;
 use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
@@ -22,8 +23,7 @@ const GATHER: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct AccessLog {
     shared: Option<Arc<Shared>>,
-    format: LogFormat,
-    strip_query: bool,
+    style: Style,
     /// Says nothing, and ends with the writer.
     writer: Mutex<Receiver<Infallible>>,
 }
@@ -93,8 +93,11 @@ impl AccessLog {
         }
         Ok(AccessLog {
             shared,
-            format: settings.logformat,
-            strip_query: settings.strip_query_terms,
+            style: Style {
+                format: settings.logformat,
+                strip_query: settings.strip_query_terms,
+                request_id: settings.log_request_id,
+            },
             writer: Mutex::new(writer),
         })
     }
@@ -105,7 +108,7 @@ impl AccessLog {
             return;
         };
         let mut line = Vec::with_capacity(256);
-        format::line(&mut line, self.format, self.strip_query, record);
+        format::line(&mut line, self.style, record);
         let mut queue = shared.queue();
         if queue.lines.len() + line.len() > WAITING {
             shared.dropped.inc();

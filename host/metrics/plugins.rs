@@ -1,6 +1,6 @@
 //! What plugins cost and run into, and what they count themselves.
 
-use crate::plugin::{Hook, Limit, Measure, Meter, Meters, Registered, Usage};
+use crate::plugin::{Hook, Limit, Measure, Meter, Meters, Observing, Registered, Usage};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -59,6 +59,7 @@ impl Collector for Plugins {
             .map(|meter| ([named(meter)], meter.instances()));
         let what = "Instances of plugins that were made.";
         counters(&mut encoder, "plugin_instances", what, instances)?;
+        observed(&mut encoder, &meters)?;
         kept(&mut encoder, &meters)?;
         own(&mut encoder, &meters)
     }
@@ -97,6 +98,28 @@ fn counters<S: EncodeLabelSet>(
         family
             .encode_family(&labels)?
             .encode_counter(&count, NoExemplar::None)?;
+    }
+    Ok(())
+}
+
+/// What has become of transactions that plugins observe.
+fn observed(encoder: &mut DescriptorEncoder<'_>, meters: &[Arc<Meter>]) -> fmt::Result {
+    for (name, what, count) in [
+        (
+            "observer_told",
+            "Completed transactions that a plugin was told of.",
+            Observing::told as fn(&Observing) -> u64,
+        ),
+        (
+            "observer_dropped",
+            "Completed transactions that a plugin was not told of: it did not keep up, or failed.",
+            Observing::dropped,
+        ),
+    ] {
+        let counted = meters
+            .iter()
+            .filter_map(|meter| Some(([named(meter)], count(meter.observed()?))));
+        counters(encoder, name, what, counted)?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ pub enum Key {
 }
 
 /// What decided, in the configuration's own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// The plugin's name.
     pub plugin: Arc<str>,

@@ -1,7 +1,7 @@
 //! A hook that keeps failing is put aside for a while, its failure policy in force: every failure
 //! costs its worker all of the call's time, and the instance.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Backoff {
     /// Failures in a row after which it is put aside; 0: never.
-    after: u32,
+    after: AtomicU32,
     /// Whether there is anything in the streak: while all is well, no call takes the lock.
     troubled: AtomicBool,
     streak: Mutex<Streak>,
@@ -61,10 +61,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 impl Backoff {
     pub(super) fn new(after: u32) -> Backoff {
         Backoff {
-            after,
+            after: AtomicU32::new(after),
             troubled: AtomicBool::new(false),
             streak: Mutex::default(),
         }
+    }
+
+    /// It is not to be put aside, however often it fails.
+    pub(super) fn never(&self) {
+        self.after.store(0, Ordering::Relaxed);
     }
 
     /// May the hook be called? Every turn has to come to its [`end`](Backoff::end).
@@ -77,11 +82,15 @@ impl Backoff {
 
     /// A call has ended, well or not.
     pub(super) fn end(&self, turn: Turn, well: bool) -> Option<Change> {
-        if self.after == 0 || (well && !self.troubled.load(Ordering::Relaxed)) {
+        if well && !self.troubled.load(Ordering::Relaxed) {
+            return None;
+        }
+        let after = self.after.load(Ordering::Relaxed);
+        if after == 0 {
             return None;
         }
         let mut streak = self.streak();
-        let change = streak.end(turn, well, self.after, Instant::now());
+        let change = streak.end(turn, well, after, Instant::now());
         self.troubled.store(streak.failures > 0, Ordering::Relaxed);
         change
     }

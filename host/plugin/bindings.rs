@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::Resource;
 
-pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
+pub(super) use generated::exports::wproxy::plugin::{
+    access, cache_key, cache_rules, explain, lifecycle, observer,
+};
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
 
@@ -39,6 +41,8 @@ mod generated {
                 export wproxy:plugin/response-headers@0.2.0;
                 export wproxy:plugin/cache-rules@0.2.0;
                 export wproxy:plugin/cache-key@0.2.0;
+                export wproxy:plugin/observer@0.2.0;
+                export wproxy:plugin/explain@0.2.0;
             }
         ",
         with: {
@@ -307,7 +311,7 @@ impl State {
     }
 }
 
-fn method(method: &Method) -> http::Method {
+pub(super) fn method(method: &Method) -> http::Method {
     match *method {
         Method::GET => http::Method::Get,
         Method::HEAD => http::Method::Head,
@@ -332,7 +336,7 @@ fn scheme(scheme: &Scheme) -> Option<http::Scheme> {
     }
 }
 
-fn address(address: IpAddr) -> http::IpAddress {
+pub(super) fn address(address: IpAddr) -> http::IpAddress {
     match address.to_canonical() {
         IpAddr::V4(address) => http::IpAddress::V4(address.octets().into()),
         IpAddr::V6(address) => http::IpAddress::V6(address.segments().into()),

@@ -6,12 +6,15 @@ use super::digest::Digest;
 use super::engine::Engine;
 use super::inspect::Kind;
 use super::manifest::Manifest;
-use super::rights::Grant;
+use super::rights;
 use super::state::State;
 use super::version::{self, Version};
+use super::waiting;
 use super::wasi;
 use crate::config::Mistake;
+use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// A component that is compiled, and linked with what the host offers. Cheap to clone.
@@ -21,26 +24,14 @@ pub struct Compiled {
     version: Version,
     rights: Arc<[String]>,
     hooks: Arc<[Hook]>,
+    explains: bool,
     pub(super) linked: InstancePre<State>,
 }
 
-/// The interfaces among those that there are to import that have to be granted, and what to write
-/// for it.
-const TO_GRANT: [(&str, Grant, &str); 2] = [
-    (
-        "metrics",
-        Grant::Metrics,
-        "`metrics = true` under [grants] lets it have counters and histograms of its own in \
-         the proxy's metrics",
-    ),
-    (
-        "kv",
-        Grant::Kv,
-        "`kv = true` under [grants] lets it keep values and counters from one call to the next",
-    ),
-];
 /// The one that is granted by what there is to ask.
 const SETS: &str = "sets";
+/// A compiler that takes less time is not worth a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 // === impl Compiled ===
 
@@ -51,10 +42,16 @@ impl Compiled {
     /// What is wrong with the component or with its imports.
     pub fn new(engine: &Engine, manifest: &Manifest, bytes: &[u8]) -> Result<Compiled, Mistake> {
         let wrong = |what: String| manifest.component_mistake(what);
-        let component = engine.compile(bytes).map_err(|error| match Kind::of(bytes) {
+        let compiled = waiting::or_say(
+            PATIENCE,
+            || say_that_it_takes_a_while(&manifest.name),
+            || engine.compile(bytes),
+        );
+        let component = compiled.map_err(|error| match Kind::of(bytes) {
             Kind::Component => wrong(format!("not a WebAssembly component: {error:#}")),
-            Kind::Module => wrong("not a WebAssembly component, but a core module".into())
-                .help("`wproxy plugin build` makes a component of it, as does `wasm-tools component new`"),
+            Kind::Module => wrong("not a WebAssembly component, but a core module".into()).help(
+                "`wproxy plugin build` makes a component of it, as does `wasm-tools component new`",
+            ),
             Kind::Other => wrong("not a WebAssembly component, nor WebAssembly at all".into()),
         })?;
         let version = version(engine, &component).map_err(|odd| {
@@ -65,7 +62,7 @@ impl Compiled {
                 "this host has {served}: build it anew with the WIT of one of them"
             ))
         })?;
-        let rights = rights(engine, &component);
+        let rights = imports(engine, &component);
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right, version)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
             let offered = version.imports().iter().map(|name| version.interface(name));
@@ -95,6 +92,7 @@ impl Compiled {
             version,
             rights,
             hooks,
+            explains: exports(engine, &component, version::EXPLAIN),
             linked,
         })
     }
@@ -105,14 +103,18 @@ impl Compiled {
     /// # Errors
     /// The import, what to write to grant it, and what that would let the plugin do.
     pub(super) fn check_grants(&self, manifest: &Manifest) -> Result<(), Mistake> {
-        for (name, grant, help) in TO_GRANT {
-            let import = self.version.interface(name);
-            if self.rights.contains(&import) && !manifest.grants.has(grant) {
+        match rights::refused(&self.rights, &manifest.grants) {
+            None => Ok(()),
+            Some((import, grant)) => {
                 let what = format!("the component imports `{import}`, which it was not granted");
-                return Err(manifest.component_mistake(what).help(help));
+                Err(manifest.component_mistake(what).help(grant.help()))
             }
         }
-        Ok(())
+    }
+
+    /// What it imports of WASI and finds empty with that manifest: a line for each grant.
+    pub(super) fn empty(&self, manifest: &Manifest) -> Vec<String> {
+        rights::empty(&self.rights, &manifest.grants)
     }
 
     /// Whether these octets are what it was compiled from.
@@ -140,6 +142,11 @@ impl Compiled {
         &self.rights
     }
 
+    /// Whether it can say how it comes to its answers.
+    pub fn explains(&self) -> bool {
+        self.explains
+    }
+
     /// The hooks that it serves.
     pub fn hooks(&self) -> &[Hook] {
         &self.hooks
@@ -150,6 +157,14 @@ impl PartialEq for Compiled {
     fn eq(&self, other: &Compiled) -> bool {
         self.digest == other.digest
     }
+}
+
+fn say_that_it_takes_a_while(plugin: &str) {
+    // That nobody can read it is no reason to stop.
+    let _ = writeln!(
+        anstream::stderr(),
+        "compiling plugin `{plugin}`: the first time takes a while"
+    );
 }
 
 fn is_offered(import: &str, version: Version) -> bool {
@@ -186,10 +201,17 @@ fn version(engine: &Engine, component: &Component) -> Result<Version, String> {
     Ok(built_for.unwrap_or(Version::ALL[0]))
 }
 
-fn rights(engine: &Engine, component: &Component) -> Arc<[String]> {
+fn imports(engine: &Engine, component: &Component) -> Arc<[String]> {
     let component = component.component_type();
     let imports = component.imports(&engine.wasmtime);
     imports.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// Whether it exports that interface of ours.
+fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
+    let component = component.component_type();
+    let mut exports = component.exports(&engine.wasmtime);
+    exports.any(|(name, _)| version::parts(name).is_some_and(|(ours, _)| ours == interface))
 }
 
 /// The hooks among its exports, in the order of their declaration here. An interface of ours that
@@ -199,7 +221,7 @@ fn hooks(engine: &Engine, component: &Component, version: Version) -> Result<Arc
     let component = component.component_type();
     let exports = component.exports(&engine.wasmtime);
     let ours = exports.filter_map(|(interface, _)| Some((interface, version::parts(interface)?.0)));
-    let hooks = ours.filter(|&(_, name)| name != "lifecycle");
+    let hooks = ours.filter(|(_, name)| !version.asides().contains(name));
     let known = |(interface, name): (&str, &str)| {
         let named = |hook: &Hook| hook.is_in(version) && hook.to_string() == name;
         let hook = Hook::ALL.into_iter().find(named);

@@ -6,10 +6,10 @@
 use super::Configured;
 use super::Hook;
 use super::bindings::lifecycle::Spared;
-use super::bindings::{access, cache_key, cache_rules};
+use super::bindings::{access, cache_key, cache_rules, explain, observer};
 use super::compiled::Compiled;
 use super::state::{FieldsHandle, RequestHandle, State};
-use super::version::Version;
+use super::version::{EXPLAIN, Version};
 use wasmtime::Store;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource, TypedFunc,
@@ -17,6 +17,7 @@ use wasmtime::component::{
 use wasmtime::error::Context as _;
 
 /// Where the functions are among a component's exports.
+#[derive(Clone)]
 pub(super) struct Exports {
     version: Version,
     configure: ComponentExportIndex,
@@ -25,6 +26,8 @@ pub(super) struct Exports {
     on_response: Option<ComponentExportIndex>,
     rule_for: Option<ComponentExportIndex>,
     key_for: Option<ComponentExportIndex>,
+    on_completed: Option<ComponentExportIndex>,
+    trace: Option<ComponentExportIndex>,
 }
 
 /// An instance's functions.
@@ -35,6 +38,8 @@ pub(super) struct Functions {
     pub(super) on_response: Option<OnResponse>,
     pub(super) rule_for: Option<RuleFor>,
     pub(super) key_for: Option<KeyFor>,
+    pub(super) on_completed: Option<OnCompleted>,
+    pub(super) trace: Option<Trace>,
 }
 
 /// `configure` answers less in version 0.1.
@@ -51,6 +56,8 @@ type OnRequest = TypedFunc<(Request, Fields), ()>;
 type OnResponse = TypedFunc<(Request, u16, Fields), ()>;
 type RuleFor = TypedFunc<(Request, u16, Fields), (cache_rules::Decision,)>;
 type KeyFor = TypedFunc<(Request,), (cache_key::Key,)>;
+type OnCompleted = TypedFunc<(Vec<observer::Completed>,), ()>;
+type Trace = TypedFunc<(Request,), (Vec<explain::LookedAt>,)>;
 
 // === impl Configure ===
 
@@ -89,6 +96,11 @@ impl Exports {
             on_response: served(Hook::ResponseHeaders, "on-response")?,
             rule_for: served(Hook::CacheRules, "rule-for")?,
             key_for: served(Hook::CacheKey, "key-for")?,
+            on_completed: served(Hook::Observer, "on-completed")?,
+            trace: match compiled.explains() {
+                true => Some(find(component, &version.interface(EXPLAIN), "trace")?),
+                false => None,
+            },
         })
     }
 
@@ -105,6 +117,11 @@ impl Exports {
             Version::V0_1 => Configure::V0_1(instance.get_typed_func(&mut *store, self.configure)?),
             Version::V0_2 => Configure::V0_2(instance.get_typed_func(&mut *store, self.configure)?),
         };
+        let trace = |export| {
+            let function = instance.get_typed_func(&mut *store, export);
+            function.with_context(|| format!("its export `{EXPLAIN}` has other types"))
+        };
+        let trace = self.trace.as_ref().map(trace).transpose()?;
         Ok(Functions {
             configure,
             authorize: load(Hook::Access, self.authorize.as_ref(), store, instance)?,
@@ -122,6 +139,8 @@ impl Exports {
             )?,
             rule_for: load(Hook::CacheRules, self.rule_for.as_ref(), store, instance)?,
             key_for: load(Hook::CacheKey, self.key_for.as_ref(), store, instance)?,
+            on_completed: load(Hook::Observer, self.on_completed.as_ref(), store, instance)?,
+            trace,
         })
     }
 }

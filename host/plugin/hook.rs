@@ -16,23 +16,26 @@ pub enum Hook {
     CacheRules,
     /// `cache-key`
     CacheKey,
+    /// `observer`
+    Observer,
 }
 
 // === impl Hook ===
 
 impl Hook {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Hook; 5] = [
+    pub const ALL: [Hook; 6] = [
         Hook::Access,
         Hook::RequestHeaders,
         Hook::ResponseHeaders,
         Hook::CacheRules,
         Hook::CacheKey,
+        Hook::Observer,
     ];
 
     /// Whether that version of the WIT has it.
     pub(super) fn is_in(self, version: Version) -> bool {
-        version != Version::V0_1 || self != Hook::CacheKey
+        version != Version::V0_1 || !matches!(self, Hook::CacheKey | Hook::Observer)
     }
 }
 
@@ -44,6 +47,7 @@ impl fmt::Display for Hook {
             Hook::ResponseHeaders => "response-headers",
             Hook::CacheRules => "cache-rules",
             Hook::CacheKey => "cache-key",
+            Hook::Observer => "observer",
         })
     }
 }

@@ -26,6 +26,8 @@ pub struct Inspection {
     pub wit: BTreeSet<String>,
     /// The hooks that it serves, in the order of the WIT; those of another version with that.
     pub hooks: Vec<String>,
+    /// Whether it says how it comes to its answers.
+    pub explains: bool,
     /// What it imports beyond what every plugin has.
     pub rights: Vec<Right>,
     /// By field of the producers section (`language`, `processed-by`, `sdk`): name and version.
@@ -94,6 +96,7 @@ impl Inspection {
                 .map(|(_, version)| version.to_owned())
                 .collect(),
             hooks: hooks(&exports),
+            explains: explains(&exports),
             rights: imports
                 .iter()
                 .filter_map(|import| Right::of(import))
@@ -143,7 +146,8 @@ fn interfaces(bytes: &[u8]) -> (Vec<String>, Vec<String>) {
 
 fn hooks(exports: &[String]) -> Vec<String> {
     let ours = exports.iter().filter_map(|name| version::parts(name));
-    let hooks = ours.filter(|(name, _)| *name != "lifecycle");
+    let asides = Version::ALL[0].asides();
+    let hooks = ours.filter(|(name, _)| !asides.contains(name));
     let mut hooks: Vec<String> = hooks
         .map(|(name, version)| match Version::of(version) {
             Some(_) => name.to_owned(),
@@ -157,6 +161,11 @@ fn hooks(exports: &[String]) -> Vec<String> {
     };
     hooks.sort_by_key(place);
     hooks
+}
+
+fn explains(exports: &[String]) -> bool {
+    let mut ours = exports.iter().filter_map(|name| version::parts(name));
+    ours.any(|(name, _)| name == version::EXPLAIN)
 }
 
 /// Those of the whole, and of the modules in it: a compiler leaves its name in what it made. Whoever

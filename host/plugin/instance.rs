@@ -1,14 +1,14 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
 use super::bindings::lifecycle::{self, Spared};
-use super::bindings::{access, cache_key, cache_rules};
+use super::bindings::{access, cache_key, cache_rules, explain, observer};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
 use super::exports::{Exports, Functions};
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
-use super::meters::{Limit, Meter};
+use super::meters::{Limit, Meter, Meters};
 use super::sets::Sets;
 use super::state::{FieldsHandle, Own, RequestHandle, State};
 use super::wasi::{Preopen, Wasi};
@@ -155,12 +155,7 @@ impl Template {
         let mut slot = slots.mine().lock().unwrap_or_else(PoisonError::into_inner);
         let mut instance = match slot.take() {
             Some(instance) => instance,
-            None => self.instantiate()?.map_err(|complaint| {
-                wasmtime::Error::msg(format!(
-                    "a new instance refuses the configuration that an earlier one took: {}",
-                    complaint.message
-                ))
-            })?,
+            None => self.another()?,
         };
         self.call_begins(&mut instance.store);
         let result = call(&mut instance);
@@ -172,6 +167,45 @@ impl Template {
             *slot = Some(instance);
         }
         result
+    }
+
+    /// One more instance, of a configuration that was good before.
+    fn another(&self) -> wasmtime::Result<Box<Instance>> {
+        self.instantiate()?.map_err(|complaint| {
+            wasmtime::Error::msg(format!(
+                "a new instance refuses the configuration that an earlier one took: {}",
+                complaint.message
+            ))
+        })
+    }
+
+    /// Lends an instance that is made for this one call, and of which nothing is left.
+    pub(super) fn call_once<R>(
+        &self,
+        time: Duration,
+        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let mut instance = self.another()?;
+        instance.store.data_mut().budget = Budget::new(time);
+        self.call_begins(&mut instance.store);
+        call(&mut instance)
+    }
+
+    /// The same for another purpose: nothing that it keeps or counts is the served plugin's.
+    pub(super) fn apart(&self) -> Template {
+        Template {
+            engine: self.engine.clone(),
+            plugin: self.plugin.clone(),
+            meter: Meters::default().of(&self.plugin),
+            component: self.component.clone(),
+            limits: self.limits.clone(),
+            grants: self.grants.clone(),
+            directories: self.directories.clone(),
+            sets: self.sets.clone(),
+            config: self.config.clone(),
+            spared: OnceLock::new(),
+            exports: self.exports.clone(),
+        }
     }
 
     fn call_begins(&self, store: &mut Store<State>) {
@@ -217,6 +251,16 @@ impl Instance {
         })
     }
 
+    pub(super) fn trace(
+        &mut self,
+        request: &Arc<Request>,
+    ) -> wasmtime::Result<Vec<explain::LookedAt>> {
+        let trace = self.functions.trace.as_ref().ok_or_else(not_served)?;
+        lend(&mut self.store, request, |store| {
+            Ok(trace.call(store, (request_handle(),))?.0)
+        })
+    }
+
     pub(super) fn on_request(
         &mut self,
         request: &Arc<Request>,
@@ -252,6 +296,13 @@ impl Instance {
                 .call(store, (request_handle(), status, fields_handle()))?
                 .0)
         })
+    }
+
+    pub(super) fn on_completed(&mut self, batch: Vec<observer::Completed>) -> wasmtime::Result<()> {
+        let hook = self.functions.on_completed.as_ref();
+        let done = hook.ok_or_else(not_served)?.call(&mut self.store, (batch,));
+        self.store.data_mut().end_lines();
+        done
     }
 }
 

@@ -37,6 +37,10 @@ pub struct Limits {
     pub kv: Bounds,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
+    /// Completed transactions that one call of `observer` is handed at most. Default 256.
+    pub batch: usize,
+    /// Completed transactions that wait for `observer`; what comes then is left out. Default 10,000.
+    pub queue: usize,
     /// Failures of a hook in a row after which it is not called for a while: a second, then twice
     /// as long after each failure more, a minute in the end. Default 5; 0: it is always called.
     pub failures: u32,
@@ -59,6 +63,8 @@ impl Default for Limits {
                 entries: 100_000,
             },
             calls: 1_000_000,
+            batch: 256,
+            queue: 10_000,
             failures: 5,
         }
     }
@@ -100,6 +106,10 @@ pub(super) enum Exceeded {
     Table(usize),
     #[error("it holds more descriptors, streams and the like than its limit of {0}")]
     Handles(usize),
+    #[error("its challenge is longer than {} KB", .0 >> 10)]
+    Challenge(usize),
+    #[error("its key is longer than {} KB", .0 >> 10)]
+    Key(usize),
 }
 
 // === impl Exceeded ===
@@ -112,6 +122,7 @@ impl Exceeded {
             Exceeded::Memory(_) => Limit::Memory,
             Exceeded::Table(_) => Limit::Table,
             Exceeded::Handles(_) => Limit::Handles,
+            Exceeded::Challenge(_) | Exceeded::Key(_) => Limit::Answer,
         }
     }
 }

@@ -125,6 +125,8 @@ struct WrittenLimits {
     kv_size: Option<Spanned<Size>>,
     kv_entries: Option<Spanned<usize>>,
     calls: Option<Spanned<u64>>,
+    batch: Option<Spanned<usize>>,
+    queue: Option<Spanned<usize>>,
     failures: Option<u32>,
 }
 
@@ -331,6 +333,8 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
             entries: count(&written.kv_entries, default.kv.entries, 10_000_000, "a plugin can keep 1 to 10000000 entries")?,
         },
         calls: within(written.calls.as_ref(), default.calls, 1..=u64::MAX, "an instance serves one call at least", source)?,
+        batch: count(&written.batch, default.batch, 4096, "a batch has 1 to 4096 transactions")?,
+        queue: count(&written.queue, default.queue, 1_000_000, "1 to 1000000 transactions can wait")?,
         failures: written.failures.unwrap_or(default.failures),
     };
     Ok(limits)
@@ -401,6 +405,8 @@ impl FailurePolicies {
             Hook::ResponseHeaders => self.response_headers,
             Hook::CacheRules => self.cache_rules,
             Hook::CacheKey => self.cache_key,
+            // There is no request that it could fail.
+            Hook::Observer => FailurePolicy::Open,
         }
     }
 }
@@ -481,6 +487,9 @@ mod tests {
             ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_size = '1 bytes'", "1 KB to 1 GB", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_entries = 0", "1 to 10000000 entries", "4:14"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbatch = 4097", "1 to 4096 transactions", "4:9"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nqueue = 0", "1 to 1000000 transactions can wait", "4:9"),
+            ("name = 'a'\ncomponent = 'a'\n[failure]\nobserver = 'closed'", "there is no key `observer`", "4:1"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'a' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'/a/../b' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\nnetwork = true", "there is no key `network`", "4:1"),

@@ -33,6 +33,15 @@ pub struct Meter {
     pub(super) series: Series,
     /// Where it has ever been granted.
     kv: OnceLock<Arc<dyn Store>>,
+    /// Where it has ever observed.
+    observing: OnceLock<Observing>,
+}
+
+/// What has become of completed transactions that a plugin observes.
+#[derive(Debug, Default)]
+pub struct Observing {
+    told: AtomicU64,
+    dropped: AtomicU64,
 }
 
 /// A limit that a plugin ran into.
@@ -58,6 +67,8 @@ pub enum Limit {
     Series,
     /// What it wanted to keep and there was no room for, or that was too large.
     Kv,
+    /// A challenge or a cache key that was too long.
+    Answer,
     /// An instance that was renewed after its number of calls.
     Calls,
     /// A hook that was put aside because it kept failing.
@@ -83,6 +94,7 @@ impl Meters {
             log: Mutex::default(),
             series: Series::new(self.kinds.clone()),
             kv: OnceLock::new(),
+            observing: OnceLock::new(),
         });
         plugins.insert(name, meter.clone());
         meter
@@ -142,6 +154,15 @@ impl Meter {
         self.kv.get_or_init(|| Arc::new(Local::default()))
     }
 
+    /// What has become of the transactions that it observes; none where it never did.
+    pub fn observed(&self) -> Option<&Observing> {
+        self.observing.get()
+    }
+
+    pub(super) fn observing(&self) -> &Observing {
+        self.observing.get_or_init(Observing::default)
+    }
+
     pub(super) fn called(&self, hook: Hook) {
         self.calls[hook as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -164,11 +185,33 @@ impl Meter {
     }
 }
 
+// === impl Observing ===
+
+impl Observing {
+    /// Those that it was told of.
+    pub fn told(&self) -> u64 {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Those that it was not told of, or that cost a call that failed.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn tell(&self, number: u64) {
+        self.told.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(super) fn drop(&self, number: u64) {
+        self.dropped.fetch_add(number, Ordering::Relaxed);
+    }
+}
+
 // === impl Limit ===
 
 impl Limit {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Limit; 12] = [
+    pub const ALL: [Limit; 13] = [
         Limit::Time,
         Limit::Memory,
         Limit::Table,
@@ -179,6 +222,7 @@ impl Limit {
         Limit::Handles,
         Limit::Series,
         Limit::Kv,
+        Limit::Answer,
         Limit::Calls,
         Limit::Failures,
     ];
@@ -196,6 +240,7 @@ impl Limit {
             Limit::Handles => "handles",
             Limit::Series => "series",
             Limit::Kv => "kv",
+            Limit::Answer => "answer",
             Limit::Calls => "calls",
             Limit::Failures => "failures",
         }

@@ -1,5 +1,6 @@
 //! What imports let a component do, in words for people.
 
+use super::manifest::Grants;
 use serde::Serialize;
 
 /// An import beyond what every plugin has, which are `http` and `log`.
@@ -55,6 +56,74 @@ const MEANINGS: [(&str, &str, Option<Grant>); 16] = [
 /// What every plugin may import.
 const EVERYONES: [&str; 2] = ["wproxy:plugin/http@", "wproxy:plugin/log@"];
 
+// === impl Grant ===
+
+impl Grant {
+    const ALL: [Grant; 5] = [
+        Grant::Clock,
+        Grant::Random,
+        Grant::Metrics,
+        Grant::Kv,
+        Grant::Directories,
+    ];
+
+    /// What to write below `[grants]`.
+    pub fn line(self) -> &'static str {
+        match self {
+            Grant::Clock => "clock = true",
+            Grant::Random => "random = true",
+            Grant::Metrics => "metrics = true",
+            Grant::Kv => "kv = true",
+            Grant::Directories => "directories = { \"/lists\" = \"lists\" }",
+        }
+    }
+
+    /// What to write, and what comes of it.
+    pub(super) fn help(self) -> String {
+        let lets = match self {
+            Grant::Clock => "read the time",
+            Grant::Random => "draw numbers that nobody can guess",
+            Grant::Metrics => "have counters and histograms of its own in the proxy's metrics",
+            Grant::Kv => "keep values and counters from one call to the next",
+            Grant::Directories => "read the files of a folder `lists` beside the manifest",
+        };
+        format!("`{}` under [grants] lets it {lets}", self.line())
+    }
+
+    /// What is there without it, of WASI: that is never refused, because toolchains import it in any
+    /// case. None of an interface of the host's own, which has to be granted.
+    fn otherwise(self) -> Option<&'static str> {
+        match self {
+            Grant::Clock => Some("the time stands still"),
+            Grant::Random => Some("random numbers are always the same"),
+            Grant::Directories => Some("there are no files"),
+            Grant::Metrics | Grant::Kv => None,
+        }
+    }
+}
+
+/// The first of these imports that has to be granted and is not, and by what.
+pub(super) fn refused<'a>(imports: &'a [String], grants: &Grants) -> Option<(&'a str, Grant)> {
+    let of = |import: &'a String| Some((import.as_str(), Right::of(import)?.grant?));
+    let refused = |(_, grant): &(&str, Grant)| grant.otherwise().is_none() && !grants.has(*grant);
+    imports.iter().filter_map(of).find(refused)
+}
+
+/// What of these imports is there and empty, because it is not granted: a line for each grant, with
+/// what to write.
+pub(super) fn empty(imports: &[String], grants: &Grants) -> Vec<String> {
+    let missing = Grant::ALL.into_iter().filter(|grant| !grants.has(*grant));
+    let line = |grant: Grant| {
+        let otherwise = grant.otherwise()?;
+        let is_about = |import: &&str| Right::of(import).is_some_and(|r| r.grant == Some(grant));
+        let imports = imports.iter().map(String::as_str).filter(is_about);
+        let imports: Vec<&str> = imports.collect();
+        (!imports.is_empty())
+            .then(|| format!("{}: {otherwise}; {}", imports.join(", "), grant.help()))
+    };
+    missing.filter_map(line).collect()
+}
+
 // === impl Right ===
 
 impl Right {
@@ -85,6 +154,33 @@ impl Right {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_granted_is_refused_or_empty() {
+        let imports = [
+            "wproxy:plugin/http@0.2.0",
+            "wproxy:plugin/kv@0.2.0",
+            "wasi:clocks/monotonic-clock@0.2.6",
+            "wasi:clocks/wall-clock@0.2.6",
+            "wasi:cli/stdout@0.2.6",
+            "wasi:filesystem/types@0.2.6",
+        ];
+        let imports = imports.map(str::to_owned);
+        let mut grants = Grants::default();
+        assert_eq!(
+            refused(&imports, &grants),
+            Some((imports[1].as_str(), Grant::Kv))
+        );
+        let time = "wasi:clocks/monotonic-clock@0.2.6, wasi:clocks/wall-clock@0.2.6: the time \
+                    stands still; `clock = true` under [grants] lets it read the time";
+        let files = "wasi:filesystem/types@0.2.6: there are no files; `directories = { \"/lists\" = \
+                     \"lists\" }` under [grants] lets it read the files of a folder `lists` beside \
+                     the manifest";
+        assert_eq!(empty(&imports, &grants), [time, files]);
+        (grants.kv, grants.clock) = (true, true);
+        assert_eq!(refused(&imports, &grants), None);
+        assert_eq!(empty(&imports, &grants), [files]);
+    }
 
     #[test]
     fn imports_are_told_apart() {

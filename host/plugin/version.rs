@@ -5,12 +5,15 @@ use std::fmt;
 /// A version of `wproxy:plugin`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// `wit/0.1/`: methods and schemes are strings, nothing is spared, there is no `cache-key`.
+    /// `wit/0.1/`: methods and schemes are strings, nothing is spared, there is neither
+    /// `cache-key` nor `observer`.
     V0_1,
     /// `wit/`
     V0_2,
 }
 
+/// The interface by which a plugin says how it comes to its answers.
+pub(super) const EXPLAIN: &str = "explain";
 /// How the names of this project's interfaces begin.
 const PACKAGE: &str = "wproxy:plugin/";
 
@@ -33,6 +36,14 @@ impl Version {
         match self {
             Version::V0_1 => &["http", "log"],
             Version::V0_2 => &["http", "log", "metrics", "kv", "sets"],
+        }
+    }
+
+    /// The interfaces that there are to export and that are no hooks: no request comes there.
+    pub(super) fn asides(self) -> &'static [&'static str] {
+        match self {
+            Version::V0_1 => &["lifecycle"],
+            Version::V0_2 => &["lifecycle", EXPLAIN],
         }
     }
 

@@ -52,6 +52,9 @@ impl Pool {
     pub(super) fn sweep(&self, limit: Duration) {
         let mut closed = Vec::new();
         self.lock().retain(|_, idle| {
+            // One that is busy has a response again at once, and a use for its buffer.
+            idle.iter_mut()
+                .for_each(|idle| idle.upstream.reader.release());
             closed.extend(idle.extract_if(.., |idle| {
                 idle.since.elapsed() > limit || !idle.upstream.reader.is_idle()
             }));

@@ -1,7 +1,7 @@
 //! The examples, each as it is in `examples/`, between a client and an origin.
 
 use super::{build, compile, files, good, plugin, root, tried, workshop};
-use crate::support::{OPEN_POLICY, Origin, Proxy, Then, origin};
+use crate::support::{OPEN_POLICY, Origin, Proxy, Then, origin, wproxy};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -58,6 +58,16 @@ fn c_closes_the_proxy_by_the_hour() {
 #[test]
 fn javascript_rewrites_fields_for_one_upstream() {
     let plugins = example("javascript");
+    // It takes a compiler seconds, and whoever waits is told; what is compiled is kept.
+    let cache = tempfile::tempdir().unwrap();
+    let check = || {
+        let mut check = wproxy();
+        check.arg("check").arg("--plugins").arg(&plugins);
+        let checked = check.env("XDG_CACHE_HOME", cache.path()).output();
+        String::from_utf8(checked.expect("it runs").stderr).expect("UTF-8")
+    };
+    let told = "compiling plugin `api-fields`: the first time takes a while\n";
+    assert_eq!((check().as_str(), check().as_str()), (told, ""));
     let origin = Origin::start(|_, stream| {
         let ok = String::from_utf8(origin::ok("")).expect("UTF-8");
         let ok = ok.replacen("\r\n", "\r\nServer: secret/1.0\r\n", 1);

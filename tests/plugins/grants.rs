@@ -277,3 +277,71 @@ fn an_empty_wasi_is_there_for_those_who_import_it() {
     let number = |text: &str| text.split("the number ").nth(1).map(str::to_owned);
     assert_ne!(number(&granted), number(&text));
 }
+
+/// `wproxy plugin inspect` says it of each import, `check` and the proxy in a line for each grant.
+#[test]
+fn what_is_empty_for_want_of_a_grant_is_said_with_the_line_that_grants_it() {
+    let clock = "wasi:clocks/wall-clock@0.2.6: the time stands still; `clock = true` under \
+                 [grants] lets it read the time";
+    let random = "wasi:random/random@0.2.6: random numbers are always the same; `random = true` \
+                  under [grants] lets it draw numbers that nobody can guess";
+    for (grants, said) in [
+        ("", [true, true]),
+        ("[grants]\nclock = true", [false, true]),
+        ("[grants]\nclock = true\nrandom = true", [false, false]),
+    ] {
+        let folder = folder(grants);
+        let check = super::check(&folder, &[]);
+        let checked = String::from_utf8(check.stdout).expect("UTF-8");
+        let shown = [clock, random].map(|line| checked.contains(&format!("  empty   {line}\n")));
+        assert_eq!(shown, said, "{checked}");
+    }
+    let folder = folder("");
+    let proxy = Proxy::with_plugins("", folder.path());
+    super::add(&folder, "another", "[grants]\nclock = true");
+    proxy.signal(Signal::HUP);
+    // Of the new one, and not again of the one that there was.
+    let said = proxy.says(" imports wasi:");
+    assert!(
+        said.ends_with(&format!("plugin `another` imports {random}")),
+        "{said}"
+    );
+}
+
+/// Seconds and a number, as the hostile plugin finds them.
+fn drawn(grants: &str) -> [(u64, u64); 2] {
+    let manifest = format!("[limits]\ntime = \"100 ms\"\n[grants]\n{grants}");
+    let (folder, origin) = (folder(&manifest), Origin::plain());
+    // One worker, and so one instance.
+    let proxy = Proxy::with_plugins("workers = 1", folder.path());
+    [(); 2].map(|()| {
+        let text = proxy.get(&origin.url("/access/wasi"), &[]).text();
+        let before = |what: &str| {
+            let number = text.split(what).next().and_then(|t| t.rsplit(' ').next());
+            number.and_then(|number| number.parse().ok())
+        };
+        let number = text.split("the number ").nth(1).map(|rest| {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse().expect("a number")
+        });
+        (before(" seconds, ").expect(&text), number.expect(&text))
+    })
+}
+
+#[test]
+fn a_granted_clock_is_right_and_granted_numbers_are_others_each_time() {
+    let now = || {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+        since.expect("after 1970").as_secs()
+    };
+    let before = now();
+    let [(first, one), (second, other)] = drawn("clock = true\nrandom = true");
+    assert!(before <= first && first <= second && second <= now());
+    let [(_, third), (_, fourth)] = drawn("clock = true\nrandom = true");
+    let numbers = std::collections::BTreeSet::from([one, other, third, fourth]);
+    assert_eq!(numbers.len(), 4);
+    // Without the grants, another proxy's plugin finds the same.
+    let nothing = drawn("");
+    assert_eq!(nothing, drawn(""));
+    assert_eq!((nothing[0].0, nothing[1].0), (0, 0));
+}

@@ -59,7 +59,7 @@ fn a_component_is_told_about_to_people_and_to_programs() {
     let told = inspect_json(&built("hostile"));
     let keys: Vec<&String> = told.as_object().unwrap().keys().collect();
     #[rustfmt::skip]
-    let expected = ["digest", "help", "hooks", "kind", "producers", "reason", "rights", "runs", "size", "wit"];
+    let expected = ["digest", "explains", "help", "hooks", "kind", "producers", "reason", "rights", "runs", "size", "wit"];
     assert_eq!(keys, expected);
     assert_eq!(told["kind"], "component");
     assert_eq!(told["wit"], json!(["0.2.0"]));
@@ -90,7 +90,7 @@ fn of_a_folder_it_is_told_what_the_manifest_grants() {
     assert_eq!(code, Some(0));
     for line in [
         "the grant `clock` (granted)\n",
-        "the grant `random` (not granted)\n",
+        "the grant `random` (not granted: `random = true`)\n",
     ] {
         assert!(text.contains(line), "no {line:?} in:\n{text}");
     }

@@ -169,7 +169,10 @@ fn it_has_to_be_granted_and_check_shows_it() {
         run(&["plugin", "inspect", plugin.to_str().unwrap()]).1
     };
     let right = "keeps values and counters from one call to the next";
-    for (folder, granted) in [(folder(""), "not granted"), (granted, "granted")] {
+    for (folder, granted) in [
+        (folder(""), "not granted: `kv = true`"),
+        (granted, "granted"),
+    ] {
         let (told, right) = (inspect(&folder), format!("{right} ({granted})"));
         assert!(told.contains(&right), "no {right:?} in:\n{told}");
     }

@@ -38,6 +38,7 @@ fn what_costs_a_call_its_instance_is_counted() {
             "handles",
             "more descriptors, streams and the like than its limit of 10",
         ),
+        ("challenge", "answer", "its challenge is longer than 8 KB"),
     ] {
         assert_eq!(limit(&proxy, name), Some(0.0), "{name}");
         let response = proxy.get(&origin.url(&format!("/access/{path}")), &[]);
@@ -49,7 +50,7 @@ fn what_costs_a_call_its_instance_is_counted() {
         metric(&proxy, &format!("wproxy_plugin_{name}_total{labels}")).expect("it was called")
     };
     // Each page of metrics that was read is a call as well.
-    assert_eq!((series("failures"), series("calls")), (4.0, 14.0));
+    assert_eq!((series("failures"), series("calls")), (5.0, 17.0));
     assert_eq!(limit(&proxy, "failures"), Some(0.0));
     for _ in 0..2 {
         assert_eq!(proxy.get(&origin.url("/access/trap"), &[]).status, 500);

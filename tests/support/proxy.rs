@@ -44,7 +44,11 @@ pub(crate) fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
         stderr,
     } = wproxy().args(arguments).output().expect("wproxy runs");
     let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
+    let stderr = text(stderr);
+    // Whether it takes a while to compile is the machine's affair.
+    let said = |line: &&str| !line.starts_with("compiling plugin `");
+    let stderr = stderr.split_inclusive('\n').filter(said).collect();
+    (status.code(), text(stdout), stderr)
 }
 
 impl Proxy {

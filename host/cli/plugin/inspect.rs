@@ -81,6 +81,9 @@ fn text(inspection: &Inspection) -> String {
             true => line("hooks", "none"),
             false => line("hooks", &inspection.hooks.join(", ")),
         }
+        if inspection.explains {
+            line("explains", "how it comes to its answers");
+        }
         for (index, right) in rights(inspection).iter().enumerate() {
             line(if index == 0 { "rights" } else { "" }, right);
         }
@@ -106,10 +109,10 @@ fn rights(inspection: &Inspection) -> Vec<String> {
     let width = rights.iter().map(|right| right.import.len()).max();
     let width = width.unwrap_or_default();
     let right = |right: &crate::plugin::Right| {
-        let granted = match right.granted {
-            None => "",
-            Some(true) => " (granted)",
-            Some(false) => " (not granted)",
+        let granted = match (right.granted, right.grant) {
+            (Some(true), _) => " (granted)".to_owned(),
+            (Some(false), Some(grant)) => format!(" (not granted: `{}`)", grant.line()),
+            _ => String::new(),
         };
         format!("{:width$}  {}{granted}", right.import, right.means)
     };

@@ -3,6 +3,7 @@
 mod bless;
 mod case;
 mod compare;
+mod completed;
 mod outcome;
 mod trial;
 

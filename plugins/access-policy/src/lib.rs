@@ -4,13 +4,15 @@ mod rules;
 
 use rules::{Config, Rules};
 use wproxy_sdk::acl::NeedsAddresses;
-use wproxy_sdk::{Access, ConfigError, Denial, Matched, Plugin, Request, Verdict};
+use wproxy_sdk::{
+    Access, ConfigError, Denial, Explain, LookedAt, Matched, Plugin, Request, Verdict,
+};
 
 struct AccessPolicy {
     rules: Rules,
 }
 
-wproxy_sdk::export!(AccessPolicy: access);
+wproxy_sdk::export!(AccessPolicy: access, explain);
 
 impl Plugin for AccessPolicy {
     type Config = Config;
@@ -28,5 +30,11 @@ impl Access for AccessPolicy {
             Ok((false, rule)) => Verdict::Deny(Denial::by(rule)),
             Err(NeedsAddresses) => Verdict::Resolve,
         }
+    }
+}
+
+impl Explain for AccessPolicy {
+    fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        self.rules.trace(request)
     }
 }

@@ -1,8 +1,8 @@
 //! squid's `acl` and `http_access`, as data and a decision.
 
 use serde::Deserialize;
-use wproxy_sdk::acl::{AccessList, Acls, NeedsAddresses};
-use wproxy_sdk::{ConfigError, Request};
+use wproxy_sdk::acl::{AccessList, Acls, Decided, NeedsAddresses};
+use wproxy_sdk::{ConfigError, LookedAt, Outcome, Request};
 
 /// The `[config]` table: lines of squid.conf, each directive's name left out.
 #[derive(Debug, Deserialize)]
@@ -54,14 +54,41 @@ impl Rules {
     /// The destination's addresses would decide and are not known yet.
     pub(crate) fn decide(&self, request: &dyn Request) -> Result<(bool, &str), NeedsAddresses> {
         let decided = self.http_access.decide(&self.acls, request)?;
+        Ok(self.conclude(decided, request))
+    }
+
+    /// The lines that are looked at for that, and what has the last word where none of them does.
+    pub(crate) fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        const HOOK: &str = "access";
+        let traced = self.http_access.trace(&self.acls, request);
+        let lines = traced.lines.into_iter().map(|line| {
+            let rule = self.pointers[line.line].as_str();
+            line.looked_at(HOOK, rule)
+        });
+        let mut looked_at: Vec<LookedAt> = lines.collect();
+        let Ok(decided) = traced.decided else {
+            return looked_at;
+        };
+        let (_, rule) = self.conclude(decided, request);
+        match looked_at.last_mut() {
+            Some(last) if last.rule == rule => return looked_at,
+            Some(last) if last.outcome == Outcome::Decides => last.outcome = Outcome::Applies,
+            _ => {}
+        }
+        looked_at.push(LookedAt::new(HOOK, rule));
+        looked_at
+    }
+
+    /// What becomes of what the list says.
+    fn conclude(&self, decided: Decided, request: &dyn Request) -> (bool, &str) {
         if decided.allow && !self.purge_is_named && request.method() == PURGE {
-            return Ok((false, PURGE_NOT_NAMED));
+            return (false, PURGE_NOT_NAMED);
         }
         let rule = match decided.line {
             Some(line) => &self.pointers[line],
             None => OPPOSITE_OF_LAST,
         };
-        Ok((decided.allow, rule))
+        (decided.allow, rule)
     }
 }
 
@@ -87,6 +114,49 @@ mod tests {
         assert_eq!(decide("http://a/"), Ok((true, "/http_access/1")));
         let purge = Sample::new("PURGE", "http://a/");
         assert_eq!(rules.decide(&purge), Ok((false, PURGE_NOT_NAMED)));
+    }
+
+    /// What is told is what is done: the rule that decides is told last, and it alone decides.
+    #[test]
+    fn the_last_that_is_told_is_the_one_that_decides() {
+        let web = &["web port 80", "inside dst 10.0.0.0/8", "PURGE method PURGE"][..];
+        let get = |uri| Sample::get(uri);
+        let purge = || Sample::new("PURGE", "http://10.0.0.1/");
+        #[rustfmt::skip]
+        let cases = [
+            (web, &["deny !web", "allow web"][..], get("http://a/"), &["/http_access/0", "/http_access/1"][..]),
+            (web, &["deny !web", "allow web"], get("http://a:81/"), &["/http_access/0"]),
+            (web, &["deny web"], get("http://a:81/"), &["/http_access/0", OPPOSITE_OF_LAST]),
+            (web, &[], get("http://a/"), &[OPPOSITE_OF_LAST]),
+            (web, &["deny inside", "allow all"], get("http://10.0.0.1/"), &["/http_access/0"]),
+            (web, &["deny inside", "allow all"], get("http://a/"), &["/http_access/0"]),
+            (web, &["allow PURGE"], purge(), &["/http_access/0"]),
+            (&web[..2], &["allow web", "deny all"], purge(), &["/http_access/0", PURGE_NOT_NAMED]),
+            (&web[..2], &["deny !web"], purge(), &["/http_access/0", PURGE_NOT_NAMED]),
+            (&web[..2], &["deny all"], purge(), &["/http_access/0"]),
+        ];
+        for (acl, http_access, request, told) in cases {
+            let rules = rules(acl, http_access).expect("valid");
+            let trace = rules.trace(&request);
+            let names: Vec<&str> = trace.iter().map(|looked| looked.rule.as_str()).collect();
+            assert_eq!(names, told, "{http_access:?}");
+            let decides: Vec<&LookedAt> = trace
+                .iter()
+                .filter(|looked| looked.outcome == Outcome::Decides)
+                .collect();
+            match rules.decide(&request) {
+                Ok((_, rule)) => {
+                    assert_eq!(names.last(), Some(&rule));
+                    assert_eq!(decides.len(), 1, "{http_access:?}");
+                    assert_eq!(decides[0].rule, rule);
+                }
+                Err(NeedsAddresses) => {
+                    assert!(decides.is_empty());
+                    let last = trace.last().map(|last| last.outcome);
+                    assert_eq!(last, Some(Outcome::Undecided));
+                }
+            }
+        }
     }
 
     #[test]

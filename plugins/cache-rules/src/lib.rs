@@ -3,13 +3,15 @@
 mod rules;
 
 use rules::{Config, Rules};
-use wproxy_sdk::{CacheRules, ConfigError, Decision, Fields, Plugin, Refresh, Request, Spared};
+use wproxy_sdk::{
+    CacheRules, ConfigError, Decision, Explain, Fields, LookedAt, Plugin, Refresh, Request, Spared,
+};
 
 struct RefreshPatterns {
     rules: Rules,
 }
 
-wproxy_sdk::export!(RefreshPatterns: cache_rules);
+wproxy_sdk::export!(RefreshPatterns: cache_rules, explain);
 
 impl Plugin for RefreshPatterns {
     type Config = Config;
@@ -37,5 +39,11 @@ impl CacheRules for RefreshPatterns {
             max: freshness.max,
             overrides: freshness.overrides,
         })
+    }
+}
+
+impl Explain for RefreshPatterns {
+    fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        self.rules.trace(request.uri())
     }
 }

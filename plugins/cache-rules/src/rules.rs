@@ -1,7 +1,7 @@
 //! squid's `refresh_pattern`, as data and a choice.
 
 use serde::Deserialize;
-use wproxy_sdk::{ConfigError, Overrides, Pattern};
+use wproxy_sdk::{ConfigError, LookedAt, Overrides, Pattern};
 
 /// The `[config]` table: lines of squid.conf, the directive's name left out.
 #[derive(Debug, Deserialize)]
@@ -45,6 +45,8 @@ pub(crate) struct Rules {
 struct Line {
     /// JSON Pointer to it.
     pointer: String,
+    /// As it is written: `-i \.deb$`.
+    written: String,
     pattern: Pattern,
     freshness: Freshness,
 }
@@ -59,6 +61,7 @@ impl Rules {
             match parse(line) {
                 Ok((pattern, freshness)) => Ok(Line {
                     pointer,
+                    written: written(line),
                     pattern,
                     freshness,
                 }),
@@ -71,8 +74,33 @@ impl Rules {
 
     /// The rule of the first line whose pattern is found in the URI; else squid's default.
     pub(crate) fn choose(&self, uri: &str) -> (&str, Freshness) {
+        self.choose_before(uri, |_, _| {})
+    }
+
+    /// The lines that are looked at for that, the one that holds last.
+    pub(crate) fn trace(&self, uri: &str) -> Vec<LookedAt> {
+        const HOOK: &str = "cache-rules";
+        let mut looked_at = Vec::new();
+        let (rule, _) = self.choose_before(uri, |line, is_found| {
+            let line_itself = LookedAt::new(HOOK, line.pointer.as_str());
+            looked_at.push(line_itself.condition(line.written.as_str(), Some(is_found), uri));
+        });
+        if rule == DEFAULT_RULE {
+            looked_at.push(LookedAt::new(HOOK, rule));
+        }
+        looked_at
+    }
+
+    /// What is told is what is done: this is the only way to a choice. `look` gets each line that is
+    /// looked at, and whether its pattern is found.
+    fn choose_before(&self, uri: &str, mut look: impl FnMut(&Line, bool)) -> (&str, Freshness) {
         let mut lines = self.lines.iter();
-        match lines.find(|line| line.pattern.is_found(uri.as_bytes())) {
+        let found = lines.find(|line| {
+            let is_found = line.pattern.is_found(uri.as_bytes());
+            look(line, is_found);
+            is_found
+        });
+        match found {
             Some(line) => (&line.pointer, line.freshness),
             None => (DEFAULT_RULE, DEFAULT),
         }
@@ -110,6 +138,13 @@ fn parse(line: &str) -> Result<(Pattern, Freshness), String> {
     Ok((pattern, freshness))
 }
 
+/// The pattern of a line, with its option.
+fn written(line: &str) -> String {
+    let mut words = line.split_whitespace().peekable();
+    let count = if words.peek() == Some(&"-i") { 2 } else { 1 };
+    words.take(count).collect::<Vec<_>>().join(" ")
+}
+
 fn minutes(text: &str) -> Option<u64> {
     text.parse::<u64>().ok()?.checked_mul(60)
 }
@@ -140,6 +175,7 @@ fn overrule(option: &str) -> Result<Overrides, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wproxy_sdk::Outcome;
 
     fn rules(lines: &[&str]) -> Result<Rules, ConfigError> {
         let refresh_pattern = lines.iter().map(|&line| line.to_owned()).collect();
@@ -160,6 +196,30 @@ mod tests {
             let line = format!("b 0 20% 1 {options}");
             let rules = rules(&["a 0 20% 1", &line]).expect("valid");
             assert_eq!(rules.overrule_storage(), overrule, "{options}");
+        }
+    }
+
+    #[test]
+    fn the_last_that_is_told_is_the_one_that_holds() {
+        let rules = rules(&["-i \\.DEB$ 1 20% 2", "b 0 20% 1", "-i/ 0 20% 1"]).expect("valid");
+        for (uri, told) in [
+            ("http://x/a.deb", &["-i \\.DEB$"][..]),
+            ("http://x/b", &["-i \\.DEB$", "b"]),
+            ("http://x/-i/", &["-i \\.DEB$", "b", "-i/"]),
+            ("http://x/", &["-i \\.DEB$", "b", "-i/", DEFAULT_RULE]),
+        ] {
+            let trace = rules.trace(uri);
+            let names = trace.iter().map(|looked| match &looked.conditions[..] {
+                [pattern] => pattern.text.as_str(),
+                _ => looked.rule.as_str(),
+            });
+            assert_eq!(names.collect::<Vec<_>>(), told, "{uri}");
+            let last = trace.last().expect("a rule");
+            assert_eq!(last.rule, rules.choose(uri).0, "{uri}");
+            let decides = trace
+                .iter()
+                .filter(|looked| looked.outcome == Outcome::Decides);
+            assert_eq!(decides.count(), 1, "{uri}");
         }
     }
 

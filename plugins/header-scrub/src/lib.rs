@@ -5,13 +5,13 @@ mod known;
 mod rules;
 
 use rules::{Config, Rules};
-use wproxy_sdk::{ConfigError, Fields, Headers, Plugin, Request, Spared};
+use wproxy_sdk::{ConfigError, Explain, Fields, Headers, LookedAt, Plugin, Request, Spared};
 
 struct HeaderScrub {
     rules: Rules,
 }
 
-wproxy_sdk::export!(HeaderScrub: headers);
+wproxy_sdk::export!(HeaderScrub: headers, explain);
 
 impl Plugin for HeaderScrub {
     type Config = Config;
@@ -36,5 +36,11 @@ impl Headers for HeaderScrub {
 
     fn on_response(&self, request: &dyn Request, _status: u16, fields: &dyn Fields) {
         self.rules.edit_reply(request, fields);
+    }
+}
+
+impl Explain for HeaderScrub {
+    fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        self.rules.trace(request)
     }
 }

@@ -4,7 +4,7 @@ use crate::known;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use wproxy_sdk::acl::{AccessList, Acls};
-use wproxy_sdk::{ConfigError, Fields, Request};
+use wproxy_sdk::{ConfigError, Fields, LookedAt, Request};
 
 /// The `[config]` table: lines of squid.conf, each directive's name left out.
 #[derive(Debug, Default, Deserialize)]
@@ -34,15 +34,25 @@ pub(crate) struct Rules {
 #[derive(Debug, Default)]
 struct Direction {
     /// By lower-case name, in the order of their first lines.
-    named: Vec<(String, AccessList)>,
+    named: Vec<(String, Lines)>,
     /// Those of them that are removed whatever the request: most, and so in one call.
     removed: Vec<String>,
     /// For fields that squid has no name for and that have no lines of their own.
-    other: Option<AccessList>,
+    other: Option<Lines>,
     /// For fields without lines of their own that `other` does not stand for.
-    all: Option<AccessList>,
+    all: Option<Lines>,
     /// By lower-case name.
     replace: HashMap<String, String>,
+}
+
+/// The lines that stand for one name.
+#[derive(Debug)]
+struct Lines {
+    /// As the first of them spells it.
+    name: String,
+    list: AccessList,
+    /// JSON Pointers to them.
+    pointers: Vec<String>,
 }
 
 impl Rules {
@@ -84,6 +94,20 @@ impl Rules {
     pub(crate) fn edit_reply(&self, request: &dyn Request, fields: &dyn Fields) {
         self.reply.edit(&self.acls, request, fields);
     }
+
+    /// The lines that are looked at for that: each for the fields of its name that are there.
+    pub(crate) fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        let ways = [
+            ("request-headers", &self.request),
+            ("response-headers", &self.reply),
+        ];
+        let lists = ways
+            .into_iter()
+            .flat_map(|(hook, way)| way.lists().map(move |lines| (hook, lines)));
+        lists
+            .flat_map(|(hook, lines)| lines.trace(hook, &self.acls, request))
+            .collect()
+    }
 }
 
 // === impl Direction ===
@@ -98,8 +122,8 @@ impl Direction {
         let mut direction = Direction::default();
         direction.access(access.0, access.1, acls)?;
         direction.replace(replace.0, replace.1)?;
-        for (name, list) in &direction.named {
-            if list.constant(acls) == Some(false) && !direction.replace.contains_key(name) {
+        for (name, lines) in &direction.named {
+            if lines.list.constant(acls) == Some(false) && !direction.replace.contains_key(name) {
                 direction.removed.push(name.clone());
             }
         }
@@ -108,20 +132,22 @@ impl Direction {
 
     fn access(&mut self, at: &str, lines: &[String], acls: &Acls) -> Result<(), ConfigError> {
         for (index, line) in lines.iter().enumerate() {
-            self.access_line(line, acls)
-                .map_err(|message| ConfigError::new(format!("{at}/{index}"), message))?;
+            let pointer = format!("{at}/{index}");
+            self.access_line(line, &pointer, acls)
+                .map_err(|message| ConfigError::new(pointer, message))?;
         }
         Ok(())
     }
 
-    fn access_line(&mut self, line: &str, acls: &Acls) -> Result<(), String> {
+    fn access_line(&mut self, line: &str, pointer: &str, acls: &Acls) -> Result<(), String> {
         let mut words = line.split_whitespace();
         let name = words
             .next()
             .ok_or("a line is a field name, allow or deny, and acls: `Referer deny all`")?;
-        let list = self.list(name);
-        list.push(words, acls)?;
-        if list.needs_addresses(acls) {
+        let lines = self.lines(name);
+        lines.list.push(words, acls)?;
+        lines.pointers.push(pointer.to_owned());
+        if lines.list.needs_addresses(acls) {
             return Err(
                 "a `dst` acl cannot be used for fields: it could have to wait for a \
                         look-up; use dstdomain"
@@ -132,15 +158,16 @@ impl Direction {
     }
 
     /// The lines that stand for that name in the configuration.
-    fn list(&mut self, name: &str) -> &mut AccessList {
-        let name = name.to_ascii_lowercase();
+    fn lines(&mut self, spelled: &str) -> &mut Lines {
+        let name = spelled.to_ascii_lowercase();
+        let none = || Lines::of(spelled);
         match name.as_str() {
-            "all" => self.all.get_or_insert_with(AccessList::empty),
-            "other" => self.other.get_or_insert_with(AccessList::empty),
+            "all" => self.all.get_or_insert_with(none),
+            "other" => self.other.get_or_insert_with(none),
             _ => {
                 let place = self.named.iter().position(|(known, _)| *known == name);
                 let place = place.unwrap_or_else(|| {
-                    self.named.push((name, AccessList::empty()));
+                    self.named.push((name, none()));
                     self.named.len() - 1
                 });
                 &mut self.named[place].1
@@ -170,13 +197,19 @@ impl Direction {
         !self.named.is_empty() || self.other.is_some() || self.all.is_some()
     }
 
+    /// All of them: those for one field, then those for the others.
+    fn lists(&self) -> impl Iterator<Item = &Lines> {
+        let named = self.named.iter().map(|(_, lines)| lines);
+        named.chain(&self.other).chain(&self.all)
+    }
+
     fn edit(&self, acls: &Acls, request: &dyn Request, fields: &dyn Fields) {
         if !self.removed.is_empty() {
             fields.remove_all(&self.removed);
         }
-        for (name, list) in &self.named {
+        for (name, lines) in &self.named {
             if !self.removed.contains(name) {
-                self.apply(name, list, acls, request, fields);
+                self.apply(name, &lines.list, acls, request, fields);
             }
         }
         if self.all.is_none() && self.other.is_none() {
@@ -189,10 +222,10 @@ impl Direction {
                 continue;
             }
             let other = self.other.as_ref().filter(|_| !known::is_known(&name));
-            if let Some(list) = other.or(self.all.as_ref())
+            if let Some(lines) = other.or(self.all.as_ref())
                 && seen.insert(name.clone())
             {
-                self.apply(&name, list, acls, request, fields);
+                self.apply(&name, &lines.list, acls, request, fields);
             }
         }
     }
@@ -223,6 +256,36 @@ impl Direction {
             }
             _ => {}
         }
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    fn of(name: &str) -> Lines {
+        Lines {
+            name: name.to_owned(),
+            list: AccessList::empty(),
+            pointers: Vec::new(),
+        }
+    }
+
+    fn trace(&self, hook: &str, acls: &Acls, request: &dyn Request) -> Vec<LookedAt> {
+        let traced = self.list.trace(acls, request);
+        let lines = traced.lines.into_iter();
+        let lines = lines.map(|line| {
+            let pointer = self.pointers[line.line].as_str();
+            line.looked_at(hook, pointer)
+        });
+        let mut looked_at: Vec<LookedAt> = lines.collect();
+        if traced.decided.is_ok_and(|decided| decided.line.is_none()) {
+            let opposite = format!(
+                "no line for {} applies: the opposite of the last one",
+                self.name
+            );
+            looked_at.push(LookedAt::new(hook, opposite));
+        }
+        looked_at
     }
 }
 

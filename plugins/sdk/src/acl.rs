@@ -21,8 +21,10 @@ mod list;
 mod patterns;
 mod ports;
 mod schedule;
+mod trace;
 
 pub use list::{AccessList, Decided};
+pub use trace::{Traced, TracedLine};
 
 use crate::{ConfigError, Request};
 use addresses::Addresses;
@@ -47,7 +49,11 @@ pub struct Acls {
 
 #[derive(Debug)]
 struct Acl {
+    /// As its first line spells it.
+    name: String,
     kind: String,
+    /// The values of each line, for people.
+    values: Vec<String>,
     test: Test,
 }
 
@@ -97,7 +103,7 @@ impl Acls {
             acls: Vec::new(),
             by_name: HashMap::new(),
         };
-        acls.insert("all", "src", Test::All);
+        acls.insert("all", "src", &["all"], Test::All);
         for (index, line) in lines.iter().enumerate() {
             acls.line(line.as_ref())
                 .map_err(|message| ConfigError::new(format!("{at}/{index}"), message))?;
@@ -140,7 +146,7 @@ impl Acls {
         match self.by_name.get(&name.to_ascii_lowercase()) {
             None => {
                 let test = Test::parse(kind, &values)?;
-                self.insert(name, kind, test);
+                self.insert(name, kind, &values, test);
             }
             Some(&index) => {
                 let acl = &mut self.acls[index];
@@ -154,16 +160,19 @@ impl Acls {
                     ));
                 }
                 acl.test.extend(&values)?;
+                acl.values.push(values.join(" "));
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, name: &str, kind: &str, test: Test) {
+    fn insert(&mut self, name: &str, kind: &str, values: &[&str], test: Test) {
         self.by_name
             .insert(name.to_ascii_lowercase(), self.acls.len());
         self.acls.push(Acl {
+            name: name.to_owned(),
             kind: kind.to_owned(),
+            values: vec![values.join(" ")],
             test,
         });
     }

@@ -2,8 +2,10 @@
 //! macro's.
 
 use crate::config::{self, ConfigError};
+use crate::explain::{Explain, LookedAt};
 use crate::hooks::*;
 use crate::http::Incoming;
+use crate::observer::Completed;
 use bindings::base::wproxy::plugin::http as wit;
 use std::sync::OnceLock;
 
@@ -100,17 +102,51 @@ pub mod bindings {
             default_bindings_module: "wproxy_sdk::bindings::cache_key",
         });
     }
+
+    pub mod observer {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world observer { export wproxy:plugin/observer@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/observer@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_observer",
+            default_bindings_module: "wproxy_sdk::bindings::observer",
+        });
+    }
+    pub mod explain {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world explain { export wproxy:plugin/explain@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/explain@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_explain",
+            default_bindings_module: "wproxy_sdk::bindings::explain",
+        });
+    }
 }
 
 /// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate.
 ///
 /// ```text
-/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key);
+/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key, observer);
 /// ```
 ///
 /// Each hook wants its trait: `access` [`Access`], `headers` [`Headers`], `cache_rules`
-/// [`CacheRules`], `cache_key` [`CacheKey`]. The component serves those that are named and no
-/// others. The crate's type is `cdylib`, and `rlib` too where its logic is tested natively.
+/// [`CacheRules`], `cache_key` [`CacheKey`], `observer` [`Observer`]. The component serves those
+/// that are named and no others. `explain`, which is no hook, wants [`Explain`]. The crate's type is
+/// `cdylib`, and `rlib` too where its logic is tested natively.
 ///
 /// Outside wasm nothing is exported.
 ///
@@ -119,6 +155,8 @@ pub mod bindings {
 /// [`Headers`]: crate::Headers
 /// [`CacheRules`]: crate::CacheRules
 /// [`CacheKey`]: crate::CacheKey
+/// [`Observer`]: crate::Observer
+/// [`Explain`]: crate::Explain
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($hook:ident),+ $(,)?) => {
@@ -239,6 +277,37 @@ macro_rules! __export_hook {
         const _: fn($crate::instance::RequestRef<'_>) -> $crate::Key =
             <Exports as cache_key::Guest>::key_for;
     };
+    (observer, $instance:ident) => {
+        use $crate::bindings::observer::exports::wproxy::plugin::observer;
+        impl observer::Guest for Exports {
+            fn on_completed(batch: Vec<observer::Completed>) {
+                $crate::instance::on_completed(&$instance, batch);
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::observer::export_observer!(
+            Exports with_types_in $crate::bindings::observer
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(Vec<observer::Completed>) = <Exports as observer::Guest>::on_completed;
+    };
+    (explain, $instance:ident) => {
+        use $crate::bindings::explain::exports::wproxy::plugin::explain;
+        impl explain::Guest for Exports {
+            fn trace(request: $crate::instance::RequestRef<'_>) -> Vec<$crate::LookedAt> {
+                $crate::instance::trace(&$instance, request)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::explain::export_explain!(
+            Exports with_types_in $crate::bindings::explain
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn($crate::instance::RequestRef<'_>) -> Vec<$crate::LookedAt> =
+            <Exports as explain::Guest>::trace;
+    };
 }
 
 /// What the export macro expands to calls of.
@@ -300,6 +369,18 @@ pub mod instance {
 
     pub fn key_for<P: CacheKey>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Key {
         ready(instance).key_for(&Incoming::new(request))
+    }
+
+    pub fn on_completed<P: Observer>(
+        instance: &OnceLock<P>,
+        batch: Vec<bindings::observer::exports::wproxy::plugin::observer::Completed>,
+    ) {
+        let batch: Vec<Completed> = batch.into_iter().map(Completed::from).collect();
+        ready(instance).on_completed(&batch);
+    }
+
+    pub fn trace<P: Explain>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Vec<LookedAt> {
+        ready(instance).trace(&Incoming::new(request))
     }
 
     fn ready<P>(instance: &OnceLock<P>) -> &P {

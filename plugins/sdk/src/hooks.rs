@@ -3,6 +3,7 @@
 use crate::config::ConfigError;
 use crate::glue::bindings;
 use crate::http::{Fields, Request};
+use crate::observer::Completed;
 use serde::de::DeserializeOwned;
 
 pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Verdict};
@@ -245,6 +246,49 @@ pub trait CacheRules: Plugin {
 pub trait CacheKey: Plugin {
     /// The key, or nothing to say, or that the cache must have nothing to do with it.
     fn key_for(&self, request: &dyn Request) -> Key;
+}
+
+/// What became of transactions? Serves the hook `observer`: `export!(Type: observer)`.
+///
+/// Told after their end, in batches, on a thread of its own: no client waits for it, and none sees
+/// it fail. What it can do with what it knows is what it is granted: counters and histograms in the
+/// proxy's [`metrics`](crate::metrics), values in [`kv`](crate::kv), lines in the [`log`].
+///
+/// ```
+/// use wproxy_sdk::testing::completed;
+/// use wproxy_sdk::{Completed, ConfigError, NoConfig, Observer, Plugin, metrics};
+///
+/// /// How long tunnels last.
+/// struct Tunnels;
+///
+/// impl Plugin for Tunnels {
+///     type Config = NoConfig;
+///
+///     fn configure(_: NoConfig) -> Result<Self, ConfigError> {
+///         Ok(Tunnels)
+///     }
+/// }
+///
+/// impl Observer for Tunnels {
+///     fn on_completed(&self, batch: &[Completed]) {
+///         for tunnel in batch.iter().filter(|completed| is_tunnel(completed)) {
+///             metrics::observe("tunnel_seconds", &[], tunnel.elapsed.as_secs_f64());
+///         }
+///     }
+/// }
+///
+/// fn is_tunnel(completed: &Completed) -> bool {
+///     completed.code == "TCP_TUNNEL"
+/// }
+///
+/// let mut ended = completed("example.com:443");
+/// assert!(!is_tunnel(&ended));
+/// ended.code = "TCP_TUNNEL".into();
+/// assert!(is_tunnel(&ended));
+/// ```
+pub trait Observer: Plugin {
+    /// One transaction at least, those of one connection in their order. Each comes once.
+    fn on_completed(&self, batch: &[Completed]);
 }
 
 impl Denial {

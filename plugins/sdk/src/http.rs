@@ -91,18 +91,7 @@ impl<'a> Incoming<'a> {
 
 impl Request for Incoming<'_> {
     fn method(&self) -> &str {
-        match self.method.get_or_init(|| self.resource.method()) {
-            wit::Method::Get => "GET",
-            wit::Method::Head => "HEAD",
-            wit::Method::Post => "POST",
-            wit::Method::Put => "PUT",
-            wit::Method::Delete => "DELETE",
-            wit::Method::Connect => "CONNECT",
-            wit::Method::Options => "OPTIONS",
-            wit::Method::Trace => "TRACE",
-            wit::Method::Patch => "PATCH",
-            wit::Method::Other(other) => other,
-        }
+        name(self.method.get_or_init(|| self.resource.method()))
     }
 
     fn scheme(&self) -> &str {
@@ -153,7 +142,23 @@ impl Request for Incoming<'_> {
     }
 }
 
-fn address(address: wit::IpAddress) -> IpAddr {
+/// `GET`
+pub(crate) fn name(method: &wit::Method) -> &str {
+    match method {
+        wit::Method::Get => "GET",
+        wit::Method::Head => "HEAD",
+        wit::Method::Post => "POST",
+        wit::Method::Put => "PUT",
+        wit::Method::Delete => "DELETE",
+        wit::Method::Connect => "CONNECT",
+        wit::Method::Options => "OPTIONS",
+        wit::Method::Trace => "TRACE",
+        wit::Method::Patch => "PATCH",
+        wit::Method::Other(other) => other,
+    }
+}
+
+pub(crate) fn address(address: wit::IpAddress) -> IpAddr {
     match address {
         wit::IpAddress::V4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
         wit::IpAddress::V6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]),

@@ -114,6 +114,9 @@
 //! | `request-headers`, `response-headers` | [`Headers`] | changes to [`Fields`] |
 //! | `cache-rules` | [`CacheRules`] | [`Decision`] |
 //! | `cache-key` | [`CacheKey`] | [`Key`] |
+//! | `observer` | [`Observer`] | nothing: it is told what became of transactions |
+//!
+//! [`Explain`] is no hook: by it, `wproxy explain` shows the rules that a plugin has looked at.
 //!
 //! What they mean is described in the WIT files, which are the interface itself; the names here are
 //! theirs. [`Request`] and [`Fields`] are what a hook sees of the transaction, [`testing`] has
@@ -130,23 +133,27 @@
 #[cfg(feature = "acl")]
 pub mod acl;
 mod config;
+mod explain;
 mod glue;
 mod hooks;
 mod http;
 pub mod kv;
 pub mod metrics;
+mod observer;
 #[cfg(feature = "pattern")]
 mod pattern;
 pub mod sets;
 pub mod testing;
 
 pub use config::{ConfigError, NoConfig};
+pub use explain::{Condition, Explain, LookedAt, Outcome};
 #[doc(hidden)]
 pub use glue::{bindings, instance};
 pub use hooks::{
-    Access, CacheKey, CacheRules, Decision, Denial, Headers, Key, Level, Matched, Overrides,
-    Plugin, Refresh, Spared, Verdict, log,
+    Access, CacheKey, CacheRules, Decision, Denial, Headers, Key, Level, Matched, Observer,
+    Overrides, Plugin, Refresh, Spared, Verdict, log,
 };
 pub use http::{FieldError, Fields, Moment, Request};
+pub use observer::{Completed, Rule};
 #[cfg(feature = "pattern")]
 pub use pattern::Pattern;

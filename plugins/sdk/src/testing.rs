@@ -1,7 +1,8 @@
 //! Stand-ins for the host, to test a plugin's logic as ordinary Rust: `cargo test`, no wasm.
 //!
 //! [`configure`] makes an instance of a configuration as the host does, [`Sample`] is a request and
-//! [`FieldList`] a header section. [`Kv`] is what the plugin keeps.
+//! [`FieldList`] a header section, [`completed`] a transaction that has ended. [`Kv`] is what the
+//! plugin keeps.
 //!
 //! ```
 //! use wproxy_sdk::testing::{FieldList, Sample};
@@ -32,8 +33,10 @@ pub use kv::Kv;
 use crate::config::{self, ConfigError};
 use crate::hooks::Plugin;
 use crate::http::{FieldError, Fields, Moment, Request};
+use crate::observer::Completed;
 use std::cell::RefCell;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Makes an instance of a configuration in JSON, which is what the host hands over.
 ///
@@ -218,6 +221,29 @@ impl Request for Sample {
 
     fn received(&self) -> Moment {
         self.received
+    }
+}
+
+/// A transaction for an observer: GET of that URI by 192.0.2.1, answered 200 by a server, allowed
+/// by no rule. The fields can be set as the test needs.
+pub fn completed(uri: &str) -> Completed {
+    Completed {
+        request: Some(1001),
+        generation: 1,
+        received: Duration::ZERO,
+        elapsed: Duration::from_millis(1),
+        client: IpAddr::from([192, 0, 2, 1]),
+        method: Some("GET".into()),
+        uri: uri.into(),
+        status: 200,
+        code: "TCP_MISS".into(),
+        rule: None,
+        octets_sent: 0,
+        octets_received: 0,
+        server: None,
+        content_type: None,
+        aborted: false,
+        error: None,
     }
 }
 

@@ -4,10 +4,12 @@
 //! own `[request]`, `[config]` and `[response]` are what the cases have in common: a case says only
 //! what is different. Of requests and responses that is a key at a time, of the configuration all.
 
+use super::completed::{self, WrittenCompleted};
 use super::outcome::Outcome;
 use crate::cli::question;
 use crate::config::{Mistake, Section, Source};
 use crate::http::{Fields, RequestHead, Version};
+use crate::observers::Completed;
 use crate::transaction::Request;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -38,6 +40,8 @@ pub(super) struct Case {
     /// In place of the manifest's.
     pub(super) config: Option<Section>,
     pub(super) response: Option<Response>,
+    /// What an observer is told.
+    pub(super) completed: Vec<Completed>,
     pub(super) expect: Outcome,
     /// Where mistakes about all of it are shown.
     pub(super) span: Range<usize>,
@@ -60,6 +64,8 @@ struct WrittenFile {
     request: WrittenRequest,
     config: Option<toml::Table>,
     response: Option<WrittenResponse>,
+    #[serde(default)]
+    completed: Vec<WrittenCompleted>,
     expect: Option<Spanned<Outcome>>,
     #[serde(default)]
     case: Vec<WrittenCase>,
@@ -73,6 +79,7 @@ struct WrittenCase {
     request: WrittenRequest,
     config: Option<toml::Table>,
     response: Option<WrittenResponse>,
+    completed: Option<Vec<WrittenCompleted>>,
     #[serde(default)]
     expect: Outcome,
 }
@@ -96,7 +103,7 @@ struct WrittenResponse {
 }
 
 /// When requests were received that do not say when: a Thursday.
-const RECEIVED: &str = "2026-01-01T12:00:00Z";
+pub(super) const RECEIVED: &str = "2026-01-01T12:00:00Z";
 
 // === impl CaseFile ===
 
@@ -123,15 +130,19 @@ impl CaseFile {
 
 fn single(source: &Source, written: WrittenFile, stem: &str) -> Result<Case, Mistake> {
     let span = written.expect.as_ref().map_or(0..0, Spanned::span);
+    let expect = written.expect.map(Spanned::into_inner).unwrap_or_default();
+    let completed = completed::all(source, &written.completed)?;
+    let asked = written.request.or_any(&completed, &expect);
     Ok(Case {
         name: written
             .name
             .map_or_else(|| stem.to_owned(), Spanned::into_inner),
-        request: request(source, &written.request, span.clone())?,
-        addresses: written.request.addresses.map(Arc::from),
+        request: request(source, &asked, span.clone())?,
+        completed,
+        addresses: asked.addresses.map(Arc::from),
         config: source.section(&["config"])?,
         response: response(source, written.response)?,
-        expect: written.expect.map(Spanned::into_inner).unwrap_or_default(),
+        expect,
         span,
         index: None,
     })
@@ -165,9 +176,13 @@ fn several(source: &Source, written: WrittenFile) -> Result<Vec<Case>, Mistake> 
             (Some(_), _) => source.section(&["case", &index.to_string(), "config"])?,
             (None, _) => source.section(&["config"])?,
         };
+        let completed = case.completed.as_ref().unwrap_or(&written.completed);
+        let completed = completed::all(source, completed)?;
+        let asked = asked.or_any(&completed, &case.expect);
         cases.push(Case {
             name,
             request: request(source, &asked, span.clone())?,
+            completed,
             addresses: asked.addresses.map(Arc::from),
             config,
             response: response(source, answered)?,
@@ -191,6 +206,14 @@ impl WrittenRequest {
             received: self.received.or(common.received),
             fields: self.fields.or(common.fields),
         }
+    }
+
+    /// A case that only tells an observer something needs none: nobody is asked about it.
+    fn or_any(mut self, completed: &[Completed], expect: &Outcome) -> WrittenRequest {
+        if self.url.is_none() && !completed.is_empty() && expect.hooks().is_empty() {
+            self.url = Some(Spanned::new(0..0, "http://example.com/".into()));
+        }
+        self
     }
 }
 
@@ -266,13 +289,13 @@ fn fields(source: &Source, lines: Option<&[Spanned<String>]>) -> Result<Fields, 
 }
 
 /// RFC 3339, and how far that is from UTC.
-fn moment(text: &str) -> Option<(SystemTime, i32)> {
+pub(super) fn moment(text: &str) -> Option<(SystemTime, i32)> {
     let moment: Timestamp = text.parse().ok()?;
     let offset = Pieces::parse(text).ok()?.to_numeric_offset()?;
     Some((moment.into(), offset.seconds()))
 }
 
-fn no_moment(source: &Source, span: Range<usize>) -> Mistake {
+pub(super) fn no_moment(source: &Source, span: Range<usize>) -> Mistake {
     source
         .mistake(span, "not a moment")
         .help("write \"2026-01-01T23:30:00+01:00\": the local time, and its distance from UTC")

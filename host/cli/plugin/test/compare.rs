@@ -151,7 +151,7 @@ fn plain(value: &Value) -> String {
 
 /// Keys as a person would name them: the verdict first.
 pub(super) fn in_order(table: &Table) -> Vec<&str> {
-    const ORDER: [&str; 17] = [
+    const ORDER: [&str; 18] = [
         "config-error",
         "failure",
         "access",
@@ -159,6 +159,7 @@ pub(super) fn in_order(table: &Table) -> Vec<&str> {
         "key",
         "freshness",
         "response-fields",
+        "metrics",
         "verdict",
         "status",
         "rule",

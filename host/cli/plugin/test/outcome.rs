@@ -1,11 +1,12 @@
 //! What comes of a case: what its file expects, and what the plugin answers, in the same words.
 
 use crate::http::Fields;
-use crate::plugin::{self, Complaint, Hook, Refresh, Rule};
+use crate::plugin::{self, Complaint, Hook, Measure, Meter, Refresh, Registered, Rule};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 /// The `[expect]` of a case. Of what is expected, only what is named is compared.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -26,6 +27,9 @@ pub(super) struct Outcome {
     /// Hook `response-headers`: every line that it leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_fields: Option<Vec<String>>,
+    /// All that it has counted and measured by then: `denied{client="192.0.2.1"} 2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<Vec<String>>,
     /// The plugin refuses the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) config_error: Option<ConfigError>,
@@ -142,6 +146,8 @@ impl Outcome {
             Hook::ResponseHeaders => self.response_fields.is_some(),
             Hook::CacheRules => self.freshness.is_some(),
             Hook::CacheKey => self.key.is_some(),
+            // It has no answer: that it is told something is what calls it.
+            Hook::Observer => false,
         };
         Hook::ALL.into_iter().filter(named).collect()
     }
@@ -167,6 +173,7 @@ pub(super) fn key_of(hook: Hook) -> &'static str {
         Hook::ResponseHeaders => "response-fields",
         Hook::CacheRules => "freshness",
         Hook::CacheKey => "key",
+        Hook::Observer => "[[completed]]",
     }
 }
 
@@ -176,6 +183,31 @@ pub(super) fn lines(fields: &Fields) -> Vec<String> {
     let line =
         |field: &crate::http::Field| format!("{}: {}", text(&field.name), text(&field.value));
     fields.iter().map(line).collect()
+}
+
+/// What a plugin has counted and measured, in alphabetic order.
+pub(super) fn metrics(meter: &Meter) -> Vec<String> {
+    let line = |Registered { key, measure }: Registered| {
+        let labels = key.labels.iter();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{name}={value:?}"))
+            .collect();
+        let labels = match labels.is_empty() {
+            true => String::new(),
+            false => format!("{{{}}}", labels.join(",")),
+        };
+        match measure {
+            Measure::Counter(count) => {
+                format!("{}{labels} {}", key.name, count.load(Ordering::Relaxed))
+            }
+            Measure::Histogram(histogram) => {
+                let count: u64 = histogram.buckets().iter().map(|(_, count)| count).sum();
+                let sum = histogram.sum();
+                format!("{}{labels} {count} with the sum {sum}", key.name)
+            }
+        }
+    };
+    meter.own().into_iter().map(line).collect()
 }
 
 fn words(rule: &Rule) -> Option<String> {

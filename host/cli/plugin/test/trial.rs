@@ -2,9 +2,10 @@
 //! grants and failure policies.
 
 use super::case::{Case, Response};
-use super::outcome::{Outcome, key_of, lines};
+use super::outcome::{Outcome, key_of, lines, metrics};
 use crate::config::{Mistake, Settings, Source};
 use crate::http::Fields;
+use crate::observers::Completed;
 use crate::plugin::{
     Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Sets, Shelf,
     Verdict,
@@ -28,6 +29,7 @@ struct Run<'a> {
     plugin: &'a Plugin,
     request: Arc<Request>,
     response: Response,
+    completed: Vec<Completed>,
     settings: &'a Settings,
     got: Outcome,
 }
@@ -62,13 +64,20 @@ impl Trial {
     /// With the hooks that it has.
     pub(super) fn check(&self, source: &Source, case: &Case) -> Result<(), Mistake> {
         let hooks = self.compiled.hooks();
-        let named = case.expect.hooks();
+        let mut named = case.expect.hooks();
+        if !case.completed.is_empty() {
+            named.push(Hook::Observer);
+        }
         let Some(hook) = named.iter().find(|hook| !hooks.contains(hook)) else {
             return Ok(());
         };
         let (name, key) = (&case.name, key_of(*hook));
+        let has = match hook {
+            Hook::Observer => "has",
+            _ => "expects",
+        };
         let message = format!(
-            "the case `{name}` expects `{key}`, and the plugin does not serve the hook `{hook}`"
+            "the case `{name}` {has} `{key}`, and the plugin does not serve the hook `{hook}`"
         );
         let served: Vec<String> = hooks.iter().map(Hook::to_string).collect();
         let mistake = source.mistake(case.span.clone(), message);
@@ -102,6 +111,7 @@ impl Trial {
                 status: 200,
                 fields: Fields::default(),
             }),
+            completed: case.completed,
             settings: &self.settings,
             got: Outcome::default(),
         };
@@ -115,13 +125,27 @@ impl Trial {
         for hook in hooks {
             run.call(hook);
         }
-        Ok(run.got)
+        let mut got = run.got;
+        let counted = engine
+            .meters()
+            .all()
+            .iter()
+            .flat_map(|meter| metrics(meter))
+            .collect::<Vec<_>>();
+        // Nobody needs to be told that nothing was.
+        if !counted.is_empty() || case.expect.metrics.is_some() {
+            got.metrics = Some(counted);
+        }
+        Ok(got)
     }
 }
 
 /// The hooks that the case is about. One that names none is about all that the proxy would call.
 fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
-    let named = case.expect.hooks();
+    let mut named = case.expect.hooks();
+    if !case.completed.is_empty() {
+        named.push(Hook::Observer);
+    }
     if !named.is_empty() {
         return named;
     }
@@ -129,6 +153,7 @@ fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
         Hook::Access => true,
         Hook::RequestHeaders | Hook::CacheKey => case.request.method != Method::CONNECT,
         Hook::ResponseHeaders | Hook::CacheRules => case.response.is_some(),
+        Hook::Observer => false,
     };
     let hooks = plugin.hooks().iter().copied();
     hooks.filter(concerned).collect()
@@ -182,6 +207,10 @@ impl Run<'_> {
             Hook::CacheKey => {
                 let key = self.ask(hook, Key::Pass, Plugin::key_for);
                 self.got.key = key.map(Into::into);
+            }
+            Hook::Observer => {
+                let completed = std::mem::take(&mut self.completed);
+                self.ask(hook, (), |plugin, _| plugin.observe(completed));
             }
         }
     }

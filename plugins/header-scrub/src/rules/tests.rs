@@ -1,6 +1,7 @@
 //! What the lines edit is in `cases/`, which `wproxy plugin test` tries through wasm.
 
 use super::*;
+use wproxy_sdk::Outcome;
 use wproxy_sdk::testing::{FieldList, Sample};
 
 fn lines(lines: &[&str]) -> Vec<String> {
@@ -76,4 +77,52 @@ fn errors_say_what_is_wrong_and_where() {
     };
     let error = Rules::new(&config).expect_err("no value");
     assert_eq!(error.at, "/reply_header_replace/0");
+}
+
+/// For every field of a request, what is told of its lines is what becomes of it.
+#[test]
+fn what_is_told_is_what_is_done() {
+    let config = Config {
+        acl: lines(&["web port 80", "curl browser ^curl/"]),
+        request_header_access: lines(&[
+            "Referer deny all",
+            "via allow web",
+            "Via deny curl",
+            "From deny !web",
+            "Other deny curl",
+            "All allow web",
+            "all deny all",
+        ]),
+        reply_header_access: lines(&["Server deny web", "Server allow all"]),
+        ..Config::default()
+    };
+    let rules = Rules::new(&config).expect("valid");
+    let pointer = |index: usize| format!("/request_header_access/{index}");
+    let opposite = |name: &str| format!("no line for {name} applies: the opposite of the last one");
+    #[rustfmt::skip]
+    let cases = [
+        // Which rule decides about Referer, Via, From, others and all; and which of them are kept.
+        (Sample::get("http://a/").with("User-Agent", "curl/8"),
+         [pointer(0), pointer(1), opposite("From"), pointer(4), pointer(5)], &["Via", "From", "Accept"][..], "/reply_header_access/0"),
+        (Sample::get("http://a:81/").with("User-Agent", "curl/8"),
+         [pointer(0), pointer(2), pointer(3), pointer(4), pointer(6)], &[], "/reply_header_access/1"),
+        (Sample::get("http://a:81/"),
+         [pointer(0), opposite("via"), pointer(3), opposite("Other"), pointer(6)], &["Via", "X-New"], "/reply_header_access/1"),
+    ];
+    for (request, decide, kept, reply) in cases {
+        let trace = rules.trace(&request);
+        let decides = |hook: &str| -> Vec<&str> {
+            let decides = trace
+                .iter()
+                .filter(|looked| looked.hook == hook && looked.outcome == Outcome::Decides);
+            decides.map(|looked| looked.rule.as_str()).collect()
+        };
+        assert_eq!(decides("request-headers"), decide);
+        assert_eq!(decides("response-headers"), [reply]);
+        let names = ["Referer", "Via", "From", "X-New", "Accept"];
+        let fields = FieldList::of(&names.map(|name| (name, "1")));
+        rules.edit_request(&request, &fields);
+        let left: Vec<String> = fields.text().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(left, kept, "{decide:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Ordered allow and deny lines over named acls.
 
+use super::trace::{Traced, Writer};
 use super::{Acls, NeedsAddresses};
 use crate::{ConfigError, Request};
 
@@ -32,6 +33,17 @@ pub struct Decided {
     /// Index of the line that applied; none where the opposite of the last one holds.
     pub line: Option<usize>,
 }
+
+/// Looks on while a list comes to its decision.
+pub(super) trait Observer {
+    /// That acl of the line in hand has been looked at.
+    fn term(&mut self, acl: usize, negated: bool, matches: Result<bool, NeedsAddresses>);
+    /// That line has been looked at: whether it applies.
+    fn line(&mut self, index: usize, applies: Result<bool, NeedsAddresses>);
+}
+
+/// Nobody looks on, which costs nothing.
+struct Nobody;
 
 impl AccessList {
     /// Reads lines of squid.conf without the directive's name: `deny !Safe_ports`. `at` is the
@@ -90,8 +102,30 @@ impl AccessList {
     /// # Errors
     /// A `dst` acl would decide and the destination's addresses are not known yet.
     pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, NeedsAddresses> {
+        self.decide_before(acls, request, &mut Nobody)
+    }
+
+    /// The same, with every line that was looked at and what came of each of its acls.
+    pub fn trace(&self, acls: &Acls, request: &dyn Request) -> Traced {
+        let mut writer = Writer::new(acls, request);
+        let decided = self.decide_before(acls, request, &mut writer);
+        Traced {
+            decided,
+            lines: writer.lines,
+        }
+    }
+
+    /// What is told is what is done: this is the only way to a decision.
+    fn decide_before(
+        &self,
+        acls: &Acls,
+        request: &dyn Request,
+        observer: &mut impl Observer,
+    ) -> Result<Decided, NeedsAddresses> {
         for (index, line) in self.lines.iter().enumerate() {
-            if line.applies(acls, request)? {
+            let applies = line.applies(acls, request, observer);
+            observer.line(index, applies);
+            if applies? {
                 return Ok(Decided {
                     allow: line.allow,
                     line: Some(index),
@@ -125,12 +159,29 @@ impl AccessList {
 // === impl Line ===
 
 impl Line {
-    fn applies(&self, acls: &Acls, request: &dyn Request) -> Result<bool, NeedsAddresses> {
-        for term in &self.terms {
-            if acls.matches(term.acl, request)? == term.negated {
+    fn applies(
+        &self,
+        acls: &Acls,
+        request: &dyn Request,
+        observer: &mut impl Observer,
+    ) -> Result<bool, NeedsAddresses> {
+        for &Term { acl, negated } in &self.terms {
+            let matches = acls.matches(acl, request);
+            observer.term(acl, negated, matches);
+            if matches? == negated {
                 return Ok(false);
             }
         }
         Ok(true)
     }
+}
+
+// === impl Nobody ===
+
+impl Observer for Nobody {
+    #[inline]
+    fn term(&mut self, _: usize, _: bool, _: Result<bool, NeedsAddresses>) {}
+
+    #[inline]
+    fn line(&mut self, _: usize, _: Result<bool, NeedsAddresses>) {}
 }

@@ -35,15 +35,40 @@ impl Schedule {
     }
 
     pub(super) fn contains(&self, moment: Moment) -> bool {
-        let local = moment.unix + i64::from(moment.utc_offset);
-        // 1970-01-01 was a Thursday.
-        let weekday = (local.div_euclid(86_400) + 4).rem_euclid(7);
-        let minute = local.rem_euclid(86_400) / 60;
+        let (weekday, minute) = on_the_wall(moment);
         self.0.iter().any(|hours| {
             hours.days & (1 << weekday) != 0
                 && (i64::from(hours.from)..=i64::from(hours.to)).contains(&minute)
         })
     }
+}
+
+/// The day of the week, 0 for Sunday, and the minute of the day.
+fn on_the_wall(moment: Moment) -> (i64, i64) {
+    let local = moment.unix + i64::from(moment.utc_offset);
+    // 1970-01-01 was a Thursday.
+    let weekday = (local.div_euclid(86_400) + 4).rem_euclid(7);
+    (weekday, local.rem_euclid(86_400) / 60)
+}
+
+/// `Monday 09:30`
+pub(super) fn words(moment: Moment) -> String {
+    const DAYS: [&str; 7] = [
+        "Sunday",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+    ];
+    let (weekday, minute) = on_the_wall(moment);
+    let day = DAYS
+        .into_iter()
+        .zip(0..)
+        .find(|(_, number)| *number == weekday);
+    let (day, _) = day.unwrap_or_default();
+    format!("{day} {:02}:{:02}", minute / 60, minute % 60)
 }
 
 fn usage(given: &str) -> String {

@@ -6,8 +6,8 @@ mod handles;
 use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::{
-    Access, CacheKey, CacheRules, ConfigError, Decision, Denial, Fields, Headers, Key, Level,
-    Matched, Plugin, Request, Spared, Verdict,
+    Access, CacheKey, CacheRules, ConfigError, Decision, Denial, Explain, Fields, Headers, Key,
+    Level, LookedAt, Matched, Plugin, Request, Spared, Verdict,
 };
 
 struct Hostile {
@@ -15,7 +15,7 @@ struct Hostile {
     mirrors: Vec<String>,
 }
 
-wproxy_sdk::export!(Hostile: access, headers, cache_rules, cache_key);
+wproxy_sdk::export!(Hostile: access, headers, cache_rules, cache_key, explain);
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -224,6 +224,27 @@ impl CacheKey for Hostile {
                 Key::Named(format!("mirrors{path}"))
             }
             _ => Key::Pass,
+        }
+    }
+}
+
+impl Explain for Hostile {
+    fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
+        misbehave(request, "/explain");
+        let odd = |text: &str| {
+            LookedAt::new("access", text)
+                .condition(text, None, text)
+                .condition("x", Some(false), "x".repeat(5000))
+        };
+        match request.path() {
+            "/explain/utf8" => vec![LookedAt::new("access", not_text())],
+            "/explain/flood" => vec![odd("flood"); 100_000],
+            "/explain/odd" => vec![
+                odd("a\r\nb\u{1b}[31m"),
+                LookedAt::new("nowhere", "/config"),
+                LookedAt::new("access", "not what it says"),
+            ],
+            _ => Vec::new(),
         }
     }
 }

@@ -1,0 +1,69 @@
+//! `wproxy replay`
+
+mod json;
+mod text;
+
+use super::{Prepared, Sources, running};
+use crate::comparison::Sizes;
+use crate::recording::Reader;
+use crate::replay::{Report, replay as tried};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What is tried on which policy, and how it is said.
+#[derive(Debug, Args)]
+pub(super) struct Trial {
+    /// What `wproxy record` has made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Show up to so many requests of each change
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    examples: usize,
+    /// Print lines of JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+/// Something would change. As `explain` denies.
+const CHANGED: u8 = 2;
+
+pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
+    let Trial {
+        file,
+        examples,
+        json,
+        sources,
+    } = trial;
+    // What is wrong with it is to be said before anything is compiled.
+    let recording = Reader::open(&file)?;
+    let Prepared {
+        configuration,
+        generation,
+        ..
+    } = sources.prepare(Vec::new())?;
+    for plugin in generation.plugins() {
+        plugin.never_put_aside();
+    }
+    let sizes = Sizes {
+        request: configuration.settings.request_header_max_size,
+        reply: configuration.settings.reply_header_max_size,
+    };
+    let report = tried(recording, &generation, sizes, examples)?;
+    running::print(|out| {
+        match json {
+            true => json::print(&report, out)?,
+            false => text::print(&report, out)?,
+        }
+        Ok(code(&report))
+    })
+}
+
+fn code(report: &Report) -> ExitCode {
+    match report.changed {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(CHANGED),
+    }
+}

@@ -1,0 +1,127 @@
+//! For programs: a line for each change, then one about all.
+
+use crate::comparison::Said;
+use crate::plugin::Rule;
+use crate::recording::End;
+use crate::replay::{Example, Group, Report};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+#[derive(Serialize)]
+struct Change<'a> {
+    hook: String,
+    was: Answer<'a>,
+    would_be: Answer<'a>,
+    count: u64,
+    examples: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    text: &'a str,
+    failed: bool,
+    rule: Option<ShownRule<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownRule<'a> {
+    plugin: &'a str,
+    text: &'a str,
+    file: Option<&'a str>,
+    line: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: u64,
+    received: String,
+    method: &'a str,
+    uri: &'a str,
+    client: String,
+    was: &'a str,
+    would_be: &'a str,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    transactions: u64,
+    changed: u64,
+    undecided: u64,
+    failed: u64,
+    redacted: u64,
+    redacted_in: &'a BTreeSet<String>,
+    /// None where the recording was broken off, and nobody knows.
+    missed: Option<u64>,
+}
+
+pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for group in &report.groups {
+        line(&change(group), out)?;
+    }
+    let summary = Summary {
+        transactions: report.transactions,
+        changed: report.changed,
+        undecided: report.undecided,
+        failed: report.failed,
+        redacted: report.redacted,
+        redacted_in: &report.redacted_in,
+        missed: match &report.end {
+            End::Finished(finished) => Some(finished.missed),
+            End::Missing | End::Part => None,
+        },
+    };
+    line(&summary, out)
+}
+
+fn line(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)
+}
+
+fn change(group: &Group) -> Change<'_> {
+    let Group {
+        hook,
+        live,
+        candidate,
+        count,
+        examples,
+    } = group;
+    Change {
+        hook: hook.to_string(),
+        was: answer(live),
+        would_be: answer(candidate),
+        count: *count,
+        examples: examples.iter().map(example).collect(),
+    }
+}
+
+fn answer(said: &Said) -> Answer<'_> {
+    Answer {
+        text: &said.gist,
+        failed: said.failed,
+        rule: said.rule.as_ref().map(rule),
+    }
+}
+
+fn rule(rule: &Rule) -> ShownRule<'_> {
+    let location = rule.location.as_ref();
+    ShownRule {
+        plugin: &rule.plugin,
+        text: &rule.text,
+        file: location.map(|location| &*location.file),
+        line: location.map(|location| location.line),
+    }
+}
+
+fn example(example: &Example) -> Shown<'_> {
+    Shown {
+        id: example.id,
+        received: example.received.to_string(),
+        method: &example.method,
+        uri: &example.uri,
+        client: example.client.to_string(),
+        was: &example.live,
+        would_be: &example.candidate,
+    }
+}

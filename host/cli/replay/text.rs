@@ -1,0 +1,148 @@
+//! For people.
+
+use crate::comparison::Said;
+use crate::plugin::Rule;
+use crate::recording::{End, Header};
+use crate::replay::{Example, Group, Report};
+use std::fmt;
+use std::io::{self, Write};
+
+pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let Report {
+        header,
+        transactions,
+        changed,
+        groups,
+        ..
+    } = report;
+    let Header {
+        wproxy,
+        generation,
+        began,
+        ..
+    } = header;
+    writeln!(
+        out,
+        "{transactions} transactions, recorded at {began} from generation {generation} of wproxy {wproxy}"
+    )?;
+    match changed {
+        0 => writeln!(out, "none of them would change")?,
+        changed => writeln!(out, "{changed} of them would change")?,
+    }
+    for group in groups {
+        print_group(group, out)?;
+    }
+    for remark in remarks(report) {
+        writeln!(out, "\nnote: {remark}")?;
+    }
+    Ok(())
+}
+
+fn print_group(group: &Group, out: &mut impl Write) -> io::Result<()> {
+    let Group {
+        hook,
+        live,
+        candidate,
+        count,
+        examples,
+    } = group;
+    writeln!(out, "\n{count} in {hook}")?;
+    writeln!(out, "  was       {}", Shown(live))?;
+    writeln!(out, "  would be  {}", Shown(candidate))?;
+    for example in examples {
+        print_example(example, out)?;
+    }
+    match *count - examples.len() as u64 {
+        more @ 1.. if !examples.is_empty() => writeln!(out, "    and {more} more"),
+        _ => Ok(()),
+    }
+}
+
+fn print_example(example: &Example, out: &mut impl Write) -> io::Result<()> {
+    let Example {
+        id,
+        method,
+        uri,
+        client,
+        live,
+        candidate,
+        received: _,
+    } = example;
+    writeln!(out, "    {method} {uri} from {client}, request {id}")?;
+    for (what, detail) in [("was", live), ("would be", candidate)] {
+        if !detail.is_empty() {
+            writeln!(out, "      {what:8}  {}", printable(detail))?;
+        }
+    }
+    Ok(())
+}
+
+/// On one line, whatever a client or a server has sent.
+fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
+struct Shown<'a>(&'a Said);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Said { gist, rule, .. } = self.0;
+        f.write_str(&printable(gist))?;
+        match rule {
+            None => Ok(()),
+            Some(Rule {
+                plugin,
+                text,
+                location: Some(location),
+            }) => write!(f, " by {text} ({location}, plugin {plugin})"),
+            Some(Rule { plugin, text, .. }) => write!(f, " by {text} (plugin {plugin})"),
+        }
+    }
+}
+
+/// What is to be known of how far that can be trusted.
+fn remarks(report: &Report) -> Vec<String> {
+    let Report {
+        end,
+        undecided,
+        failed,
+        redacted,
+        redacted_in,
+        ..
+    } = report;
+    let mut remarks = Vec::new();
+    if *undecided > 0 {
+        remarks.push(format!(
+            "{undecided} cannot be judged: this policy asks for the addresses of servers, and the \
+             recording does not have theirs"
+        ));
+    }
+    if *failed > 0 {
+        remarks.push(format!(
+            "in {failed}, a plugin of this policy failed, which is what would happen to the clients"
+        ));
+    }
+    if *redacted > 0 {
+        let places = redacted_in.iter().map(String::as_str).collect::<Vec<_>>();
+        remarks.push(format!(
+            "in {redacted}, tokens stand in the place of secrets ({}): rules on what these are cannot \
+             be judged, rules on whether they are there can",
+            places.join(", ")
+        ));
+    }
+    match end {
+        End::Finished(finished) if finished.missed > 0 => remarks.push(format!(
+            "{} more were not recorded: they came faster than they could be taken",
+            finished.missed
+        )),
+        End::Finished(_) => {}
+        End::Missing => {
+            remarks.push("the recording was broken off: its last line is missing".into())
+        }
+        End::Part => remarks.push(
+            "the recording was broken off in the middle of its last line, which is left out".into(),
+        ),
+    }
+    remarks
+}

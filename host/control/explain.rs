@@ -1,0 +1,372 @@
+//! `explain`, of a request that is over; and what an explanation is made of, wherever it comes from.
+
+mod secrets;
+
+use super::answer::{Answer, Refusal};
+use super::moment;
+use crate::admit::asked_again;
+use crate::app::App;
+use crate::error::Failure;
+use crate::generation::{Account, Admission, Explanation, Generation, Told};
+use crate::http::Host;
+use crate::plugin::{self, LookedAt};
+use crate::recent::{Past, Reach, Recent};
+use crate::transaction::Request;
+use secrets::Secrets;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+/// `explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explain {
+    /// The request's number.
+    pub id: u64,
+}
+
+/// Every rule that is looked at for a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// What is asked for.
+    pub request: Asked,
+    /// What became of it; none of a request that was never made.
+    pub past: Option<Outcome>,
+    /// The generation whose rules these are.
+    pub generation: u64,
+    /// In the order in which the plugins are asked.
+    pub asked: Vec<PluginAsked>,
+    /// What these rules make of it.
+    pub verdict: Verdict,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its number; none of a request that was never made.
+    pub id: Option<u64>,
+    /// Case kept.
+    pub method: String,
+    /// Without query where the access log has none.
+    pub uri: String,
+    /// Its host, where that is a name.
+    pub name: Option<String>,
+    /// Who asks.
+    pub client: IpAddr,
+    /// As `2026-11-24T21:50:03Z`.
+    pub received: String,
+    /// The destination's addresses; none where nobody wanted to know.
+    pub addresses: Option<Vec<IpAddr>>,
+    /// Why there is none, where there is none.
+    pub no_addresses: Option<String>,
+}
+
+/// What became of a request, as the access log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// squid's code.
+    pub code: String,
+    /// That the client got; 0 where it got none.
+    pub status: u16,
+    /// The generation that decided.
+    pub generation: u64,
+    /// Whether that is still there: else it is another one's rules that are shown.
+    pub is_over: bool,
+    /// The rule that decided then.
+    pub rule: Option<Line>,
+    /// What went wrong, in RFC 9209's words.
+    pub error: Option<String>,
+    /// Milliseconds.
+    pub elapsed: u64,
+}
+
+/// A rule, in the words of its line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// `http_access deny all`
+    pub rule: String,
+    /// Whose it is.
+    pub plugin: String,
+    /// File and line, where it stands in one.
+    pub at: Option<String>,
+}
+
+/// A plugin in one of its hooks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginAsked {
+    /// Its name.
+    pub plugin: String,
+    /// The hook.
+    pub hook: String,
+    /// Whether it says how it comes to its answers.
+    pub explains: bool,
+    /// Why it could not, though it does.
+    pub failure: Option<String>,
+    /// The rules that it looks at, in order.
+    pub rules: Vec<Rule>,
+    /// What it says: `allow`, `deny 403`, `pass`, ... None where that depends on the response.
+    pub said: Option<String>,
+    /// By which rule.
+    pub by: Option<Line>,
+}
+
+/// A rule that is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// `http_access deny all`
+    pub rule: String,
+    /// File and line, where it stands in one.
+    pub at: Option<String>,
+    /// What comes of it.
+    pub outcome: RuleOutcome,
+    /// Its conditions, up to the first that does not hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// What comes of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleOutcome {
+    /// A condition does not hold.
+    DoesNotApply,
+    /// It applies, and others are looked at all the same.
+    Applies,
+    /// It applies, and that is it.
+    Decides,
+    /// The destination's addresses would have to be known.
+    Undecided,
+}
+
+/// A condition of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    /// As the rule has it: `!Safe_ports`.
+    pub condition: String,
+    /// Whether it holds; none where the destination's addresses would have to be known.
+    pub holds: Option<bool>,
+    /// What was compared with what.
+    pub why: String,
+}
+
+/// What the rules make of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Which.
+    pub verdict: Decision,
+    /// That the client gets, where it is denied.
+    pub status: Option<u16>,
+    /// Why it is denied, where no rule says so.
+    pub reason: Option<String>,
+    /// The rule that decides.
+    pub by: Option<Line>,
+}
+
+/// Whether it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It may.
+    Allow,
+    /// It may not.
+    Deny,
+    /// The destination's addresses would have to be known.
+    Undecided,
+}
+
+/// Explains a request that is over.
+///
+/// # Errors
+/// It is not remembered.
+pub(super) fn explain(app: &App, asked: &Explain, answer: &mut Answer) -> Result<(), Refusal> {
+    let recent = app.recent.as_ref().ok_or_else(|| {
+        Refusal::new(
+            "this proxy does not remember requests: by its settings, explain_requests is 0",
+            "set it to a number and start the proxy anew",
+        )
+    })?;
+    let now = SystemTime::now();
+    let past = recent
+        .find(asked.id)
+        .ok_or_else(|| not_remembered(asked.id, recent, now))?;
+    let alive = app.generations.alive().into_iter();
+    let mut alive = alive.map(|alive| alive.generation);
+    let decided = alive.find(|alive| alive.id() == past.generation);
+    let is_over = decided.is_none();
+    let generation = decided.unwrap_or_else(|| app.generation());
+    let explanation = generation.explain(&past.request);
+    let strip_query = app.settings.strip_query_terms;
+    let mut explained = Explained::of(&past.request, &generation, &explanation, strip_query);
+    explained.past = Some(Outcome::of(&past, is_over));
+    explained.request.id = Some(past.request.id);
+    let _ = answer.line(&explained);
+    Ok(())
+}
+
+fn not_remembered(id: u64, recent: &Recent, now: SystemTime) -> Refusal {
+    let Reach { requests, since } = recent.reach();
+    let memory = match since {
+        None => "none is".to_owned(),
+        Some(since) => {
+            let ago = now.duration_since(since).unwrap_or_default().as_secs();
+            let since = moment(since);
+            format!("of the last {requests}, the oldest came at {since}, {ago} s ago")
+        }
+    };
+    Refusal::new(
+        format!("request {id} is not remembered: {memory}"),
+        "it is older, or not over yet, or another proxy's; how many are remembered, explain_requests \
+         and explain_mem say",
+    )
+}
+
+// === impl Explained ===
+
+impl Explained {
+    /// What that generation says of that request.
+    pub fn of(
+        request: &Request,
+        generation: &Generation,
+        explanation: &Explanation,
+        strip_query: bool,
+    ) -> Explained {
+        let secrets = Secrets::of(request, strip_query);
+        let accounts = explanation.accounts.iter();
+        Explained {
+            request: Asked::of(request, &secrets),
+            past: None,
+            generation: generation.id(),
+            asked: accounts
+                .map(|account| PluginAsked::of(account, &secrets))
+                .collect(),
+            verdict: Verdict::of(request, &explanation.verdict),
+        }
+    }
+}
+
+// === impl Asked ===
+
+impl Asked {
+    fn of(request: &Request, secrets: &Secrets) -> Asked {
+        let name = match &request.target.host {
+            Host::Name(name) => Some(name.to_string()),
+            Host::Address(_) => None,
+        };
+        let resolved = request.resolved();
+        Asked {
+            id: None,
+            method: request.method.to_string(),
+            uri: secrets.hidden(request.uri()),
+            name,
+            client: request.client.ip().to_canonical(),
+            received: moment(request.received),
+            addresses: request.addresses().map(<[_]>::to_vec),
+            no_addresses: resolved.and_then(|resolved| Some(resolved.as_ref().err()?.to_string())),
+        }
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    fn of(past: &Past, is_over: bool) -> Outcome {
+        let aborted = if past.aborted { "_ABORTED" } else { "" };
+        Outcome {
+            code: format!("{}{aborted}", past.code.as_str()),
+            status: past.status,
+            generation: past.generation,
+            is_over,
+            rule: past.rule.as_ref().map(Line::from),
+            error: past.error.map(str::to_owned),
+            elapsed: u64::try_from(past.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+// === impl PluginAsked ===
+
+impl PluginAsked {
+    fn of(account: &Account, secrets: &Secrets) -> PluginAsked {
+        let (explains, failure, rules) = match &account.told {
+            Told::Rules(rules) => (true, None, &rules[..]),
+            Told::Nothing => (false, None, &[][..]),
+            Told::Failed(reason) => (true, Some(reason.clone()), &[][..]),
+        };
+        let said = account.said.as_ref();
+        PluginAsked {
+            plugin: account.plugin.to_string(),
+            hook: account.hook.to_string(),
+            explains,
+            failure,
+            rules: rules.iter().map(|rule| Rule::of(rule, secrets)).collect(),
+            said: said.map(|said| secrets.hidden(&said.text)),
+            by: said.and_then(|said| said.rule.as_ref()).map(Line::from),
+        }
+    }
+}
+
+// === impl Rule ===
+
+impl Rule {
+    fn of(looked_at: &LookedAt, secrets: &Secrets) -> Rule {
+        let Line { rule, at, .. } = Line::from(&looked_at.rule);
+        let condition = |condition: &plugin::Condition| Condition {
+            condition: condition.text.clone(),
+            holds: condition.holds,
+            why: secrets.hidden(&condition.why),
+        };
+        Rule {
+            rule,
+            at,
+            outcome: match looked_at.outcome {
+                plugin::Outcome::DoesNotApply => RuleOutcome::DoesNotApply,
+                plugin::Outcome::Applies => RuleOutcome::Applies,
+                plugin::Outcome::Decides => RuleOutcome::Decides,
+                plugin::Outcome::Undecided => RuleOutcome::Undecided,
+            },
+            conditions: looked_at.conditions.iter().map(condition).collect(),
+        }
+    }
+}
+
+impl From<&plugin::Rule> for Line {
+    fn from(rule: &plugin::Rule) -> Line {
+        Line {
+            rule: rule.text.to_string(),
+            plugin: rule.plugin.to_string(),
+            at: rule.location.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn of(request: &Request, verdict: &Result<Admission, Failure>) -> Verdict {
+        match verdict {
+            Ok(Admission::Allowed(rule)) => Verdict {
+                verdict: Decision::Allow,
+                status: None,
+                reason: None,
+                by: Some(rule.into()),
+            },
+            Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
+                Verdict::of(request, &Err(asked_again()))
+            }
+            Ok(Admission::NeedsAddresses) => Verdict {
+                verdict: Decision::Undecided,
+                status: None,
+                reason: None,
+                by: None,
+            },
+            Err(failure) => Verdict {
+                verdict: Decision::Deny,
+                status: Some(failure.face().status.as_u16()),
+                reason: match failure.rule() {
+                    Some(_) => None,
+                    None => Some(failure.to_string()),
+                },
+                by: failure.rule().map(Line::from),
+            },
+        }
+    }
+}

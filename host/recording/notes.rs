@@ -1,0 +1,326 @@
+//! From what was taken down about a request to a line of the recording, and back.
+
+use super::Octets;
+use super::line::{Access, Asked, Edit, Fields, Judged, Key, Refresh, Rule, Transaction};
+use crate::config::Location;
+use crate::generation::CacheKey;
+use crate::http::{self, Form, RequestHead, Scheme, Target, Version};
+use crate::notes::{self, Noted, Notes};
+use crate::plugin::{self, Failed, Hook};
+use crate::transaction::Request;
+use crate::upstream::DnsError;
+use ::http::Method;
+use bytes::Bytes;
+use jiff::Timestamp;
+use std::time::SystemTime;
+
+/// What of a transaction cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its {what} is none: {value}")]
+pub struct NotUnderstood {
+    what: &'static str,
+    value: String,
+}
+
+/// squid's names of a refresh pattern's options, and where each stands.
+const OPTIONS: [(&str, Flag); 6] = [
+    ("override-expire", |refresh| &mut refresh.override_expire),
+    ("override-lastmod", |refresh| &mut refresh.override_lastmod),
+    ("reload-into-ims", |refresh| &mut refresh.reload_into_ims),
+    ("ignore-reload", |refresh| &mut refresh.ignore_reload),
+    ("ignore-no-store", |refresh| &mut refresh.ignore_no_store),
+    ("ignore-private", |refresh| &mut refresh.ignore_private),
+];
+
+type Flag = fn(&mut plugin::Refresh) -> &mut bool;
+
+// === impl Transaction ===
+
+impl Transaction {
+    /// To be written.
+    pub fn new(noted: &Noted) -> Transaction {
+        let Notes {
+            access,
+            key,
+            request_headers,
+            cache_rules,
+            response_headers,
+        } = noted.notes.clone();
+        Transaction {
+            request: asked(&noted.request),
+            generation: noted.generation,
+            access: access.map(written_access),
+            cache_key: key.map(|key| match key {
+                CacheKey::Uri => Key::Uri,
+                CacheKey::Named(key) => Key::Named(key.to_string()),
+                CacheKey::Never => Key::Never,
+            }),
+            request_headers: request_headers.as_ref().map(written_edit),
+            cache_rules: cache_rules.map(|judged| Judged {
+                status: judged.status,
+                fields: written_fields(&judged.fields),
+                refresh: judged.refresh.map(written_refresh),
+            }),
+            response_headers: response_headers.as_ref().map(written_edit),
+            redacted: Vec::new(),
+        }
+    }
+
+    /// As it was when it was recorded.
+    ///
+    /// # Errors
+    /// Somebody has written what no proxy has.
+    pub fn into_notes(self) -> Result<(Request, Notes), NotUnderstood> {
+        let notes = Notes {
+            access: self.access.map(read_access),
+            key: self.cache_key.map(|key| match key {
+                Key::Uri => CacheKey::Uri,
+                Key::Named(key) => CacheKey::Named(key.into()),
+                Key::Never => CacheKey::Never,
+            }),
+            request_headers: self.request_headers.map(read_edit).transpose()?,
+            cache_rules: self.cache_rules.map(read_judged).transpose()?,
+            response_headers: self.response_headers.map(read_edit).transpose()?,
+        };
+        Ok((read_request(self.request)?, notes))
+    }
+}
+
+// === the request ===
+
+fn asked(request: &Request) -> Asked {
+    let (_, offset) = request.received_locally();
+    Asked {
+        id: request.id,
+        received: Timestamp::try_from(request.received).unwrap_or_default(),
+        offset,
+        client: request.client,
+        method: request.method.as_str().to_owned(),
+        uri: Octets(uri(&request.target)),
+        version: version(request.version).to_owned(),
+        fields: written_fields(&request.fields),
+        addresses: request.addresses().map(<[_]>::to_vec),
+    }
+}
+
+/// As a client sends it: [`Target::parse`] makes the same of it.
+fn uri(target: &Target) -> Bytes {
+    let mut uri = String::new();
+    if target.scheme != Scheme::None {
+        uri.push_str(target.scheme.as_str());
+        uri.push_str("://");
+    }
+    target.authority().push_to(&mut uri);
+    let mut uri = uri.into_bytes();
+    // Of OPTIONS for a whole server (RFC 9112 §3.2.4).
+    if target.path.as_ref() != b"*" {
+        uri.extend_from_slice(&target.path);
+    }
+    uri.into()
+}
+
+fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
+    let none = |what, value: &str| NotUnderstood {
+        what,
+        value: value.to_owned(),
+    };
+    let Asked {
+        id,
+        received,
+        offset,
+        client,
+        method,
+        uri,
+        version,
+        fields,
+        addresses,
+    } = asked;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| none("method", &method))?;
+    let target = match Target::parse(&method, &uri.0) {
+        Ok(Form::Proxy(target)) => target,
+        Ok(Form::Own(_)) | Err(_) => return Err(none("URI", &uri.text())),
+    };
+    let head = RequestHead {
+        method,
+        target: Bytes::new(),
+        version: match version.as_str() {
+            "1.0" => Version::Http10,
+            "1.1" => Version::Http11,
+            other => return Err(none("version", other)),
+        },
+        fields: read_fields(fields)?,
+    };
+    let mut request =
+        Request::new(head, target, client, SystemTime::from(received)).at_offset(offset);
+    request.id = id;
+    match addresses {
+        None => {}
+        Some(addresses) if addresses.is_empty() => {
+            request.set_addresses(Err(DnsError::NoAddress));
+        }
+        Some(addresses) => request.set_addresses(Ok(addresses.into())),
+    }
+    Ok(request)
+}
+
+fn version(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0",
+        Version::Http11 => "1.1",
+    }
+}
+
+// === fields ===
+
+fn written_fields(fields: &http::Fields) -> Fields {
+    let lines = fields.iter();
+    let lines = lines.map(|line| (Octets(line.name.clone()), Octets(line.value.clone())));
+    lines.collect()
+}
+
+fn read_fields(lines: Fields) -> Result<http::Fields, NotUnderstood> {
+    let mut fields = http::Fields::with_capacity(lines.len());
+    for (name, value) in lines {
+        let what = match (http::is_token(&name.0), http::is_value(&value.0)) {
+            (true, true) => None,
+            (true, false) => Some(("field's value", &value)),
+            (false, _) => Some(("field's name", &name)),
+        };
+        if let Some((what, octets)) = what {
+            let value = octets.text().escape_debug().to_string();
+            return Err(NotUnderstood { what, value });
+        }
+        fields.push(name.0, value.0);
+    }
+    Ok(fields)
+}
+
+fn written_edit(edit: &notes::Edit) -> Edit {
+    Edit {
+        status: edit.status,
+        before: written_fields(&edit.before),
+        after: edit.after.as_ref().map(written_fields),
+    }
+}
+
+fn read_edit(edit: Edit) -> Result<notes::Edit, NotUnderstood> {
+    Ok(notes::Edit {
+        status: edit.status,
+        before: read_fields(edit.before)?,
+        after: edit.after.map(read_fields).transpose()?,
+    })
+}
+
+// === verdicts and rules ===
+
+fn written_access(access: notes::Access) -> Access {
+    match access {
+        notes::Access::Allowed(rule) => Access::Allow {
+            rule: written_rule(rule),
+        },
+        notes::Access::Denied {
+            rule,
+            status,
+            message,
+        } => Access::Deny {
+            rule: written_rule(rule),
+            status,
+            message,
+        },
+        notes::Access::Challenged { plugin, challenge } => {
+            Access::Authenticate { plugin, challenge }
+        }
+        notes::Access::Failed(failed) => Access::Failed {
+            plugin: failed.plugin.to_string(),
+            reason: failed.reason,
+        },
+    }
+}
+
+fn read_access(access: Access) -> notes::Access {
+    match access {
+        Access::Allow { rule } => notes::Access::Allowed(read_rule(rule)),
+        Access::Deny {
+            rule,
+            status,
+            message,
+        } => notes::Access::Denied {
+            rule: read_rule(rule),
+            status,
+            message,
+        },
+        Access::Authenticate { plugin, challenge } => {
+            notes::Access::Challenged { plugin, challenge }
+        }
+        Access::Failed { plugin, reason } => notes::Access::Failed(Failed {
+            plugin: plugin.into(),
+            hook: Hook::Access,
+            reason,
+        }),
+    }
+}
+
+fn written_rule(rule: plugin::Rule) -> Rule {
+    let (file, line) = match rule.location {
+        Some(Location { file, line }) => (Some(file.to_string()), Some(line)),
+        None => (None, None),
+    };
+    Rule {
+        plugin: rule.plugin.to_string(),
+        text: rule.text.to_string(),
+        file,
+        line,
+    }
+}
+
+fn read_rule(rule: Rule) -> plugin::Rule {
+    let location = rule.file.zip(rule.line);
+    plugin::Rule {
+        plugin: rule.plugin.into(),
+        text: rule.text.into(),
+        location: location.map(|(file, line)| Location {
+            file: file.into(),
+            line,
+        }),
+    }
+}
+
+fn written_refresh(mut refresh: plugin::Refresh) -> Refresh {
+    let set = OPTIONS.iter().filter(|(_, flag)| *flag(&mut refresh));
+    let options = set.map(|(name, _)| (*name).to_owned()).collect();
+    Refresh {
+        rule: written_rule(refresh.rule),
+        min: refresh.min,
+        percent: refresh.percent,
+        max: refresh.max,
+        options,
+    }
+}
+
+fn read_judged(judged: Judged) -> Result<notes::Judged, NotUnderstood> {
+    Ok(notes::Judged {
+        status: judged.status,
+        fields: read_fields(judged.fields)?,
+        refresh: judged.refresh.map(read_refresh).transpose()?,
+    })
+}
+
+fn read_refresh(written: Refresh) -> Result<plugin::Refresh, NotUnderstood> {
+    let mut refresh = plugin::Refresh {
+        rule: read_rule(written.rule),
+        min: written.min,
+        percent: written.percent,
+        max: written.max,
+        ..plugin::Refresh::stale_at_once()
+    };
+    for name in written.options {
+        match OPTIONS.iter().find(|(known, _)| *known == name) {
+            Some((_, flag)) => *flag(&mut refresh) = true,
+            None => {
+                let what = "option of a refresh pattern";
+                return Err(NotUnderstood { what, value: name });
+            }
+        }
+    }
+    Ok(refresh)
+}

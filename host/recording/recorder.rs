@@ -1,0 +1,131 @@
+//! The proxy's side: what workers leave, and who takes it.
+
+use super::Share;
+use super::share::mixed;
+use crate::http::Fields;
+use crate::notes::{Noted, Notes, Reader, Readers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Lets one record at a time.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    busy: AtomicBool,
+}
+
+/// A recording that goes on, until it is dropped.
+pub struct Recording<'a> {
+    recorder: &'a Recorder,
+    readers: &'a Readers,
+    reader: Arc<dyn Reader>,
+    tap: Arc<Tap>,
+    queue: Receiver<Arc<Noted>>,
+}
+
+/// Where workers leave what is recorded.
+struct Tap {
+    /// Requests whose mixed number is not above that are.
+    threshold: u64,
+    queue: SyncSender<Arc<Noted>>,
+    /// That the queue holds, about.
+    octets: AtomicUsize,
+    missed: AtomicU64,
+}
+
+/// Transactions that wait to be taken.
+pub(super) const QUEUED: usize = 4096;
+/// Octets of them.
+const QUEUED_OCTETS: usize = 16 << 20;
+
+// === impl Recorder ===
+
+impl Recorder {
+    /// Begins a recording of that share of the requests; none where another one goes on.
+    pub fn begin<'a>(&'a self, readers: &'a Readers, share: Share) -> Option<Recording<'a>> {
+        if self.busy.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        let (sender, queue) = sync_channel(QUEUED);
+        let tap = Arc::new(Tap {
+            threshold: share.threshold(),
+            queue: sender,
+            octets: AtomicUsize::new(0),
+            missed: AtomicU64::new(0),
+        });
+        let reader: Arc<dyn Reader> = tap.clone();
+        readers.add(&reader);
+        Some(Recording {
+            recorder: self,
+            readers,
+            reader,
+            tap,
+            queue,
+        })
+    }
+}
+
+// === impl Recording ===
+
+impl Recording<'_> {
+    /// The next transaction; none where none comes within that time.
+    pub fn next(&self, within: Duration) -> Option<Arc<Noted>> {
+        match self.queue.recv_timeout(within) {
+            Ok(noted) => {
+                self.tap.octets.fetch_sub(size(&noted), Ordering::Relaxed);
+                Some(noted)
+            }
+            // Whoever sends is kept by this.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Transactions that there was no room for.
+    pub fn missed(&self) -> u64 {
+        self.tap.missed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Recording<'_> {
+    fn drop(&mut self) {
+        self.readers.remove(&self.reader);
+        self.recorder.busy.store(false, Ordering::Release);
+    }
+}
+
+// === impl Tap ===
+
+impl Reader for Tap {
+    fn read(&self, noted: &Arc<Noted>) {
+        if mixed(noted.request.id) > self.threshold {
+            return;
+        }
+        let octets = size(noted);
+        let waiting = self.octets.fetch_add(octets, Ordering::Relaxed);
+        let fits = waiting + octets <= QUEUED_OCTETS;
+        if !fits || self.queue.try_send(noted.clone()).is_err() {
+            self.octets.fetch_sub(octets, Ordering::Relaxed);
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Octets that it keeps, about.
+fn size(noted: &Noted) -> usize {
+    let Noted { request, notes, .. } = noted;
+    let Notes {
+        request_headers,
+        cache_rules,
+        response_headers,
+        ..
+    } = notes;
+    let edits = [request_headers, response_headers].into_iter().flatten();
+    let edits = edits.map(|edit| {
+        let after = edit.after.as_ref().map_or(0, Fields::wire_len);
+        edit.before.wire_len() + after
+    });
+    let judged = cache_rules.as_ref();
+    let judged = judged.map_or(0, |judged| judged.fields.wire_len());
+    request.uri().len() + request.fields.wire_len() + edits.sum::<usize>() + judged
+}

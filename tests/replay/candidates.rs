@@ -1,0 +1,112 @@
+//! What is tried: a folder of plugins, one that fails, and rules that go by the time.
+
+use super::scene::{Change, Names, Recording, Replayed, replay, replay_json, settings};
+use crate::plugins::folder;
+use crate::support::{OPEN_POLICY, Origin, Proxy};
+use std::fs;
+use std::path::PathBuf;
+
+/// A proxy, and a recording of a request for each of these paths.
+fn recorded(paths: &[&str]) -> (Proxy, Names, PathBuf) {
+    let names = Names::new(Origin::plain());
+    let proxy = Proxy::with_policy(&settings(&names, OPEN_POLICY), &[]);
+    let recording = Recording::begin(&proxy, &["--requests", &paths.len().to_string()]);
+    for path in paths {
+        proxy.get(&names.url("a.test", path), &[]);
+    }
+    let (file, _) = recording.ended();
+    (proxy, names, file)
+}
+
+#[test]
+fn a_folder_of_plugins_is_tried_and_one_that_fails_is_asked_on() {
+    let paths = ["/a", "/access/trap", "/b", "/access/status"];
+    // More in a row than what puts a hook aside in a proxy that serves.
+    let many = ["/access/trap"; 8];
+    let (proxy, names, file) = recorded(&[&paths[..], &many, &["/access/message"]].concat());
+    let folder = folder("");
+    let plugins = ["--plugins", folder.path().to_str().unwrap()];
+    let none = proxy.folder.path().join("none.toml");
+    fs::write(&none, "").unwrap();
+    let all = [&["--json", "--examples", "100"], &plugins[..]].concat();
+    let (code, stdout, stderr) = replay(&file, &none, &all);
+    assert_eq!(code, Some(2), "{stderr}");
+    let mut lines: Vec<serde_json::Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let summary = lines.pop().unwrap();
+    let counted = ["transactions", "changed", "failed"].map(|key| summary[key].as_u64());
+    assert_eq!(counted, [Some(13), Some(13), Some(9)]);
+    let changes: Vec<Change> = lines.iter().map(super::scene::change).collect();
+    let found: Vec<_> = changes
+        .iter()
+        .map(|change| {
+            (
+                change.hook.as_str(),
+                change.would_be.as_str(),
+                change.uris.clone(),
+            )
+        })
+        .collect();
+    let of = |paths: &[&str]| -> Vec<String> {
+        paths.iter().map(|path| names.url("a.test", path)).collect()
+    };
+    let trapped = "plugin `hostile` failed in its hook `access`: it trapped (wasm trap: wasm \
+                   `unreachable` instruction executed)";
+    let message = found[2].1;
+    let expected = [
+        ("access", trapped, of(&["/access/trap"; 9])),
+        ("access", "deny 403 by /nowhere/7", of(&["/access/status"])),
+        ("access", message, of(&["/access/message"])),
+        // What header-scrub takes off, which is not in the folder, and what this one puts on.
+        (
+            "request-headers",
+            "via, x-forwarded-for, x-refused",
+            of(&["/a", "/b"]),
+        ),
+        ("response-headers", "x-refused", of(&["/a", "/b"])),
+    ];
+    assert_eq!(found, expected);
+    assert!(message.starts_with("deny 451 \"not in this "), "{message}");
+    let (_, stdout, _) = replay(&file, &none, &plugins);
+    let note = "\nnote: in 9, a plugin of this policy failed, which is what would happen to the \
+                clients\n";
+    assert!(stdout.contains(note), "{stdout}");
+
+    let empty = tempfile::tempdir().unwrap();
+    let plugins = ["--plugins", empty.path().to_str().unwrap()];
+    let (code, _, stderr) = replay(&file, &none, &plugins);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("no plugin in "), "{stderr}");
+}
+
+#[test]
+fn rules_go_by_the_time_that_was_recorded() {
+    let (proxy, names, file) = recorded(&["/day", "/night"]);
+    let text = fs::read_to_string(&file).unwrap();
+    let lines = text.lines().map(|line| {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(request) = line.pointer_mut("/transaction/request") {
+            let night = request["uri"].as_str().unwrap().ends_with("/night");
+            // Local time is what counts, two hours ahead of UTC.
+            let time = if night { "01:30" } else { "10:30" };
+            request["received"] = format!("2026-06-01T{time}:00Z").into();
+            request["offset"] = 7200.into();
+        }
+        line.to_string() + "\n"
+    });
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let other = proxy.folder.path().join("other.toml");
+    for (hours, expected) in [("03:00-04:00", "/night"), ("12:00-13:00", "/day")] {
+        let policy = format!(
+            "[plugins.access-policy]\nacl = [\"localhost src 127.0.0.0/8\", \"closed time {hours}\"]\n\
+             http_access = [\"deny closed\", \"allow localhost\"]\n"
+        );
+        fs::write(&other, policy).unwrap();
+        let Replayed { code, changes, .. } = replay_json(&file, &other, &[]);
+        assert_eq!((code, changes.len()), (Some(2), 1));
+        assert_eq!(changes[0].would_be, "deny 403 by http_access deny closed");
+        assert_eq!(changes[0].uris, [names.url("a.test", expected)]);
+    }
+}
