@@ -12,6 +12,7 @@ use crate::notes::{Access, Edit, Judged, Notes};
 use crate::plugin::{Hook, Refresh, Rule};
 use crate::transaction::Request;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -67,60 +68,54 @@ pub fn differences(
     notes: &Notes,
     sizes: Sizes,
 ) -> Result<Vec<Difference>, Undecided> {
-    let said = match &notes.access {
-        Some(_) => {
-            let admission = match candidate.authorize(request) {
-                Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
-                    Err(admit::asked_again())
-                }
-                admission => admission,
-            };
-            Some(Access::of(&admission).ok_or(Undecided)?)
-        }
-        None => None,
-    };
-    Ok(differences_after(
-        said.as_ref(),
-        candidate,
-        request,
-        notes,
-        sizes,
-    ))
+    differences_in(|_| true, None, candidate, request, notes, sizes)
 }
 
-/// The same where it is known what the candidate's access hook comes to.
-pub fn differences_after(
+/// The same in some of the hooks: where it is known that the others say the same. `said` is what the
+/// candidate's access hook comes to, where that is known.
+///
+/// # Errors
+/// It wants to know more.
+pub fn differences_in(
+    hooks: impl Fn(Hook) -> bool,
     said: Option<&Access>,
     candidate: &Generation,
     request: &Arc<Request>,
     notes: &Notes,
     sizes: Sizes,
-) -> Vec<Difference> {
-    let mut differences = Vec::new();
-    if let (Some(live), Some(said)) = (&notes.access, said)
-        && !is_same(live, said)
-    {
-        return vec![Difference {
-            hook: Hook::Access,
-            live: access(live),
-            candidate: access(said),
-        }];
+) -> Result<Vec<Difference>, Undecided> {
+    if let Some(live) = notes.access.as_ref().filter(|_| hooks(Hook::Access)) {
+        let said = match said {
+            Some(said) => Cow::Borrowed(said),
+            None => Cow::Owned(verdict(candidate, request)?),
+        };
+        if !is_same(live, &said) {
+            return Ok(vec![Difference {
+                hook: Hook::Access,
+                live: access(live),
+                candidate: access(&said),
+            }]);
+        }
     }
+    let mut differences = Vec::new();
     let mut compare = |difference: Option<Difference>| differences.extend(difference);
-    if let Some(live) = &notes.key {
+    if let Some(live) = notes.key.as_ref().filter(|_| hooks(Hook::CacheKey)) {
         compare(of_key(live, candidate.key(request)));
     }
-    if let Some(live) = &notes.request_headers {
+    let edit = notes.request_headers.as_ref();
+    if let Some(live) = edit.filter(|_| hooks(Hook::RequestHeaders)) {
         let mut fields = live.before.clone();
         let done = candidate.on_request(request, &mut fields, sizes.request);
         compare(of_fields(Hook::RequestHeaders, live, done.map(|()| fields)));
     }
-    if let Some(live) = &notes.cache_rules {
+    let judged = notes.cache_rules.as_ref();
+    if let Some(live) = judged.filter(|_| hooks(Hook::CacheRules)) {
         let mut fields = live.fields.clone();
         let refresh = candidate.refresh(request, live.status, &mut fields);
-        compare(of_freshness(live, refresh));
+        compare(of_freshness(live, &refresh));
     }
-    if let Some(live) = &notes.response_headers {
+    let edit = notes.response_headers.as_ref();
+    if let Some(live) = edit.filter(|_| hooks(Hook::ResponseHeaders)) {
         let mut fields = live.before.clone();
         let status = live.status.unwrap_or_default();
         let done = candidate.on_response(request, status, &mut fields, sizes.reply);
@@ -130,7 +125,15 @@ pub fn differences_after(
             done.map(|()| fields),
         ));
     }
-    differences
+    Ok(differences)
+}
+
+fn verdict(candidate: &Generation, request: &Arc<Request>) -> Result<Access, Undecided> {
+    let admission = match candidate.authorize(request) {
+        Ok(Admission::NeedsAddresses) if request.addresses().is_some() => Err(admit::asked_again()),
+        admission => admission,
+    };
+    Access::of(&admission).ok_or(Undecided)
 }
 
 /// Whether the client is answered the same.
@@ -159,7 +162,7 @@ fn is_same(live: &Access, candidate: &Access) -> bool {
 
 fn access(access: &Access) -> Said {
     match access {
-        Access::Allowed(rule) => Said::by(rule, "allow".into()),
+        Access::Allowed(rule) => Said::by(rule, "allow"),
         Access::Denied {
             rule,
             status,
@@ -170,13 +173,13 @@ fn access(access: &Access) -> Said {
                 // Writing to a String cannot fail.
                 let _ = write!(gist, " \"{message}\"");
             }
-            Said::by(rule, gist)
+            Said::by(rule, &gist)
         }
         Access::Challenged { challenge, .. } => Said {
             detail: challenge.clone(),
             ..Said::plain("ask who it is")
         },
-        Access::Failed(failed) => Said::failed(failed.to_string()),
+        Access::Failed(failed) => Said::failed(&failed.to_string()),
     }
 }
 
@@ -192,7 +195,7 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     let candidate = match candidate {
         Ok(candidate) if candidate == *live => return None,
         Ok(candidate) => said(&candidate),
-        Err(failure) => Said::failed(failure.to_string()),
+        Err(failure) => Said::failed(&failure.to_string()),
     };
     Some(Difference {
         hook: Hook::CacheKey,
@@ -201,10 +204,10 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     })
 }
 
-fn of_freshness(live: &Judged, candidate: Result<Option<Refresh>, Failure>) -> Option<Difference> {
+fn of_freshness(live: &Judged, candidate: &Result<Option<Refresh>, Failure>) -> Option<Difference> {
     let said = |refresh: Option<&Refresh>| match refresh {
         None => Said::plain("not stored"),
-        Some(refresh) => Said::by(&refresh.rule, refresh.to_string()),
+        Some(refresh) => Said::by(&refresh.rule, &refresh.to_string()),
     };
     // By another rule, the same is the same.
     let terms = |refresh: Option<&Refresh>| {
@@ -217,7 +220,7 @@ fn of_freshness(live: &Judged, candidate: Result<Option<Refresh>, Failure>) -> O
     let candidate = match candidate.as_ref().map(Option::as_ref) {
         Ok(candidate) if terms(candidate) == terms(live) => return None,
         Ok(candidate) => said(candidate),
-        Err(failure) => Said::failed(failure.to_string()),
+        Err(failure) => Said::failed(&failure.to_string()),
     };
     Some(Difference {
         hook: Hook::CacheRules,
@@ -235,11 +238,8 @@ fn of_fields(hook: Hook, live: &Edit, candidate: Result<Fields, Failure>) -> Opt
             edits(live, &candidate)?
         }
         (None, Err(_)) => return None,
-        (None, Ok(_)) => (
-            Said::failed("a plugin failed".into()),
-            Said::plain("edited"),
-        ),
-        (Some(_), Err(failure)) => (Said::plain("edited"), Said::failed(failure.to_string())),
+        (None, Ok(_)) => (Said::failed("a plugin failed"), Said::plain("edited")),
+        (Some(_), Err(failure)) => (Said::plain("edited"), Said::failed(&failure.to_string())),
     };
     Some(Difference {
         hook,
@@ -290,17 +290,17 @@ impl Said {
         }
     }
 
-    fn by(rule: &Rule, gist: String) -> Said {
+    fn by(rule: &Rule, gist: &str) -> Said {
         Said {
             rule: Some(rule.clone()),
-            ..Said::plain(&gist)
+            ..Said::plain(gist)
         }
     }
 
-    fn failed(gist: String) -> Said {
+    fn failed(gist: &str) -> Said {
         Said {
             failed: true,
-            ..Said::plain(&gist)
+            ..Said::plain(gist)
         }
     }
 

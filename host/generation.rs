@@ -248,6 +248,13 @@ impl Generation {
         Changes::between(&old.plugins, &self.plugins, |plugin| plugin.name())
     }
 
+    /// Whether that one would say the same in that hook, whatever it is asked.
+    pub fn says_the_same(&self, other: &Generation, hook: Hook) -> bool {
+        let (own, others) = (self.asked(hook), other.asked(hook));
+        let mut pairs = own.iter().zip(others);
+        own.len() == others.len() && pairs.all(|(own, other)| own.says_the_same(other))
+    }
+
     /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
     /// from `old` have been told about.
     pub fn tell_what_is_empty(&self, old: Option<&Generation>) {

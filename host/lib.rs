@@ -25,6 +25,8 @@
 //!            batches and on threads of their own, hook `observer` (observers)
 //! ```
 //!
+//! After it, where a candidate is tried, `shadow` asks that the same: nothing of it comes back.
+//!
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
 //! `recording` keeps what hooks were asked and said, and `replay` tries another policy on it.
 //!

@@ -90,8 +90,12 @@ pub struct Notebook(Mutex<Option<Notes>>);
 
 /// Somebody who reads notes.
 pub trait Reader: Send + Sync {
-    /// Whether it wants those of the request of that number. Called on the workers.
-    fn wants(&self, request: u64) -> bool;
+    /// Whether it wants those of the request of that number: of all, unless it says otherwise. Called
+    /// on the workers.
+    fn wants(&self, request: u64) -> bool {
+        let _ = request;
+        true
+    }
 
     /// A transaction is over, one that somebody wanted the notes of. Called on the workers: must
     /// not wait.
@@ -164,6 +168,12 @@ impl Notebook {
         if let Some(notes) = &mut *notes {
             note(notes);
         }
+    }
+
+    /// Whether they have not been taken away.
+    pub fn is_open(&self) -> bool {
+        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.is_some()
     }
 
     /// Takes them away: what is asked later is not noted.

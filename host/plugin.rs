@@ -223,6 +223,20 @@ impl Plugin {
         Arc::ptr_eq(self.template.meter(), &engine.meters().of(self.name()))
     }
 
+    /// Whether another one would say the same to the same request: it is made of the same, and is
+    /// granted nothing that could make a difference.
+    pub fn says_the_same(&self, other: &Plugin) -> bool {
+        let grants = &self.manifest.grants;
+        let changes = grants.clock || grants.random || grants.kv;
+        !changes
+            && self.is_same(
+                &other.manifest,
+                Some(&other.config),
+                &other.sets,
+                &other.compiled,
+            )
+    }
+
     /// The configuration that it runs with.
     pub fn config(&self) -> &Section {
         &self.config

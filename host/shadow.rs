@@ -30,6 +30,7 @@ use crate::generation::{Changes, Generation};
 use crate::http::{Field, Fields};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers};
+use crate::plugin::Hook;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use queue::Queue;
@@ -52,7 +53,7 @@ pub struct Shadow {
 #[derive(Debug)]
 pub struct Running {
     bounds: Bounds,
-    candidate: ArcSwap<Candidate>,
+    tried: ArcSwap<Tried>,
     queue: Queue<Arc<Noted>>,
     report: Mutex<Report>,
     /// Of `u32::MAX + 1` numbers, requests are taken up to this one.
@@ -65,6 +66,15 @@ pub struct Running {
     /// What had been dropped when it was begun.
     dropped_before: AtomicU64,
     counts: metrics::Shadow,
+}
+
+/// A candidate beside what serves.
+#[derive(Debug)]
+struct Tried {
+    candidate: Arc<Candidate>,
+    /// By hook: whether the candidate could say something else than what serves. Where its plugins are
+    /// the same, it need not be asked.
+    differs: [bool; Hook::ALL.len()],
 }
 
 /// What a reload means for the shadow.
@@ -118,7 +128,7 @@ impl Shadow {
         let (queue, outlet) = queue::queue(bounds.queue, bounds.queue_mem);
         let running = Arc::new(Running {
             report: Mutex::new(Report::new(Room::of(bounds), candidate.since)),
-            candidate: ArcSwap::from_pointee(candidate),
+            tried: ArcSwap::from_pointee(Tried::beside(live, Arc::new(candidate))),
             queue,
             sample: sample(bounds.sample_pct),
             live_since: AtomicU64::new(live.id()),
@@ -168,11 +178,10 @@ impl Shadow {
         let running = self.running();
         if let Some(running) = running.as_ref().filter(|_| live_changed) {
             running.live_since.store(live.id(), Relaxed);
+            running.put(live, running.candidate());
             running.reset();
         }
-        let old = running
-            .as_ref()
-            .map(|running| running.candidate.load_full());
+        let old = running.as_ref().map(|running| running.candidate());
         let now = SystemTime::now();
         let wanted = Candidate::wanted(configuration, reloader, live, old.as_deref(), now);
         let bounds = &configuration.shadow.bounds;
@@ -184,7 +193,7 @@ impl Shadow {
                 Ok((None, None))
             }
             (Ok(Some(candidate)), Some(running), Some(old)) if running.bounds == *bounds => {
-                Ok(running.swap(old, candidate))
+                Ok(running.swap(live, old, candidate))
             }
             (Ok(Some(candidate)), ..) => {
                 let number = candidate.generation.id();
@@ -285,11 +294,16 @@ impl Running {
     }
 
     /// Another candidate takes the place of the old one.
-    fn swap(&self, old: &Candidate, candidate: Candidate) -> (Option<u64>, Option<Changes>) {
+    fn swap(
+        &self,
+        live: &Generation,
+        old: &Candidate,
+        candidate: Candidate,
+    ) -> (Option<u64>, Option<Changes>) {
         let changes = candidate.changes_since(old);
         let number = candidate.generation.id();
         let same = changes.is_none();
-        self.candidate.store(Arc::new(candidate));
+        self.put(live, Arc::new(candidate));
         if !same {
             self.reset();
         }
@@ -299,7 +313,12 @@ impl Running {
 
     /// What is tried.
     pub fn candidate(&self) -> Arc<Candidate> {
-        self.candidate.load_full()
+        self.tried.load().candidate.clone()
+    }
+
+    fn put(&self, live: &Generation, candidate: Arc<Candidate>) {
+        let tried = Tried::beside(live, candidate);
+        self.tried.store(Arc::new(tried));
     }
 
     /// How it fares.
@@ -329,6 +348,13 @@ impl Running {
 
     fn report(&self) -> MutexGuard<'_, Report> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tried {
+    fn beside(live: &Generation, candidate: Arc<Candidate>) -> Tried {
+        let differs = Hook::ALL.map(|hook| !candidate.generation.says_the_same(live, hook));
+        Tried { candidate, differs }
     }
 }
 

@@ -137,9 +137,9 @@ impl Request {
         self
     }
 
-    /// Where notes are taken; none where nobody wants them.
+    /// Where notes are taken; none where nobody wants them, or has them already.
     pub fn notebook(&self) -> Option<&Notebook> {
-        self.notebook.as_ref()
+        self.notebook.as_ref().filter(|notebook| notebook.is_open())
     }
 
     /// The target in one piece: for rules, the log and the cache.

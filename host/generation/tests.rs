@@ -106,3 +106,48 @@ fn a_plugin_is_asked_only_where_it_has_something_to_do() {
     let both = generation(&["", "[config]\nspares = [\"unstorable\"]"]);
     assert!(both.overrules_storage());
 }
+
+#[test]
+fn what_is_made_of_the_same_and_granted_nothing_says_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    add(&folder, "a", "");
+    let engine = Engine::new(1).expect("an engine");
+    let build = |engine: &Engine, previous: Option<&Generation>| {
+        let plugins = Plugins::Folder(folder.path().into());
+        Generation::build(1, engine, &plugins, &BTreeMap::new(), &[], 1, previous)
+            .expect("good plugins")
+    };
+    let first = build(&engine, None);
+    // Its code is taken over, but neither its instances nor what it counts.
+    let apart = build(&engine.apart(), Some(&first));
+    let all = |a: &Generation, b: &Generation| Hook::ALL.map(|hook| a.says_the_same(b, hook));
+    assert_eq!(all(&apart, &first), [true; Hook::ALL.len()]);
+    assert_eq!(apart.changes_since(&first).changed, ["a"]);
+    // And back, as it stands in memory.
+    let moved = |generation: &Generation| generation.moved(2, &engine, 1, &first);
+    let back = moved(&apart).expect("good plugins");
+    assert!(back.changes_since(&first).is_none());
+
+    let manifest = folder.path().join("a/plugin.toml");
+    let same = std::fs::read_to_string(&manifest).expect("a file");
+    for (more, says_the_same) in [
+        ("[grants]\nmetrics = true", true),
+        ("[grants]\nkv = true", false),
+        ("[grants]\nclock = true", false),
+        ("[grants]\nrandom = true", false),
+    ] {
+        std::fs::write(&manifest, format!("{same}\n{more}\n")).expect("a file");
+        let granted = [build(&engine, None), build(&engine.apart(), None)];
+        let [one, other] = &granted;
+        assert_eq!(
+            one.says_the_same(other, Hook::Access),
+            says_the_same,
+            "{more}"
+        );
+        assert!(!one.says_the_same(&first, Hook::Access), "{more}");
+        let moved = moved(other).expect("good plugins");
+        assert_eq!(moved.changes_since(&first).changed, ["a"]);
+    }
+    std::fs::write(&manifest, format!("{same}\norder = 60\n")).expect("a file");
+    assert!(!build(&engine, None).says_the_same(&first, Hook::Access));
+}

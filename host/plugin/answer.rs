@@ -126,8 +126,8 @@ impl fmt::Display for Refresh {
             (self.ignore_no_store, "ignore-no-store"),
             (self.ignore_private, "ignore-private"),
         ];
-        let given = options.iter().filter(|(given, _)| *given);
-        given.map(|(_, name)| write!(f, " {name}")).collect()
+        let mut given = options.iter().filter(|(given, _)| *given);
+        given.try_for_each(|(_, name)| write!(f, " {name}"))
     }
 }
 

@@ -153,14 +153,11 @@ impl Worker {
             if noted.generation < running.live_since.load(Relaxed) {
                 return;
             }
-            let candidate = running.candidate();
-            let (chain, notes, sizes) = (&candidate.generation, &noted.notes, self.sizes);
-            let asked = match access {
-                None => comparison::differences(chain, request, notes, sizes),
-                access => Ok(comparison::differences_after(
-                    access, chain, request, notes, sizes,
-                )),
-            };
+            let tried = running.tried.load_full();
+            let chain = &tried.candidate.generation;
+            let wanted = |hook| tried.differs[hook as usize];
+            let (notes, sizes) = (&noted.notes, self.sizes);
+            let asked = comparison::differences_in(wanted, access, chain, request, notes, sizes);
             let differences = match asked {
                 Ok(differences) => differences,
                 Err(Undecided) => return self.inquire(running, noted.clone()),

@@ -186,3 +186,124 @@ pub(crate) fn reloaded(shadow: &ShadowReload) -> String {
         _ => "the shadow is empty now\n".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generation::Changes;
+
+    fn status() -> ShadowStatus {
+        ShadowStatus {
+            candidate: 2,
+            since: "2026-11-24T21:50:03Z".into(),
+            plugins: Some("next".into()),
+            config: Some("next.toml".into()),
+            report_since: "2026-11-24T21:51:00Z".into(),
+            requests: 1234,
+            different: 3,
+            failed: 0,
+            dropped: 0,
+            waiting: 0,
+        }
+    }
+
+    fn said(text: &str, rule: Option<(&str, Option<&str>)>) -> Answered {
+        Answered {
+            text: text.to_owned(),
+            rule: rule.map(|(rule, _)| rule.to_owned()),
+            plugin: rule.map(|_| "access-policy".to_owned()),
+            rule_at: rule.and_then(|(_, at)| at.map(str::to_owned)),
+        }
+    }
+
+    #[test]
+    fn a_report_has_both_rules_and_requests_by_name() {
+        let access = DifferenceGroup {
+            hook: "access".into(),
+            failed: false,
+            count: 2,
+            first: "2026-11-24T21:52:00Z".into(),
+            last: "2026-11-24T21:53:00Z".into(),
+            live: said(
+                "allow",
+                Some(("http_access allow all", Some("wproxy.toml:7"))),
+            ),
+            candidate: said("deny 403", Some(("built-in", None))),
+            examples: vec![ExampleEntry {
+                request: 1001,
+                time: "2026-11-24T21:52:00Z".into(),
+                client: "10.0.0.1".into(),
+                method: "GET".into(),
+                uri: "http://a.test/?".into(),
+            }],
+        };
+        let headers = DifferenceGroup {
+            hook: "request-headers".into(),
+            failed: true,
+            count: 1,
+            last: "2026-11-24T21:52:00Z".into(),
+            live: said("edited", None),
+            candidate: said("it trapped", None),
+            examples: vec![],
+            ..access.clone()
+        };
+        let mut differences = Differences {
+            status: status(),
+            generation: 7,
+            differences: vec![access, headers],
+            left_out: 0,
+        };
+        let expected = "candidate  2 since 2026-11-24T21:50:03Z: plugins of next by next.toml\n\
+            beside     generation 7\n\
+            compared   1234 requests since 2026-11-24T21:51:00Z\n\
+            different  3\n\
+            failed     0\n\
+            dropped    0\n\
+            \n\
+            access differs 2 times, 2026-11-24T21:52:00Z to 2026-11-24T21:53:00Z\n\
+            \x20 live       allow: http_access allow all, wproxy.toml:7, plugin access-policy\n\
+            \x20 candidate  deny 403: built-in, plugin access-policy\n\
+            \x20 2026-11-24T21:52:00Z  10.0.0.1  GET http://a.test/?  request 1001\n\
+            \n\
+            request-headers fails once, 2026-11-24T21:52:00Z\n\
+            \x20 live       edited\n\
+            \x20 candidate  it trapped\n";
+        assert_eq!(report(&differences), expected);
+        (differences.left_out, differences.status.waiting) = (5, 9);
+        let text = report(&differences);
+        for part in [
+            "21:51:00Z; 9 wait\n",
+            "\n\n5 more differences, of kinds that",
+        ] {
+            assert!(text.contains(part), "no {part:?} in {text}");
+        }
+    }
+
+    #[test]
+    fn in_a_line_only_trouble_is_named_beside_what_differs() {
+        let mut status = status();
+        let line = "candidate 2; 1234 compared since 2026-11-24T21:51:00Z, 3 different";
+        assert_eq!(facts(&status), line);
+        (status.failed, status.dropped) = (1, 2);
+        assert_eq!(facts(&status), format!("{line}, 1 failed, 2 dropped"));
+    }
+
+    #[test]
+    fn a_promotion_says_what_to_change() {
+        let mut done = Promotion {
+            generation: 3,
+            changes: Changes::default(),
+            plugins: Some("next".into()),
+            config: None,
+        };
+        let begin = "generation 3 serves: 0 plugins, 0 of them unchanged\nThe shadow is empty. So \
+            that this serves when the proxy is started anew, too:\n";
+        let end = "  leave out --shadow and --shadow-config, and what [shadow] names\n";
+        let plugins = "  start it with --plugins next\n";
+        assert_eq!(promotion(&done), format!("{begin}{plugins}{end}"));
+        done.config = Some("next.toml".into());
+        let config =
+            "  put [plugins] and [sets] of next.toml into its settings, in place of those there\n";
+        assert_eq!(promotion(&done), format!("{begin}{plugins}{config}{end}"));
+    }
+}
