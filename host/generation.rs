@@ -1,10 +1,12 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod bodies;
 mod folder;
 mod serving;
 mod swap;
 
+pub use bodies::Watched;
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 

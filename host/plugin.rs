@@ -26,6 +26,7 @@ mod state;
 pub mod toolchain;
 mod version;
 mod wasi;
+mod watch;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
@@ -41,16 +42,18 @@ pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
 pub use version::Version;
+pub use watch::{Halt, Of, Stop, Watch};
 
 use crate::config::{Mistake, Section};
 use crate::http::Fields;
 use crate::transaction::Request;
-use backoff::{Backoff, Change};
+use backoff::{Backoff, Change, Turn};
 use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
+use watch::Places;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +65,7 @@ pub struct Plugin {
     sets: Sets,
     template: Template,
     slots: Slots,
+    places: Places,
     /// By hook: where one fails, the others may do their work.
     backoffs: [Backoff; Hook::ALL.len()],
 }
@@ -145,6 +149,7 @@ impl Plugin {
             sets,
             template,
             slots,
+            places: Places::default(),
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
@@ -232,6 +237,8 @@ impl Plugin {
             Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
             Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
             Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
+            Hook::RequestBody => spared.contains(Spared::REQUEST_BODY),
+            Hook::ResponseBody => spared.contains(Spared::RESPONSE_BODY),
         }
     }
 
@@ -250,6 +257,7 @@ impl Plugin {
     /// none is kept.
     pub fn retire(&self) {
         self.slots.close();
+        self.places.close();
         let meter = self.template.meter();
         let left_out = meter.log().left_out();
         if left_out > 0 {
@@ -406,8 +414,7 @@ impl Plugin {
         request: &Request,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        let backoff = &self.backoffs[hook as usize];
-        let turn = backoff
+        let turn = self.backoffs[hook as usize]
             .turn()
             .map_err(|aside| self.failed(hook, aside.to_string()))?;
         self.template.meter().called(hook);
@@ -415,7 +422,13 @@ impl Plugin {
             .template
             .call(&self.slots, call)
             .map_err(|error| self.report(hook, request, &error));
-        match backoff.end(turn, answer.is_ok()) {
+        self.end_turn(hook, turn, answer.is_ok());
+        answer
+    }
+
+    /// A turn of that hook's is over.
+    fn end_turn(&self, hook: Hook, turn: Turn, well: bool) {
+        match self.backoffs[hook as usize].end(turn, well) {
             None => {}
             Some(Change::PutAside(aside)) => {
                 self.template.meter().ran_into(Limit::Failures);
@@ -425,7 +438,6 @@ impl Plugin {
                 tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
             }
         }
-        answer
     }
 
     fn failed(&self, hook: Hook, reason: String) -> Failed {

@@ -18,6 +18,7 @@ use std::time::Instant;
 use wasmtime::component::Resource;
 
 pub(super) use generated::exports::wproxy::plugin::{access, cache_key, cache_rules, lifecycle};
+pub(super) use generated::wproxy::plugin::bodies;
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
 
@@ -39,6 +40,8 @@ mod generated {
                 export wproxy:plugin/response-headers@0.2.0;
                 export wproxy:plugin/cache-rules@0.2.0;
                 export wproxy:plugin/cache-key@0.2.0;
+                export wproxy:plugin/request-body@0.2.0;
+                export wproxy:plugin/response-body@0.2.0;
             }
         ",
         with: {
@@ -62,6 +65,7 @@ pub(super) fn add_to_linker(
             log::add_to_linker::<_, HasState>(linker, |state| state)?;
             metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
             kv::add_to_linker::<_, HasState>(linker, |state| state)?;
+            bodies::add_to_linker::<_, HasState>(linker, |state| state)?;
             generated::wproxy::plugin::sets::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
@@ -101,6 +105,9 @@ impl State {
 }
 
 impl http::Host for State {}
+
+/// Words alone.
+impl bodies::Host for State {}
 
 impl http::HostRequest for State {
     fn method(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Method> {

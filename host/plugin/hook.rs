@@ -3,7 +3,7 @@
 use super::Version;
 use std::fmt;
 
-/// A hook that a plugin can serve: an interface of `wit/hooks.wit`.
+/// A hook that a plugin can serve: an interface of `wit/hooks.wit` or `wit/bodies.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
     /// `access`
@@ -16,23 +16,33 @@ pub enum Hook {
     CacheRules,
     /// `cache-key`
     CacheKey,
+    /// `request-body`
+    RequestBody,
+    /// `response-body`
+    ResponseBody,
 }
 
 // === impl Hook ===
 
 impl Hook {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Hook; 5] = [
+    pub const ALL: [Hook; 7] = [
         Hook::Access,
         Hook::RequestHeaders,
         Hook::ResponseHeaders,
         Hook::CacheRules,
         Hook::CacheKey,
+        Hook::RequestBody,
+        Hook::ResponseBody,
     ];
 
     /// Whether that version of the WIT has it.
     pub(super) fn is_in(self, version: Version) -> bool {
-        version != Version::V0_1 || self != Hook::CacheKey
+        let since = match self {
+            Hook::CacheKey | Hook::RequestBody | Hook::ResponseBody => Version::V0_2,
+            _ => Version::V0_1,
+        };
+        version == Version::V0_2 || since == Version::V0_1
     }
 }
 
@@ -44,6 +54,8 @@ impl fmt::Display for Hook {
             Hook::ResponseHeaders => "response-headers",
             Hook::CacheRules => "cache-rules",
             Hook::CacheKey => "cache-key",
+            Hook::RequestBody => "request-body",
+            Hook::ResponseBody => "response-body",
         })
     }
 }

@@ -5,6 +5,7 @@ use super::digest::Digest;
 use super::kv::Bounds;
 use super::limits::Limits;
 use super::rights::Grant;
+use super::watch::{Beyond, Bounds as BodyBounds};
 use super::wasi::Preopen;
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets};
@@ -14,6 +15,7 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use toml::Spanned;
 
 /// A plugin's manifest, understood.
@@ -76,6 +78,8 @@ pub struct FailurePolicies {
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
     cache_key: FailurePolicy,
+    request_body: FailurePolicy,
+    response_body: FailurePolicy,
 }
 
 /// What happens to a request where a hook fails.
@@ -124,6 +128,12 @@ struct WrittenLimits {
     series: Option<Spanned<usize>>,
     kv_size: Option<Spanned<Size>>,
     kv_entries: Option<Spanned<usize>>,
+    body: Option<Spanned<Size>>,
+    body_beyond: Option<Beyond>,
+    body_time: Option<Spanned<Span>>,
+    held: Option<Spanned<Size>>,
+    held_beyond: Option<Beyond>,
+    bodies: Option<Spanned<usize>>,
     calls: Option<Spanned<u64>>,
     failures: Option<u32>,
 }
@@ -146,7 +156,12 @@ struct WrittenFailure {
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
     cache_key: FailurePolicy,
+    request_body: FailurePolicy,
+    response_body: FailurePolicy,
 }
+
+/// The longest time that all calls for one body can be given.
+const MAX_BODY_TIME: Duration = Duration::from_secs(3600);
 
 // === impl Manifest ===
 
@@ -189,6 +204,8 @@ impl Manifest {
                 response_headers: written.failure.response_headers,
                 cache_rules: written.failure.cache_rules,
                 cache_key: written.failure.cache_key,
+                request_body: written.failure.request_body,
+                response_body: written.failure.response_body,
             },
             sets: SetFile::all(written.sets, folder, source)?,
             config,
@@ -295,15 +312,9 @@ fn digest(written: &Spanned<String>, source: &Source) -> Result<Spanned<Digest>,
 
 fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
     let default = Limits::default();
-    let time = match &written.time {
-        None => default.time,
-        Some(time) => {
-            let span = time.get_ref().0;
-            if span.is_zero() || span > engine::MAX_CALL_TIME {
-                return Err(source.mistake(time.span(), "a call can be given 1 ms to 10 s"));
-            }
-            span
-        }
+    let time = |written: &Option<Spanned<Span>>, default, most, message: &str| {
+        let span = written.as_ref().map(|time| Spanned::new(time.span(), time.get_ref().0));
+        within(span.as_ref(), default, Duration::from_millis(1)..=most, message, source)
     };
     let octets = |written: &Option<Spanned<Size>>, default, least, most, message: &str| {
         let number = written.as_ref().map(|size| {
@@ -316,8 +327,17 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         within(written.as_ref(), default, 1..=most, message, source)
     };
     #[rustfmt::skip]
+    let bodies = BodyBounds {
+        shown: octets(&written.body, default.bodies.shown, 1, usize::MAX, "a plugin is shown one octet of a body at least")?,
+        shown_beyond: written.body_beyond.unwrap_or(default.bodies.shown_beyond),
+        held: octets(&written.held, default.bodies.held, 0, 64 << 20, "0 to 64 MB of a body can be held back")?,
+        held_beyond: written.held_beyond.unwrap_or(default.bodies.held_beyond),
+        time: time(&written.body_time, default.bodies.time, MAX_BODY_TIME, "all calls for a body can be given 1 ms to 1 h")?,
+        most: count(&written.bodies, default.bodies.most, engine::BODIES, "a plugin can watch 1 to 1000 bodies at a time")?,
+    };
+    #[rustfmt::skip]
     let limits = Limits {
-        time,
+        time: time(&written.time, default.time, engine::MAX_CALL_TIME, "a call can be given 1 ms to 10 s")?,
         memory: octets(&written.memory, default.memory, 1 << 16, engine::MAX_MEMORY, "an instance can have 64 KB to 1 GB")?,
         table_elements: count(&written.table_elements, default.table_elements, engine::MAX_TABLE, "an instance can have 1 to 100000 table elements")?,
         fields: octets(&written.fields, default.fields, 0, 1 << 20, "a call can write 0 to 1 MB into fields")?,
@@ -330,6 +350,7 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
             octets: octets(&written.kv_size, default.kv.octets, 1 << 10, 1 << 30, "a plugin can keep 1 KB to 1 GB")?,
             entries: count(&written.kv_entries, default.kv.entries, 10_000_000, "a plugin can keep 1 to 10000000 entries")?,
         },
+        bodies,
         calls: within(written.calls.as_ref(), default.calls, 1..=u64::MAX, "an instance serves one call at least", source)?,
         failures: written.failures.unwrap_or(default.failures),
     };
@@ -401,6 +422,8 @@ impl FailurePolicies {
             Hook::ResponseHeaders => self.response_headers,
             Hook::CacheRules => self.cache_rules,
             Hook::CacheKey => self.cache_key,
+            Hook::RequestBody => self.request_body,
+            Hook::ResponseBody => self.response_body,
         }
     }
 }

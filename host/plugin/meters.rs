@@ -62,6 +62,12 @@ pub enum Limit {
     Calls,
     /// A hook that was put aside because it kept failing.
     Failures,
+    /// A body that was longer than what the plugin is shown of one.
+    Body,
+    /// A body of which too much was held back.
+    Held,
+    /// A body that was one too many at a time.
+    Bodies,
 }
 
 // === impl Meters ===
@@ -168,7 +174,7 @@ impl Meter {
 
 impl Limit {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Limit; 12] = [
+    pub const ALL: [Limit; 15] = [
         Limit::Time,
         Limit::Memory,
         Limit::Table,
@@ -181,6 +187,9 @@ impl Limit {
         Limit::Kv,
         Limit::Calls,
         Limit::Failures,
+        Limit::Body,
+        Limit::Held,
+        Limit::Bodies,
     ];
 
     /// As metrics name it.
@@ -198,6 +207,9 @@ impl Limit {
             Limit::Kv => "kv",
             Limit::Calls => "calls",
             Limit::Failures => "failures",
+            Limit::Body => "body",
+            Limit::Held => "held",
+            Limit::Bodies => "bodies",
         }
     }
 }

@@ -15,6 +15,7 @@ use jiff::fmt::temporal::Pieces;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(super) struct CaseFile {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) request: Request,
+    pub(super) body: Option<Body>,
     /// What the name in it resolves to.
     pub(super) addresses: Option<Arc<[IpAddr]>>,
     /// In place of the manifest's.
@@ -50,6 +52,15 @@ pub(super) struct Case {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) fields: Fields,
+    pub(super) body: Option<Body>,
+}
+
+/// A body, and how it comes.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    pub(super) octets: Vec<u8>,
+    /// Octets that come at a time.
+    pub(super) pieces: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +97,8 @@ struct WrittenRequest {
     addresses: Option<Vec<IpAddr>>,
     received: Option<Spanned<String>>,
     fields: Option<Vec<Spanned<String>>>,
+    body: Option<String>,
+    pieces: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -93,6 +106,8 @@ struct WrittenRequest {
 struct WrittenResponse {
     status: Option<Spanned<u16>>,
     fields: Option<Vec<Spanned<String>>>,
+    body: Option<String>,
+    pieces: Option<NonZeroUsize>,
 }
 
 /// When requests were received that do not say when: a Thursday.
@@ -128,6 +143,7 @@ fn single(source: &Source, written: WrittenFile, stem: &str) -> Result<Case, Mis
             .name
             .map_or_else(|| stem.to_owned(), Spanned::into_inner),
         request: request(source, &written.request, span.clone())?,
+        body: body(written.request.body.as_ref(), written.request.pieces),
         addresses: written.request.addresses.map(Arc::from),
         config: source.section(&["config"])?,
         response: response(source, written.response)?,
@@ -168,6 +184,7 @@ fn several(source: &Source, written: WrittenFile) -> Result<Vec<Case>, Mistake> 
         cases.push(Case {
             name,
             request: request(source, &asked, span.clone())?,
+            body: body(asked.body.as_ref(), asked.pieces),
             addresses: asked.addresses.map(Arc::from),
             config,
             response: response(source, answered)?,
@@ -190,6 +207,8 @@ impl WrittenRequest {
             addresses: self.addresses.or(common.addresses),
             received: self.received.or(common.received),
             fields: self.fields.or(common.fields),
+            body: self.body.or(common.body),
+            pieces: self.pieces.or(common.pieces),
         }
     }
 }
@@ -201,6 +220,8 @@ impl WrittenResponse {
         WrittenResponse {
             status: self.status.or(common.status),
             fields: self.fields.or(common.fields),
+            body: self.body.or(common.body),
+            pieces: self.pieces.or(common.pieces),
         }
     }
 }
@@ -253,7 +274,15 @@ fn response(
     Ok(Some(Response {
         status,
         fields: fields(source, written.fields.as_deref())?,
+        body: body(written.body.as_ref(), written.pieces),
     }))
+}
+
+fn body(written: Option<&String>, pieces: Option<NonZeroUsize>) -> Option<Body> {
+    written.map(|text| Body {
+        octets: text.clone().into_bytes(),
+        pieces: pieces.map_or(usize::MAX, NonZeroUsize::get),
+    })
 }
 
 fn fields(source: &Source, lines: Option<&[Spanned<String>]>) -> Result<Fields, Mistake> {

@@ -151,7 +151,7 @@ fn plain(value: &Value) -> String {
 
 /// Keys as a person would name them: the verdict first.
 pub(super) fn in_order(table: &Table) -> Vec<&str> {
-    const ORDER: [&str; 17] = [
+    const ORDER: [&str; 21] = [
         "config-error",
         "failure",
         "access",
@@ -159,10 +159,14 @@ pub(super) fn in_order(table: &Table) -> Vec<&str> {
         "key",
         "freshness",
         "response-fields",
+        "request-body",
+        "response-body",
         "verdict",
+        "interest",
         "status",
         "rule",
         "message",
+        "body",
         "challenge",
         "min",
         "percent",

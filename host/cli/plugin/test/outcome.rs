@@ -1,7 +1,7 @@
 //! What comes of a case: what its file expects, and what the plugin answers, in the same words.
 
 use crate::http::Fields;
-use crate::plugin::{self, Complaint, Hook, Refresh, Rule};
+use crate::plugin::{self, Complaint, Hook, Refresh, Rule, Stop, Watch};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeSet;
@@ -26,6 +26,12 @@ pub(super) struct Outcome {
     /// Hook `response-headers`: every line that it leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_fields: Option<Vec<String>>,
+    /// Hook `request-body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_body: Option<Body>,
+    /// Hook `response-body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_body: Option<Body>,
     /// The plugin refuses the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) config_error: Option<ConfigError>,
@@ -123,6 +129,35 @@ enum Keying {
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Passing>,
+    /// What the hook wants of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interest: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// In the configuration's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Passing {
+    /// The hook wants nothing of it.
+    Unseen,
+    Pass,
+    Stop,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ConfigError {
     /// JSON Pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +177,8 @@ impl Outcome {
             Hook::ResponseHeaders => self.response_fields.is_some(),
             Hook::CacheRules => self.freshness.is_some(),
             Hook::CacheKey => self.key.is_some(),
+            Hook::RequestBody => self.request_body.is_some(),
+            Hook::ResponseBody => self.response_body.is_some(),
         };
         Hook::ALL.into_iter().filter(named).collect()
     }
@@ -167,6 +204,8 @@ pub(super) fn key_of(hook: Hook) -> &'static str {
         Hook::ResponseHeaders => "response-fields",
         Hook::CacheRules => "freshness",
         Hook::CacheKey => "key",
+        Hook::RequestBody => "request-body",
+        Hook::ResponseBody => "response-body",
     }
 }
 
@@ -258,6 +297,43 @@ impl From<plugin::Key> for Key {
             plugin::Key::Named(name) => Key::Named(name.to_string()),
             plugin::Key::Pass => unnamed(Keying::Pass),
             plugin::Key::Never => unnamed(Keying::Never),
+        }
+    }
+}
+
+impl Body {
+    /// Of one that the hook wants nothing of.
+    pub(super) fn unseen() -> Body {
+        Body {
+            verdict: Some(Passing::Unseen),
+            ..Body::default()
+        }
+    }
+
+    /// Of one that is looked into.
+    pub(super) fn seen(watch: &Watch) -> Body {
+        Body {
+            interest: Some(watch.interest().map(Into::into).collect()),
+            ..Body::default()
+        }
+    }
+
+    /// That goes on in its place.
+    pub(super) fn passed(self, octets: &[u8]) -> Body {
+        Body {
+            verdict: Some(Passing::Pass),
+            body: Some(String::from_utf8_lossy(octets).into_owned()),
+            ..self
+        }
+    }
+
+    pub(super) fn stopped(self, stop: Stop) -> Body {
+        Body {
+            verdict: Some(Passing::Stop),
+            status: Some(stop.status),
+            rule: words(&stop.rule),
+            message: stop.message,
+            ..self
         }
     }
 }
