@@ -213,7 +213,7 @@ impl Watch {
                 Ok(())
             }
             Beyond::Stop => {
-                let what = format!("more than {} KB of it would be held back", held >> 10);
+                let what = format!("more than {} of it would be held back", size(held));
                 Err(self.too_long("held", what))
             }
         }
@@ -270,7 +270,7 @@ impl Watch {
         match shown_beyond {
             Beyond::Pass => self.end(false, before, out),
             Beyond::Stop => {
-                let what = format!("it is longer than {} KB", shown >> 10);
+                let what = format!("it is longer than {}", size(*shown));
                 Err(Halt::Stop(self.too_long("body", what)))
             }
         }
@@ -376,6 +376,14 @@ impl Watch {
 
     fn bounds(&self) -> &Bounds {
         &self.plugin.manifest.limits.bodies
+    }
+}
+
+/// For people.
+fn size(octets: usize) -> String {
+    match octets {
+        ..=9999 => format!("{octets} octets"),
+        _ => format!("{} KB", octets >> 10),
     }
 }
 

@@ -114,6 +114,8 @@
 //! | `request-headers`, `response-headers` | [`Headers`] | changes to [`Fields`] |
 //! | `cache-rules` | [`CacheRules`] | [`Decision`] |
 //! | `cache-key` | [`CacheKey`] | [`Key`] |
+//! | `request-body` | [`RequestBody`] | [`bodies::Watch`] |
+//! | `response-body` | [`ResponseBody`] | [`bodies::Watch`] |
 //!
 //! What they mean is described in the WIT files, which are the interface itself; the names here are
 //! theirs. [`Request`] and [`Fields`] are what a hook sees of the transaction, [`testing`] has
@@ -129,6 +131,7 @@
 
 #[cfg(feature = "acl")]
 pub mod acl;
+pub mod bodies;
 mod config;
 mod glue;
 mod hooks;
@@ -140,6 +143,7 @@ mod pattern;
 pub mod sets;
 pub mod testing;
 
+pub use bodies::{RequestBody, ResponseBody};
 pub use config::{ConfigError, NoConfig};
 #[doc(hidden)]
 pub use glue::{bindings, instance};
