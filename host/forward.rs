@@ -17,11 +17,11 @@ use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
 use crate::upstream::{Reuse, Upstream};
 use exchange::{Exchange, Outcome};
-use watched::Upload;
 use hit::Basis;
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::SystemTime;
+use watched::Upload;
 
 /// How the client was served.
 #[derive(Debug)]
@@ -247,7 +247,10 @@ async fn fetch(
     transaction
         .generation
         .on_request(&request, &mut outgoing, limit)?;
-    let mut upload = Upload::begin(app, transaction, client, body, &mut outgoing).await?;
+    let mut upload = Upload::begin(transaction, body, &mut outgoing)?;
+    if let Some(upload) = &mut upload {
+        Box::pin(upload.hold(app, &request, client, &mut outgoing)).await?;
+    }
 
     let repeatable = body == Framing::None && request.method.is_idempotent();
     let mut reuse = if repeatable {

@@ -53,9 +53,9 @@ use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
 use instance::{Instance, Lent, Slots, Template};
 use limits::Keep;
-use watch::Places;
 use std::fmt;
 use std::sync::Arc;
+use watch::Places;
 
 /// A plugin that is compiled, configured and ready. Immutable but for its instances and its failures.
 pub struct Plugin {

@@ -50,7 +50,9 @@ pub(super) enum Outcome {
 
 /// The end of the part in which request and response may run at once.
 enum Ended {
-    Relayed { reusable: bool },
+    Relayed {
+        reusable: bool,
+    },
     /// The client does not get it; others may, and the cache.
     Broken(Failure, Recording),
     NotModified(ResponseHead),
@@ -210,7 +212,8 @@ impl Exchange<'_> {
     ) -> Failure {
         let all = match watched {
             None => self.send(from_client, to_origin).await.map_err(Into::into),
-            Some(upload) => upload.send(self.app, from_client, to_origin).await,
+            // In a box, as all that is rare: the task of every connection has room for the rest.
+            Some(upload) => Box::pin(upload.send(self.app, from_client, to_origin)).await,
         };
         match all {
             Ok(true) => sent.store(true, Relaxed),
@@ -329,19 +332,8 @@ impl Exchange<'_> {
         };
         let target = &request.target;
         if let Some(watched) = watched {
-            let mut delivery = Delivery::begin(app, transaction, responder, head, watched)?;
-            match recording {
-                None => {
-                    self.relay_watched(from_origin, &mut delivery, target)
-                        .await?;
-                }
-                Some(under_way) => {
-                    let octets = under_way.read();
-                    let record = self.record_body(from_origin, recording, target);
-                    tokio::try_join!(record, delivery.octets(octets))?;
-                }
-            }
-            delivery.end(safe_trailers(from_origin.take_trailers()));
+            let delivery = Delivery::begin(app, transaction, responder, head, watched)?;
+            Box::pin(self.deliver(from_origin, recording, delivery, target)).await?;
             return Ok(reusable);
         }
         responder.begin(app, transaction, head, Hooks::Asked)?;

@@ -91,7 +91,7 @@ pub(super) async fn serve(
         }
         Some(watched) => {
             let mut delivery = Delivery::begin(app, transaction, responder, head, watched)?;
-            delivery.octets(octets).await?;
+            Box::pin(delivery.octets(octets)).await?;
             delivery.end(Fields::default());
         }
     }

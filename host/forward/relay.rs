@@ -2,6 +2,7 @@
 //! from where the client and those who wait for the same read them.
 
 use super::exchange::Exchange;
+use super::fields::safe_trailers;
 use super::watched::Delivery;
 use crate::app::App;
 use crate::cache::{Octets, Recording};
@@ -39,8 +40,31 @@ impl Exchange<'_> {
         }
     }
 
-    /// The same through the hooks that look into it.
-    pub(super) async fn relay_watched(
+    /// A body to the client, through the hooks that look into it, and into the cache as it came. Its
+    /// end is queued.
+    pub(super) async fn deliver(
+        &self,
+        from_origin: &mut Reader,
+        recording: &mut Option<Recording>,
+        mut delivery: Delivery<'_>,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        match recording {
+            None => {
+                self.relay_watched(from_origin, &mut delivery, target)
+                    .await?;
+            }
+            Some(under_way) => {
+                let octets = under_way.read();
+                let record = self.record_body(from_origin, recording, target);
+                tokio::try_join!(record, delivery.octets(octets))?;
+            }
+        }
+        delivery.end(safe_trailers(from_origin.take_trailers()));
+        Ok(())
+    }
+
+    async fn relay_watched(
         &self,
         from_origin: &mut Reader,
         delivery: &mut Delivery<'_>,

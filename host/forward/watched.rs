@@ -9,7 +9,7 @@ use crate::generation::Watched;
 use crate::http::{BodyLength, Fields, Framing, Reader, Writer, is_bodiless};
 use crate::plugin::Of;
 use crate::respond::{Head, Hooks, Responder, status_line};
-use crate::transaction::Transaction;
+use crate::transaction::{Request, Transaction};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use std::borrow::Cow;
@@ -47,15 +47,13 @@ struct Shown {
 // === impl Upload ===
 
 impl Upload {
-    /// Asks the hooks about a request's body, and waits until the request may go to the origin.
-    /// None where no hook wants anything of it.
+    /// Asks the hooks about a request's body. None where there is none, or no hook wants anything of
+    /// it.
     ///
     /// # Errors
-    /// It may not, or the client is gone.
-    pub(super) async fn begin(
-        app: &App,
+    /// One failed, and its failure policy is closed.
+    pub(super) fn begin(
         transaction: &Transaction,
-        client: &mut Client,
         framing: Framing,
         outgoing: &mut Fields,
     ) -> Result<Option<Upload>, Failure> {
@@ -65,33 +63,43 @@ impl Upload {
             Framing::Chunked | Framing::UntilClose => None,
         };
         let request = &transaction.request;
-        let watched = transaction.generation.watch(Of::Request, request, outgoing)?;
+        let watched = transaction
+            .generation
+            .watch(Of::Request, request, outgoing)?;
         let Some(watched) = watched else {
             return Ok(None);
         };
         if watched.changes() {
             without_digests(outgoing);
         }
-        let holds = watched.holds();
-        let mut upload = Upload {
+        Ok(Some(Upload {
             body: Shown::new(watched, left),
             framing,
             first: Vec::new(),
-        };
-        if holds {
-            // Who waits for 100 waits for the origin, which is not asked before it is decided.
-            if expects_continue(request) {
-                outgoing.remove("expect");
-                ask_for_body(app, client).await?;
-            }
-            upload.hold(app, &mut client.reader).await?;
-        }
-        Ok(Some(upload))
+        }))
     }
 
-    async fn hold(&mut self, app: &App, from_client: &mut Reader) -> Result<(), Failure> {
+    /// Waits until the request may go to the origin.
+    ///
+    /// # Errors
+    /// It may not, or the client is gone.
+    pub(super) async fn hold(
+        &mut self,
+        app: &App,
+        request: &Request,
+        client: &mut Client,
+        outgoing: &mut Fields,
+    ) -> Result<(), Failure> {
+        if !self.body.watched.holds() {
+            return Ok(());
+        }
+        // Who waits for 100 waits for the origin, which is not asked before it is decided.
+        if expects_continue(request) {
+            outgoing.remove("expect");
+            ask_for_body(app, client).await?;
+        }
         loop {
-            let data = from_client.chunk(app.settings.read_timeout).await?;
+            let data = client.reader.chunk(app.settings.read_timeout).await?;
             if let Some(octets) = self.body.show(data)? {
                 self.first = octets.into_owned();
                 return Ok(());
@@ -337,7 +345,10 @@ mod tests {
         // Once more changes nothing more.
         for _ in 0..2 {
             is_changed(&mut fields);
-            assert_eq!(fields.get("etag").map(|etag| &etag[..]), Some(&b"W/\"a\""[..]));
+            assert_eq!(
+                fields.get("etag").map(|etag| &etag[..]),
+                Some(&b"W/\"a\""[..])
+            );
             let ranges = fields.get("accept-ranges").map(|ranges| &ranges[..]);
             assert_eq!(ranges, Some(&b"none"[..]));
             assert_eq!(fields.len(), 3);

@@ -5,8 +5,8 @@ use super::digest::Digest;
 use super::kv::Bounds;
 use super::limits::Limits;
 use super::rights::Grant;
-use super::watch::{Beyond, Bounds as BodyBounds};
 use super::wasi::Preopen;
+use super::watch::{Beyond, Bounds as BodyBounds};
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets};
 use serde::Deserialize;
@@ -313,8 +313,16 @@ fn digest(written: &Spanned<String>, source: &Source) -> Result<Spanned<Digest>,
 fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
     let default = Limits::default();
     let time = |written: &Option<Spanned<Span>>, default, most, message: &str| {
-        let span = written.as_ref().map(|time| Spanned::new(time.span(), time.get_ref().0));
-        within(span.as_ref(), default, Duration::from_millis(1)..=most, message, source)
+        let span = written
+            .as_ref()
+            .map(|time| Spanned::new(time.span(), time.get_ref().0));
+        within(
+            span.as_ref(),
+            default,
+            Duration::from_millis(1)..=most,
+            message,
+            source,
+        )
     };
     let octets = |written: &Option<Spanned<Size>>, default, least, most, message: &str| {
         let number = written.as_ref().map(|size| {
@@ -446,19 +454,31 @@ mod tests {
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
              calls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
-             kv_size = '1 KB'\nkv_entries = 7\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
-             cache-key = 'open'\n[config]\nx = 1\n",
+             kv_size = '1 KB'\nkv_entries = 7\nbody = '2 GB'\nbody_beyond = 'pass'\nheld = '0 bytes'\n\
+             held_beyond = 'stop'\nbody_time = '1 h'\nbodies = 1000\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
+             cache-key = 'open'\nresponse-body = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
         assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
         assert_eq!((most.limits.log_line, most.limits.series), (80, 10_000));
         let (octets, entries) = (1 << 10, 7);
         assert_eq!(most.limits.kv, Bounds { octets, entries });
+        let bodies = BodyBounds {
+            shown: 2 << 30,
+            shown_beyond: Beyond::Pass,
+            held: 0,
+            held_beyond: Beyond::Stop,
+            time: MAX_BODY_TIME,
+            most: 1000,
+        };
+        assert_eq!(most.limits.bodies, bodies);
         assert_eq!(most.grants.to_string(), "clock, kv, /a/b (reads c)");
         assert_eq!(least.grants.to_string(), "none");
         for (hook, policy) in [
             (Hook::CacheRules, FailurePolicy::Open),
             (Hook::CacheKey, FailurePolicy::Open),
+            (Hook::RequestBody, FailurePolicy::Closed),
+            (Hook::ResponseBody, FailurePolicy::Open),
             (Hook::Access, FailurePolicy::Closed),
         ] {
             assert_eq!(most.failure.of(hook), policy, "{hook}");
@@ -504,6 +524,11 @@ mod tests {
             ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_size = '1 bytes'", "1 KB to 1 GB", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_entries = 0", "1 to 10000000 entries", "4:14"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbody = '0 bytes'", "one octet of a body at least", "4:8"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nheld = '1 GB'", "0 to 64 MB", "4:8"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbody_time = '2 h'", "1 ms to 1 h", "4:13"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbodies = 1001", "1 to 1000 bodies", "4:10"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nheld_beyond = 'wait'", "unknown variant `wait`", "4:15"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'a' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\ndirectories = {'/a/../b' = 'b'}", "not a directory's path", "4:16"),
             ("name = 'a'\ncomponent = 'a'\n[grants]\nnetwork = true", "there is no key `network`", "4:1"),

@@ -175,7 +175,9 @@ impl Watch {
             (Interest::HOLD, "hold"),
             (Interest::CHANGE, "change"),
         ];
-        let wanted = words.into_iter().filter(|(flag, _)| self.interest.contains(*flag));
+        let wanted = words
+            .into_iter()
+            .filter(|(flag, _)| self.interest.contains(*flag));
         wanted.map(|(_, word)| word)
     }
 
@@ -313,9 +315,9 @@ impl Watch {
         let (begun, plugin) = (Instant::now(), &self.plugin);
         plugin.template.meter().called(self.hook);
         let (hook, request) = (self.hook, &self.request);
-        let answer = plugin.template.run(&mut self.instance, |instance| {
-            call(instance, hook, request)
-        });
+        let answer = plugin
+            .template
+            .run(&mut self.instance, |instance| call(instance, hook, request));
         self.spent += begun.elapsed();
         let limit = self.bounds().time;
         let answer = match answer {

@@ -55,7 +55,10 @@ fn framed() -> Origin {
         let (one, two) = BODY.split_at(7);
         let length = BODY.len();
         let (framing, then) = match &*seen.target {
-            "/length" => (format!("Content-Length: {length}\r\n\r\n{BODY}"), Then::Keep),
+            "/length" => (
+                format!("Content-Length: {length}\r\n\r\n{BODY}"),
+                Then::Keep,
+            ),
             "/chunked" => (
                 format!("Transfer-Encoding: chunked\r\n\r\n7\r\n{one}\r\n7\r\n{two}\r\n0\r\n\r\n"),
                 Then::Keep,
@@ -70,7 +73,9 @@ fn framed() -> Origin {
 /// GET by that version of HTTP.
 fn get(proxy: &Proxy, version: &str, url: &str, field: &str) -> Response {
     let mut client = proxy.connect();
-    client.send(format!("GET {url} HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n"));
+    client.send(format!(
+        "GET {url} HTTP/{version}\r\nHost: a\r\n{field}\r\n\r\n"
+    ));
     client.response("GET")
 }
 
@@ -95,7 +100,11 @@ fn what_comes_back_passes_or_is_changed_however_it_is_framed() {
         ("hold, change, sign", "Hello, bodies.[me]", Some(&signed), Some(&signed)),
     ];
     for (words, body, known, unknown) in cases {
-        for (path, length) in [("/length", known), ("/chunked", unknown), ("/close", unknown)] {
+        for (path, length) in [
+            ("/length", known),
+            ("/chunked", unknown),
+            ("/close", unknown),
+        ] {
             for version in ["1.1", "1.0"] {
                 let field = format!("X-Download: {words}");
                 let response = get(&proxy, version, &origin.url(path), &field);
@@ -128,8 +137,9 @@ fn what_goes_up_passes_or_is_changed_however_it_is_framed() {
     let signed = (BODY.len() + 4).to_string();
     let (one, two) = BODY.split_at(7);
     let length = format!("Content-Length: {}\r\n\r\n{BODY}", BODY.len());
-    let chunked =
-        format!("Transfer-Encoding: chunked\r\n\r\n7\r\n{one}\r\n7\r\n{two}\r\n0\r\nX-T: 1\r\n\r\n");
+    let chunked = format!(
+        "Transfer-Encoding: chunked\r\n\r\n7\r\n{one}\r\n7\r\n{two}\r\n0\r\nX-T: 1\r\n\r\n"
+    );
     #[rustfmt::skip]
     let cases = [
         ("unseen", BODY, Some(&all)),
@@ -152,10 +162,18 @@ fn what_goes_up_passes_or_is_changed_however_it_is_framed() {
             let seen = origin.seen();
             let case = format!("{words}: {seen:?}");
             assert_eq!(String::from_utf8_lossy(&seen.body), body, "{case}");
-            assert_eq!(seen.field("content-length"), known.map(String::as_str), "{case}");
+            assert_eq!(
+                seen.field("content-length"),
+                known.map(String::as_str),
+                "{case}"
+            );
             let digest = seen.field("content-digest");
             assert_eq!(digest.is_none(), words.contains("change"), "{case}");
-            let trailers = if framing == &chunked { &["X-T: 1"][..] } else { &[] };
+            let trailers = if framing == &chunked {
+                &["X-T: 1"][..]
+            } else {
+                &[]
+            };
             assert_eq!(seen.trailers, trailers, "{case}");
             // The connection serves the next one.
             client.send(request("GET", &origin.url("/next"), &[], b""));
@@ -192,7 +210,10 @@ fn a_held_upload_is_asked_for_by_the_proxy() {
         let seen = origin.all();
         assert_eq!(seen.len(), usize::from(reaches), "{words}");
         if let Some(seen) = seen.first() {
-            assert_eq!((seen.field("expect"), &seen.body[..]), (None, &b"hello"[..]));
+            assert_eq!(
+                (seen.field("expect"), &seen.body[..]),
+                (None, &b"hello"[..])
+            );
         }
         client.send(request("GET", &origin.url("/next"), &[], b""));
         assert_eq!(client.response("GET").text(), "/next", "{words}");
@@ -219,7 +240,11 @@ fn an_upload_that_is_watched_is_asked_for_by_the_origin() {
 #[test]
 fn plugins_see_a_body_in_their_order() {
     let folder = tempfile::tempdir().unwrap();
-    add(folder.path(), "second", "order = 20\n[config]\nname = \"2\"");
+    add(
+        folder.path(),
+        "second",
+        "order = 20\n[config]\nname = \"2\"",
+    );
     add(folder.path(), "first", "order = 10\n[config]\nname = \"1\"");
     let (proxy, origin) = (Proxy::with_plugins("", folder.path()), framed());
     for (words, body) in [
@@ -229,7 +254,11 @@ fn plugins_see_a_body_in_their_order() {
     ] {
         let field = format!("X-Download: {words}");
         let response = proxy.get(&origin.url("/length"), &[&field]);
-        assert_eq!((&*response.text(), response.complete), (body, true), "{words}");
+        assert_eq!(
+            (&*response.text(), response.complete),
+            (body, true),
+            "{words}"
+        );
     }
     let told = "X-Download: change, sign, tell";
     proxy.get(&origin.url("/chunked"), &[told]);
@@ -252,9 +281,8 @@ fn what_is_cached_is_as_it_came_and_shown_each_time() {
         fs::copy(cache_rules.join(file), rules.join(file)).unwrap();
     }
     let proxy = Proxy::with_plugins("", folder.path());
-    let get = |path: &str, words: &str| {
-        proxy.get(&origin.url(path), &[&format!("X-Download: {words}")])
-    };
+    let get =
+        |path: &str, words: &str| proxy.get(&origin.url(path), &[&format!("X-Download: {words}")]);
     for (n, (words, status, body, hit)) in [
         ("change, upper, tell", 200, "HELLO, BODIES.", false),
         ("watch, tell", 200, "Hello, bodies.", true),
@@ -318,7 +346,10 @@ fn the_hooks_are_not_called_where_there_is_no_body() {
         assert_eq!(response.status, status, "{method} {path}");
     }
     // Nor of the proxy's own pages, nor in tunnels.
-    let page = proxy.get(&format!("http://{}/squid-internal-mgr/info", proxy.address), &fields);
+    let page = proxy.get(
+        &format!("http://{}/squid-internal-mgr/info", proxy.address),
+        &fields,
+    );
     assert_eq!(page.status, 200);
     let mut tunnel = proxy.connect();
     let authority = origin.address;
@@ -344,7 +375,12 @@ fn a_hook_that_its_configuration_spares_is_not_called() {
     for (idle, expected) in [(true, 0), (false, 3)] {
         let (_folder, proxy) = proxy(&format!("[config]\nidle = {idle}"));
         let fields = ["X-Upload: watch", "X-Download: watch"];
-        assert_eq!(proxy.request("POST", &origin.url("/"), &fields, b"hello").status, 200);
+        assert_eq!(
+            proxy
+                .request("POST", &origin.url("/"), &fields, b"hello")
+                .status,
+            200
+        );
         for hook in ["request-body", "response-body"] {
             // It is begun, shown and ended.
             assert_eq!(calls(&proxy, "onlooker", hook), expected, "{hook}");

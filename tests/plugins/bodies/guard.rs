@@ -97,7 +97,9 @@ fn a_signature_does_not_come_in() {
     ] {
         let mut client = proxy.connect();
         let url = origin.url(&format!("/{before}"));
-        client.send(format!("GET {url} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"));
+        client.send(format!(
+            "GET {url} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
+        ));
         let response = client.response("GET");
         assert_eq!(response.status == 403, is_page, "{before}");
         let line = proxy.logged();

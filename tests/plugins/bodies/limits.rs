@@ -8,9 +8,8 @@ use std::io;
 #[test]
 fn what_is_beyond_the_cap_passes_unseen_or_is_stopped() {
     let body = "0123456789".repeat(10);
-    let response = format!(
-        "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 100\r\n\r\n{body}"
-    );
+    let response =
+        format!("HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 100\r\n\r\n{body}");
     let origin = Origin::fixed(response);
     let up = |limits: &str, words: &str| {
         let (folder, proxy) = proxy(&format!("[limits]\n{limits}\n[config]\nname = \"me\""));
@@ -48,7 +47,11 @@ fn what_is_beyond_the_cap_passes_unseen_or_is_stopped() {
         let (_folder, proxy, response) = down(limits, words);
         assert_eq!(response.status, downloaded, "{limits}: {}", response.text());
         assert!(response.complete, "{limits}");
-        assert!(response.text().contains(text), "{limits}: {}", response.text());
+        assert!(
+            response.text().contains(text),
+            "{limits}: {}",
+            response.text()
+        );
         if !says.is_empty() {
             proxy.says(says);
         }
@@ -107,10 +110,18 @@ fn a_body_of_1_gib_needs_no_memory() {
     let (_folder, proxy) = proxy(limits);
     let mut client = proxy.connect();
     let mut get = |path: &str, length: usize, look: &mut dyn FnMut()| -> io::Result<()> {
-        client.send(request("GET", &origin.url(path), &["X-Download: hold"], b""));
+        client.send(request(
+            "GET",
+            &origin.url(path),
+            &["X-Download: hold"],
+            b"",
+        ));
         let head = client.until(b"\r\n\r\n")?;
         let head = String::from_utf8_lossy(&head);
-        assert!(head.contains(&format!("Content-Length: {length}\r\n")), "{head}");
+        assert!(
+            head.contains(&format!("Content-Length: {length}\r\n")),
+            "{head}"
+        );
         for _ in 0..length / PIECE {
             let piece = client.take(PIECE)?;
             assert!(piece.iter().all(|octet| *octet == b'x'));
@@ -121,7 +132,10 @@ fn a_body_of_1_gib_needs_no_memory() {
     get("/small", PIECE, &mut || {}).unwrap();
     let before = proxy.own_memory();
     let mut largest = 0;
-    get("/large", SIZE, &mut || largest = largest.max(proxy.own_memory())).unwrap();
+    get("/large", SIZE, &mut || {
+        largest = largest.max(proxy.own_memory())
+    })
+    .unwrap();
     assert!(largest < before + ROOM, "{before} before, then {largest}");
     // All of it was shown.
     let shown = calls(&proxy, "onlooker", "response-body");

@@ -107,12 +107,28 @@ fn what_is_held_back_and_stopped_is_a_page() {
     let (_folder, proxy) = proxy("[limits]\ntime = \"1 s\"\nfailures = 0");
     for (words, status, said) in [
         ("hold, stop-after=6", 451, "enough of that"),
-        ("hold, stop-at-end", 403, "the rule `seen all` does not allow it"),
+        (
+            "hold, stop-at-end",
+            403,
+            "the rule `seen all` does not allow it",
+        ),
         ("hold, change, upper, stop-at-end", 403, "seen all"),
-        ("hold, trap-after=6", 500, "plugin `onlooker` failed in its hook `response-body`: it trapped"),
+        (
+            "hold, trap-after=6",
+            500,
+            "plugin `onlooker` failed in its hook `response-body`: it trapped",
+        ),
         ("hold, trap-at-once", 500, "it trapped"),
-        ("hold, upper", 500, "it changes a body that it was not to change"),
-        ("hold, change, swell", 500, "it puts more than 1 MiB in the place of a piece"),
+        (
+            "hold, upper",
+            500,
+            "it changes a body that it was not to change",
+        ),
+        (
+            "hold, change, swell",
+            500,
+            "it puts more than 1 MiB in the place of a piece",
+        ),
     ] {
         for path in ["/length", "/chunked", "/close"] {
             for version in ["1.1", "1.0"] {
@@ -121,15 +137,26 @@ fn what_is_held_back_and_stopped_is_a_page() {
                 let field = format!("X-Download: {words}");
                 let response = super::get(&proxy, version, &origin.url(path), &field);
                 let case = format!("{words} {path} {version}: {response:?}");
-                assert_eq!((response.status, response.complete), (status, true), "{case}");
+                assert_eq!(
+                    (response.status, response.complete),
+                    (status, true),
+                    "{case}"
+                );
                 assert!(response.text().contains(said), "{case}");
                 let line = logged(&proxy);
                 assert_eq!(line["status"], status, "{line}");
                 let id = format!("request {}", line["request"]);
                 assert!(response.text().contains(&id), "{line} {case}");
                 if status != 500 {
-                    let rule = if words.contains("after") { "seen enough" } else { "seen all" };
-                    assert_eq!((&line["rule"], &line["plugin"]), (&rule.into(), &"onlooker".into()));
+                    let rule = if words.contains("after") {
+                        "seen enough"
+                    } else {
+                        "seen all"
+                    };
+                    assert_eq!(
+                        (&line["rule"], &line["plugin"]),
+                        (&rule.into(), &"onlooker".into())
+                    );
                 }
             }
         }
@@ -216,7 +243,13 @@ fn a_stop_s_page_names_rule_plugin_and_request() {
     let origin = Origin::plain();
     let fields = ["X-Download: hold, stop-after=1", "Accept: text/html"];
     let page = proxy.get(&origin.url("/a"), &fields).text();
-    for part in ["451", "enough of that", "seen enough", "onlooker", "Request "] {
+    for part in [
+        "451",
+        "enough of that",
+        "seen enough",
+        "onlooker",
+        "Request ",
+    ] {
         assert!(page.contains(part), "no {part:?} in {page}");
     }
 }
@@ -226,7 +259,12 @@ fn a_stop_s_page_names_rule_plugin_and_request() {
 fn failures_have_the_policy_of_the_manifest_and_stop_their_own_body_alone() {
     let closed = "";
     let open = "[failure]\nrequest-body = \"open\"\nresponse-body = \"open\"";
-    for what in ["trap-after=1", "loop-after=1", "leak-after=1", "trap-at-once"] {
+    for what in [
+        "trap-after=1",
+        "loop-after=1",
+        "leak-after=1",
+        "trap-at-once",
+    ] {
         for (policy, status) in [(closed, 500), (open, 200)] {
             let limits = "[limits]\ntime = \"50 ms\"\nmemory = \"8 MB\"\nfailures = 0";
             let (_folder, proxy) = proxy(&format!("{limits}\n{policy}"));

@@ -1,14 +1,14 @@
 //! A case in the real engine: through the calls that the proxy makes, with the manifest's limits,
 //! grants and failure policies.
 
-use super::case::{Case, Response};
 use super::case::Body;
+use super::case::{Case, Response};
 use super::outcome::{self, Outcome, key_of, lines};
 use crate::config::{Mistake, Settings, Source};
 use crate::http::Fields;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, Hook, Key, Manifest, Of, Plugin, Sets,
-    Shelf, Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, Hook, Key, Manifest, Of, Plugin,
+    Sets, Shelf, Verdict,
 };
 use crate::transaction::Request;
 use http::Method;
@@ -128,7 +128,11 @@ fn has_bodies(source: &Source, case: &Case, named: &[Hook]) -> Result<(), Mistak
     let response = case.response.as_ref();
     for (hook, body, table) in [
         (Hook::RequestBody, case.body.as_ref(), "request"),
-        (Hook::ResponseBody, response.and_then(|r| r.body.as_ref()), "response"),
+        (
+            Hook::ResponseBody,
+            response.and_then(|r| r.body.as_ref()),
+            "response",
+        ),
     ] {
         let nothing = body.is_none_or(|body| body.octets.is_empty());
         if named.contains(&hook) && nothing {
@@ -226,7 +230,8 @@ impl Run<'_> {
         body: Option<Body>,
     ) -> Option<outcome::Body> {
         let Body { octets, pieces } = body?;
-        let watch = |plugin: &Arc<Plugin>, request: &Arc<Request>| plugin.watch(of, request, fields);
+        let watch =
+            |plugin: &Arc<Plugin>, request: &Arc<Request>| plugin.watch(of, request, fields);
         let Some(mut watch) = self.ask(of.hook(), None, watch)? else {
             return Some(outcome::Body::unseen());
         };

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::bodies::{Chunk, Ending, Scan, Watch};
 use wproxy_sdk::{
-    Access, ConfigError, Denial, Fields, Level, Matched, Plugin, Request, RequestBody, ResponseBody,
-    Spared, Verdict, log,
+    Access, ConfigError, Denial, Fields, Level, Matched, Plugin, Request, RequestBody,
+    ResponseBody, Spared, Verdict, log,
 };
 
 struct Onlooker {
@@ -49,7 +49,10 @@ impl Access for Onlooker {
 
 impl RequestBody for Onlooker {
     fn watch_request(&self, request: &dyn Request, fields: &dyn Fields) -> Option<Watch> {
-        assert!(fields.set("X-Stays", b"not").is_err(), "these are lent to be read");
+        assert!(
+            fields.set("X-Stays", b"not").is_err(),
+            "these are lent to be read"
+        );
         self.watch(request, "x-upload", 0)
     }
 }
