@@ -39,7 +39,10 @@ impl Generation {
         if asked.is_empty() {
             return Ok(None);
         }
-        let is_part = of == Of::Response(206) || fields.has("content-range");
+        let is_part = match of {
+            Of::Request => fields.has("content-range"),
+            Of::Response(status) => status == 206,
+        };
         let mut watches = Vec::new();
         for plugin in asked {
             match plugin.watch(of, request, fields) {

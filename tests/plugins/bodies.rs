@@ -1,5 +1,6 @@
 //! Hooks that look into bodies, seen from both ends.
 
+mod cached;
 mod guard;
 mod limits;
 mod stops;
@@ -265,60 +266,6 @@ fn plugins_see_a_body_in_their_order() {
     proxy.says("1 saw 14 octets of 200, all: true");
     // What the first one put after it.
     proxy.says("2 saw 17 octets of 200, all: true");
-}
-
-/// The cache keeps what the origin sent, and each client's copy is looked into.
-#[test]
-fn what_is_cached_is_as_it_came_and_shown_each_time() {
-    let origin = Origin::fixed(
-        "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 14\r\n\r\nHello, bodies.",
-    );
-    let folder = folder("[config]\nname = \"me\"");
-    let cache_rules = super::default_plugins().last().unwrap();
-    let rules = folder.path().join("cache-rules");
-    fs::create_dir(&rules).unwrap();
-    for file in ["plugin.toml", "cache-rules.wasm"] {
-        fs::copy(cache_rules.join(file), rules.join(file)).unwrap();
-    }
-    let proxy = Proxy::with_plugins("", folder.path());
-    let get =
-        |path: &str, words: &str| proxy.get(&origin.url(path), &[&format!("X-Download: {words}")]);
-    for (n, (words, status, body, hit)) in [
-        ("change, upper, tell", 200, "HELLO, BODIES.", false),
-        ("watch, tell", 200, "Hello, bodies.", true),
-        ("hold, stop-at-end, tell", 403, "", true),
-        ("change, sign, tell", 200, "Hello, bodies.[me]", true),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let response = get("/a", words);
-        assert_eq!(response.status, status, "{words}");
-        if status == 200 {
-            assert_eq!(response.text(), body, "{words}");
-            let cached = response.field("x-cache") == Some("HIT from none");
-            assert_eq!(cached, hit, "{words}");
-        }
-        proxy.says("me saw 14 octets of 200, all: true");
-        assert_eq!(origin.count(), usize::from(n == 0), "{words}");
-    }
-    // What one client does not get is stored for others all the same.
-    assert_eq!(get("/b", "hold, stop-after=1").status, 451);
-    let other = get("/b", "unseen");
-    assert_eq!(other.text(), "Hello, bodies.");
-    assert_eq!(origin.count(), 1);
-    // A part is shown as what it is, and cannot be changed.
-    let part = |words: &str| {
-        let words = format!("X-Download: {words}");
-        proxy.get(&origin.url("/a"), &["Range: bytes=7-", &words])
-    };
-    let watched = part("hold, tell");
-    assert_eq!((watched.status, &*watched.text()), (206, "bodies."));
-    proxy.says("me saw 7 octets of 206, all: true");
-    let changed = part("hold, change, upper");
-    assert_eq!(changed.status, 500);
-    let what = "it changes a body that it was not to change";
-    assert!(changed.text().contains(what), "{}", changed.text());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::{calls, proxy};
 use crate::support::proxy::request;
 use crate::support::{Origin, Then};
-use std::io;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
 
 #[test]
 fn what_is_beyond_the_cap_passes_unseen_or_is_stopped() {
@@ -139,5 +140,48 @@ fn a_body_of_1_gib_needs_no_memory() {
     assert!(largest < before + ROOM, "{before} before, then {largest}");
     // All of it was shown.
     let shown = calls(&proxy, "onlooker", "response-body");
+    assert!(shown >= (SIZE / (64 << 10)) as u64, "{shown}");
+}
+
+/// Nor does one that goes up: who sends it is kept waiting by who takes it.
+#[test]
+fn an_upload_of_256_mib_needs_no_memory() {
+    const SIZE: usize = 256 << 20;
+    const PIECE: usize = 1 << 20;
+    const ROOM: u64 = 24 << 20;
+    let origin = Origin::raw(|mut stream: TcpStream| {
+        let mut octets = vec![0; PIECE];
+        let mut come = 0;
+        while come < SIZE {
+            match stream.read(&mut octets)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => {
+                    come += octets[..read]
+                        .iter()
+                        .filter(|octet| **octet == b'~')
+                        .count()
+                }
+            }
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    });
+    let limits = "[limits]\nbody = \"2 GB\"\nbody_time = \"1 h\"\ntime = \"1 s\"";
+    let (_folder, proxy) = proxy(limits);
+    let mut client = proxy.connect();
+    client.send(format!(
+        "PUT {} HTTP/1.1\r\nHost: a\r\nX-Upload: hold\r\nContent-Length: {SIZE}\r\n\r\n",
+        origin.url("/up")
+    ));
+    let piece = vec![b'~'; PIECE];
+    let mut largest = 0;
+    client.send(&piece);
+    let before = proxy.own_memory();
+    for _ in 1..SIZE / PIECE {
+        client.send(&piece);
+        largest = largest.max(proxy.own_memory());
+    }
+    assert_eq!(client.response("PUT").status, 200);
+    assert!(largest < before + ROOM, "{before} before, then {largest}");
+    let shown = calls(&proxy, "onlooker", "request-body");
     assert!(shown >= (SIZE / (64 << 10)) as u64, "{shown}");
 }
