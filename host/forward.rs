@@ -4,6 +4,7 @@ mod exchange;
 mod fields;
 mod hit;
 mod relay;
+mod watched;
 
 use crate::app::App;
 use crate::cache::{Asked, Forward, Lead, Lookup, Role, Stored, Trouble, Waited};
@@ -11,6 +12,7 @@ use crate::client::Client;
 use crate::error::Failure;
 use crate::http::{Fields, Framing, Scheme};
 use crate::log::Code;
+use crate::plugin::{Failed, Hook};
 use crate::respond::{Hooks, Reply};
 use crate::transaction::Transaction;
 use crate::upstream::{Reuse, Upstream};
@@ -19,6 +21,7 @@ use hit::Basis;
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::SystemTime;
+use watched::Upload;
 
 /// How the client was served.
 #[derive(Debug)]
@@ -128,7 +131,7 @@ pub async fn serve(
 /// Asks the origin; where it is asked whether a stored response still holds and cannot say, that
 /// is served as it is, unless somebody has forbidden that.
 async fn ask_origin(
-    app: &App,
+    app: &Arc<App>,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,
@@ -139,9 +142,9 @@ async fn ask_origin(
         Ok(served) => return Ok(served),
         Err(failure) => failure,
     };
-    // Where the client alone is gone, somebody else has to lead; no other would fare better.
+    // Where it is this client's alone, somebody else has to lead; no other would fare better.
     if let Some(lead) = &errand.lead
-        && !matches!(failure, Failure::ClientGone)
+        && !is_one_clients(&failure)
     {
         lead.alone();
     }
@@ -165,6 +168,16 @@ async fn ask_origin(
             }
         }
         None => Err(failure),
+    }
+}
+
+/// Whether others who want the same may fare better: each has its own look at what comes.
+fn is_one_clients(failure: &Failure) -> bool {
+    let hook = Hook::ResponseBody;
+    match failure {
+        Failure::ClientGone | Failure::Denied { .. } => true,
+        Failure::Plugin(Failed { hook: failed, .. }) => *failed == hook,
+        _ => false,
     }
 }
 
@@ -219,7 +232,7 @@ async fn revalidate(
 /// Asks the origin. A request that may be sent twice is sent on a kept connection first, and again
 /// on a new one where the server has closed that meanwhile (RFC 9110 §9.2.2).
 async fn fetch(
-    app: &App,
+    app: &Arc<App>,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,
@@ -234,6 +247,10 @@ async fn fetch(
     transaction
         .generation
         .on_request(&request, &mut outgoing, limit)?;
+    let mut upload = Upload::begin(transaction, body, &mut outgoing)?;
+    if let Some(upload) = &mut upload {
+        Box::pin(upload.hold(app, &request, client, &mut outgoing)).await?;
+    }
 
     let repeatable = body == Framing::None && request.method.is_idempotent();
     let mut reuse = if repeatable {
@@ -254,7 +271,8 @@ async fn fetch(
             body,
             errand,
         };
-        match exchange.run(transaction, client, upstream).await {
+        let upload = upload.as_mut();
+        match exchange.run(transaction, client, upstream, upload).await {
             Ok(Outcome::Served) => return Ok(Served::Response),
             Ok(Outcome::Switched(upstream)) => return Ok(Served::Switched(upstream)),
             Ok(Outcome::Mistaken) => {
@@ -284,7 +302,7 @@ async fn fetch(
 
 /// Asks the origin without asking about what is stored.
 async fn fetch_anew(
-    app: &App,
+    app: &Arc<App>,
     transaction: &mut Transaction,
     client: &mut Client,
     body: Framing,

@@ -1,11 +1,13 @@
 //! A generation: one immutable set of plugins with their configuration. A transaction is pinned
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
+mod bodies;
 mod explanation;
 mod folder;
 mod serving;
 mod swap;
 
+pub use bodies::Watched;
 pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};

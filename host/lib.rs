@@ -16,10 +16,12 @@
 //!    |  fresh ----------------------------------------------+
 //!    |  somebody else is fetching it: wait, and read it as it comes
 //!    |  otherwise: Via and X-Forwarded-For on, hop-by-hop off, hook `request-headers`,
+//!    |  hook `request-body` where a plugin looks into what is uploaded,
 //!    |  a connection from the pool or a new one (upstream), the request goes out,
 //!    |  the response comes back; if it may be stored: hook `cache-rules`, into the cache
 //!    |                                                      |
 //! respond    hook `response-headers`, to the client <-------+
+//!    |       hook `response-body` where a plugin looks into what goes there
 //!    |
 //! log        a line, when the transaction is dropped; `recent` remembers it for a while; then, in
 //!            batches and on threads of their own, hook `observer` (observers)

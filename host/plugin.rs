@@ -29,6 +29,7 @@ mod trace;
 mod version;
 mod waiting;
 mod wasi;
+mod watch;
 
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
@@ -47,12 +48,13 @@ pub use sets::{Set, Sets, Shelf};
 pub use state::escaped;
 pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
+pub use watch::{Halt, Of, Stop, Watch};
 
 use crate::config::{Mistake, Section};
 use crate::helper::Question;
 use crate::http::Fields;
 use crate::transaction::Request;
-use backoff::{Backoff, Change};
+use backoff::{Backoff, Change, Turn};
 use bindings::lifecycle::Spared;
 use bindings::{access, cache_key, cache_rules, lifecycle};
 use failure::{backtrace, explain};
@@ -60,6 +62,7 @@ use instance::{Instance, Lent, Slots, Template};
 use limits::{Exceeded, Keep};
 use std::fmt;
 use std::sync::Arc;
+use watch::Places;
 
 /// A plugin that is compiled, configured and ready. Immutable but for its instances and its failures.
 pub struct Plugin {
@@ -71,6 +74,7 @@ pub struct Plugin {
     slots: Slots,
     /// For `observer` alone: no request waits for it.
     observing: Slots,
+    places: Places,
     /// By hook: where one fails, the others may do their work.
     backoffs: [Backoff; Hook::ALL.len()],
 }
@@ -155,6 +159,7 @@ impl Plugin {
             template,
             slots,
             observing,
+            places: Places::default(),
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
@@ -267,6 +272,8 @@ impl Plugin {
             Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
             Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
             Hook::Observer => spared.contains(Spared::OBSERVER),
+            Hook::RequestBody => spared.contains(Spared::REQUEST_BODY),
+            Hook::ResponseBody => spared.contains(Spared::RESPONSE_BODY),
         }
     }
 
@@ -292,6 +299,7 @@ impl Plugin {
     pub fn retire(&self) {
         // What is still to be told to an observer has an instance until it is: see `end_observing`.
         self.slots.close();
+        self.places.close();
         let meter = self.template.meter();
         let left_out = meter.log().left_out();
         if left_out > 0 {
@@ -451,8 +459,7 @@ impl Plugin {
         request: Option<u64>,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        let backoff = &self.backoffs[hook as usize];
-        let turn = backoff
+        let turn = self.backoffs[hook as usize]
             .turn()
             .map_err(|aside| self.failed(hook, aside.to_string()))?;
         self.template.meter().called(hook);
@@ -460,7 +467,13 @@ impl Plugin {
             .template
             .call(slots, call)
             .map_err(|error| self.report(self.template.meter(), hook, request, &error));
-        match backoff.end(turn, answer.is_ok()) {
+        self.end_turn(hook, turn, answer.is_ok());
+        answer
+    }
+
+    /// A turn of that hook's is over.
+    fn end_turn(&self, hook: Hook, turn: Turn, well: bool) {
+        match self.backoffs[hook as usize].end(turn, well) {
             None => {}
             Some(Change::PutAside(aside)) => {
                 self.template.meter().ran_into(Limit::Failures);
@@ -470,7 +483,6 @@ impl Plugin {
                 tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
             }
         }
-        answer
     }
 
     fn failed(&self, hook: Hook, reason: String) -> Failed {

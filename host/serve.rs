@@ -178,6 +178,9 @@ async fn answer(
 ) -> Result<Option<tunnel::Server>, Failure> {
     let face = failure.face();
     transaction.entry.outcome.error = Some(face.proxy_status);
+    if let Some(rule) = failure.rule() {
+        transaction.entry.outcome.rule = Some(rule.clone());
+    }
     if transaction.entry.outcome.code != crate::log::Code::RefreshFail {
         transaction.entry.outcome.code = face.code;
     }

@@ -1,6 +1,7 @@
 //! Plugins that misbehave, and what it costs: their own request an error page, others nothing.
 
 mod allow_list;
+mod bodies;
 mod cache_key;
 mod cache_rules;
 mod cases;

@@ -48,7 +48,7 @@ fn a_thousand_swaps_under_load_fail_no_request_and_mix_no_policies() {
                 &policy(number),
                 &format!("generation {number} serves"),
             );
-            memory.push(proxy.status("RssAnon:"));
+            memory.push(proxy.own_memory());
             let alive = alive(&proxy);
             assert!((1..=3).contains(&alive), "{alive} after swap {number}");
             // What was under way when this one came is over before the next one does.

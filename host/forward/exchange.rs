@@ -5,7 +5,8 @@ use super::fields::{
     end_to_end, remove_connection_challenges, safe_trailers, upgrade, vouches_for_connection,
 };
 use super::hit::Basis;
-use super::relay::write_body;
+use super::relay::{finish_without_client, write_body};
+use super::watched::{self, Delivery, Upload};
 use crate::app::App;
 use crate::cache::{Forward, Hit, Lead, Octets, Recording, Response, Trouble};
 use crate::client::Client;
@@ -21,12 +22,13 @@ use crate::upstream::Upstream;
 use http::StatusCode;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::SystemTime;
 
 /// One attempt at one origin.
 pub(super) struct Exchange<'a> {
-    pub(super) app: &'a App,
+    pub(super) app: &'a Arc<App>,
     /// End-to-end fields, as the request-headers hook left them.
     pub(super) fields: &'a Fields,
     pub(super) body: Framing,
@@ -48,7 +50,11 @@ pub(super) enum Outcome {
 
 /// The end of the part in which request and response may run at once.
 enum Ended {
-    Relayed { reusable: bool },
+    Relayed {
+        reusable: bool,
+    },
+    /// The client does not get it; others may, and the cache.
+    Broken(Failure, Recording),
     NotModified(ResponseHead),
     Instead(Hit),
     Switching(ResponseHead),
@@ -67,12 +73,23 @@ impl Exchange<'_> {
         transaction: &mut Transaction,
         client: &mut Client,
         mut upstream: Upstream,
+        watched: Option<&mut Upload>,
     ) -> Result<Outcome, Failure> {
         let request = transaction.request.clone();
         let target = &request.target;
         let switch_to = upgrade(self.app, &request);
+        let length = match (&watched, self.body) {
+            (Some(upload), _) => upload.length(),
+            (None, Framing::None | Framing::UntilClose) => BodyLength::None,
+            (None, Framing::Length(length)) => BodyLength::Known(length),
+            (None, Framing::Chunked) => BodyLength::Chunked,
+        };
         self.queue_head(&request, switch_to.as_deref(), &mut upstream.writer);
-        client.reader.expect_body(self.body);
+        upstream.writer.begin_body(length);
+        // Of one that hooks look into, some may have been read.
+        if watched.is_none() {
+            client.reader.expect_body(self.body);
+        }
 
         let request_time = SystemTime::now();
         let sent = AtomicBool::new(false);
@@ -81,7 +98,7 @@ impl Exchange<'_> {
                 reader, responder, ..
             } = client;
             let from_origin = &mut upstream.reader;
-            let mut upload = pin!(self.upload(reader, &mut upstream.writer, &sent));
+            let mut upload = pin!(self.upload(reader, &mut upstream.writer, watched, &sent));
             let head = self.read_head(from_origin, responder, &request);
             let head = alongside(upload.as_mut(), head).await?;
             match head.status {
@@ -112,14 +129,14 @@ impl Exchange<'_> {
                             &mut recording,
                         );
                         let relayed = alongside(upload, relay).await;
-                        // What has failed is not what others wait for.
-                        if let (Err(failure), Some(recording)) = (&relayed, recording)
-                            && !failure.is_servers()
-                        {
-                            self.finish_without_client(from_origin, recording, target)
-                                .await;
+                        match (relayed, recording) {
+                            (Ok(reusable), _) => Ended::Relayed { reusable },
+                            // What has failed is not what others wait for.
+                            (Err(failure), Some(recording)) if !failure.is_servers() => {
+                                Ended::Broken(failure, recording)
+                            }
+                            (Err(failure), _) => return Err(failure),
                         }
-                        Ended::Relayed { reusable: relayed? }
                     }
                 },
             }
@@ -134,6 +151,16 @@ impl Exchange<'_> {
                 let flushed = client.responder.writer.flush(limit).await;
                 flushed.map_err(|_| Failure::ClientGone)?;
                 Ok(Outcome::Served)
+            }
+            Ended::Broken(failure, recording) => {
+                let app = self.app.clone();
+                let rest = finish_without_client(app, upstream, recording, request);
+                match failure {
+                    Failure::ClientGone => rest.await,
+                    // The client waits to hear of it.
+                    _ => drop(tokio::spawn(rest)),
+                }
+                Err(failure)
             }
             Ended::NotModified(head) => {
                 let hit = self.still_fresh(&head, request_time).await;
@@ -172,11 +199,6 @@ impl Exchange<'_> {
         } else if request.fields.has_element("te", "trailers") {
             to_origin.push(b"Connection: TE\r\nTE: trailers\r\n");
         }
-        to_origin.begin_body(match self.body {
-            Framing::None | Framing::UntilClose => BodyLength::None,
-            Framing::Length(length) => BodyLength::Known(length),
-            Framing::Chunked => BodyLength::Chunked,
-        });
     }
 
     /// Sends what is queued and the request's body, then watches the client. Ends with a failure
@@ -185,12 +207,18 @@ impl Exchange<'_> {
         &self,
         from_client: &mut Reader,
         to_origin: &mut Writer,
+        watched: Option<&mut Upload>,
         sent: &AtomicBool,
     ) -> Failure {
-        match self.send(from_client, to_origin).await {
+        let all = match watched {
+            None => self.send(from_client, to_origin).await.map_err(Into::into),
+            // In a box, as all that is rare: the task of every connection has room for the rest.
+            Some(upload) => Box::pin(upload.send(self.app, from_client, to_origin)).await,
+        };
+        match all {
             Ok(true) => sent.store(true, Relaxed),
             Ok(false) => pending::<()>().await,
-            Err(error) => return error.into(),
+            Err(failure) => return failure,
         }
         if self.app.settings.half_closed_clients {
             pending::<()>().await;
@@ -294,29 +322,31 @@ impl Exchange<'_> {
         *recording = app.cache.record(asked, response, self.errand.lead.clone());
         transaction.entry.outcome.code = self.code(head.status);
         self.mark(&mut fields, head.status, recording.is_some());
-        responder.begin(
-            app,
-            transaction,
-            Head {
-                status: head.status,
-                reason: head.reason,
-                fields,
-                length,
-                version: head.version,
-            },
-            Hooks::Asked,
-        )?;
+        let watched = watched::watch(transaction, responder, head.status, length, &mut fields)?;
+        let head = Head {
+            status: head.status,
+            reason: head.reason,
+            fields,
+            length,
+            version: head.version,
+        };
+        let target = &request.target;
+        if let Some(watched) = watched {
+            let delivery = Delivery::begin(app, transaction, responder, head, watched)?;
+            Box::pin(self.deliver(from_origin, recording, delivery, target)).await?;
+            return Ok(reusable);
+        }
+        responder.begin(app, transaction, head, Hooks::Asked)?;
         let writer = &mut responder.writer;
         match recording {
             None => {
-                self.relay_body(from_origin, writer, &request.target)
-                    .await?;
+                self.relay_body(from_origin, writer, target).await?;
             }
             Some(_) => {
                 let octets = recording
                     .as_ref()
                     .map_or_else(Octets::none, Recording::read);
-                let record = self.record_body(from_origin, recording, &request.target);
+                let record = self.record_body(from_origin, recording, target);
                 tokio::try_join!(record, write_body(app, octets, writer))?;
             }
         }

@@ -162,6 +162,11 @@ pub(super) fn upgrade(app: &App, request: &Request) -> Option<String> {
         .cloned()
 }
 
+/// Whether the client waits for 100 before it sends its body (RFC 9110 §10.1.1).
+pub(super) fn expects_continue(request: &Request) -> bool {
+    request.version == Version::Http11 && request.fields.has_element("expect", "100-continue")
+}
+
 /// Whether the request has been here before, as its Via says.
 pub(super) fn has_looped(app: &App, request: &Request) -> bool {
     let ours = app.settings.unique_hostname.as_bytes();

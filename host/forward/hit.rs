@@ -2,6 +2,7 @@
 
 use super::exchange::add_cache_status;
 use super::relay::write_body;
+use super::watched::{self, Delivery};
 use crate::app::App;
 use crate::cache::{
     Answer, Body, ContentRange, Forward, Hit, Multipart, Octets, Source, unsatisfied,
@@ -72,6 +73,8 @@ pub(super) async fn serve(
     if octets.check().await.is_err() {
         return Ok(Done::Damaged);
     }
+    let responder = &mut client.responder;
+    let watched = watched::watch(transaction, responder, status, length, &mut fields)?;
     transaction.entry.outcome.code = code;
     let head = Head {
         status,
@@ -80,10 +83,18 @@ pub(super) async fn serve(
         length,
         version: Version::Http11,
     };
-    let responder = &mut client.responder;
-    responder.begin(app, transaction, head, Hooks::Asked)?;
-    write_body(app, octets, &mut responder.writer).await?;
-    responder.writer.end(&Fields::default());
+    match watched {
+        None => {
+            responder.begin(app, transaction, head, Hooks::Asked)?;
+            write_body(app, octets, &mut responder.writer).await?;
+            responder.writer.end(&Fields::default());
+        }
+        Some(watched) => {
+            let mut delivery = Delivery::begin(app, transaction, responder, head, watched)?;
+            Box::pin(delivery.octets(octets)).await?;
+            delivery.end(Fields::default());
+        }
+    }
     let flushed = responder.writer.flush(app.settings.write_timeout).await;
     flushed.map_err(|_| Failure::ClientGone)?;
     Ok(Done::Served)

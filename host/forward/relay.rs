@@ -2,10 +2,15 @@
 //! from where the client and those who wait for the same read them.
 
 use super::exchange::Exchange;
+use super::fields::safe_trailers;
+use super::watched::Delivery;
 use crate::app::App;
 use crate::cache::{Octets, Recording};
 use crate::error::{Failure, reading_reply};
 use crate::http::{Reader, Target, Writer};
+use crate::transaction::Request;
+use crate::upstream::Upstream;
+use std::sync::Arc;
 
 impl Exchange<'_> {
     /// A body that is for the client alone, as fast as it takes it.
@@ -35,6 +40,50 @@ impl Exchange<'_> {
         }
     }
 
+    /// A body to the client, through the hooks that look into it, and into the cache as it came. Its
+    /// end is queued.
+    pub(super) async fn deliver(
+        &self,
+        from_origin: &mut Reader,
+        recording: &mut Option<Recording>,
+        mut delivery: Delivery<'_>,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        match recording {
+            None => {
+                self.relay_watched(from_origin, &mut delivery, target)
+                    .await?;
+            }
+            Some(under_way) => {
+                let octets = under_way.read();
+                let record = self.record_body(from_origin, recording, target);
+                tokio::try_join!(record, delivery.octets(octets))?;
+            }
+        }
+        delivery.end(safe_trailers(from_origin.take_trailers()));
+        Ok(())
+    }
+
+    async fn relay_watched(
+        &self,
+        from_origin: &mut Reader,
+        delivery: &mut Delivery<'_>,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        loop {
+            if !from_origin.is_ready() {
+                delivery.flush().await?;
+            }
+            let data = from_origin.chunk(self.app.settings.read_timeout).await;
+            let data = data.map_err(|error| reading_reply(target, error))?;
+            let over = data.is_none();
+            delivery.data(data).await?;
+            if over {
+                return Ok(());
+            }
+        }
+    }
+
     /// The body into the cache, as fast as it comes; from there, clients are served.
     pub(super) async fn record_body(
         &self,
@@ -43,55 +92,56 @@ impl Exchange<'_> {
         target: &Target,
     ) -> Result<(), Failure> {
         while let Some(under_way) = recording {
-            if self.record_some(from_origin, under_way, target).await? {
+            if record_some(self.app, from_origin, under_way, target).await? {
                 *recording = None;
             }
         }
         Ok(())
     }
+}
 
-    /// The next octets, or the end: whether it was that. Who breaks this off takes it up again
-    /// without the client.
-    async fn record_some(
-        &self,
-        from_origin: &mut Reader,
-        recording: &mut Recording,
-        target: &Target,
-    ) -> Result<bool, Failure> {
-        let cache = &self.app.cache;
-        recording.room(cache).await;
-        match from_origin.chunk(self.app.settings.read_timeout).await {
-            Ok(Some(data)) => {
-                recording.push(data);
-                Ok(false)
-            }
-            Ok(None) => {
-                recording.finish(cache).await;
-                Ok(true)
-            }
-            Err(error) => {
-                recording.broke(cache);
-                Err(reading_reply(target, error))
-            }
+/// The next octets of a body that is recorded, or its end: whether it was that. Who breaks this off
+/// takes it up again without the client.
+async fn record_some(
+    app: &App,
+    from_origin: &mut Reader,
+    recording: &mut Recording,
+    target: &Target,
+) -> Result<bool, Failure> {
+    let cache = &app.cache;
+    recording.room(cache).await;
+    match from_origin.chunk(app.settings.read_timeout).await {
+        Ok(Some(data)) => {
+            recording.push(data);
+            Ok(false)
+        }
+        Ok(None) => {
+            recording.finish(cache).await;
+            Ok(true)
+        }
+        Err(error) => {
+            recording.broke(cache);
+            Err(reading_reply(target, error))
         }
     }
+}
 
-    /// The client is gone: the rest of the body is for others, or for the cache, for as long as it is
-    /// worth that.
-    pub(super) async fn finish_without_client(
-        &self,
-        from_origin: &mut Reader,
-        mut recording: Recording,
-        target: &Target,
-    ) {
-        while recording.is_worth_finishing(&self.app.settings) {
-            match self.record_some(from_origin, &mut recording, target).await {
-                Ok(false) => {}
-                Ok(true) => return,
-                Err(failure) => {
-                    tracing::debug!("{failure}, for those who waited for it");
-                    return;
-                }
+/// The client does not want it, or does not get it: the rest of the body is for others, or for the
+/// cache, for as long as it is worth that.
+pub(super) async fn finish_without_client(
+    app: Arc<App>,
+    mut upstream: Upstream,
+    mut recording: Recording,
+    request: Arc<Request>,
+) {
+    let from_origin = &mut upstream.reader;
+    while recording.is_worth_finishing(&app.settings) {
+        match record_some(&app, from_origin, &mut recording, &request.target).await {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(failure) => {
+                tracing::debug!("{failure}, for those who waited for it");
+                return;
             }
         }
     }

@@ -21,6 +21,7 @@ use wasmtime::component::Resource;
 pub(super) use generated::exports::wproxy::plugin::{
     access, cache_key, cache_rules, explain, lifecycle, observer,
 };
+pub(super) use generated::wproxy::plugin::bodies;
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
 pub(super) use previous::Verdict as PreviousVerdict;
@@ -43,6 +44,8 @@ mod generated {
                 export wproxy:plugin/response-headers@0.2.0;
                 export wproxy:plugin/cache-rules@0.2.0;
                 export wproxy:plugin/cache-key@0.2.0;
+                export wproxy:plugin/request-body@0.2.0;
+                export wproxy:plugin/response-body@0.2.0;
                 export wproxy:plugin/observer@0.2.0;
                 export wproxy:plugin/explain@0.2.0;
             }
@@ -68,6 +71,7 @@ pub(super) fn add_to_linker(
             log::add_to_linker::<_, HasState>(linker, |state| state)?;
             metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
             kv::add_to_linker::<_, HasState>(linker, |state| state)?;
+            bodies::add_to_linker::<_, HasState>(linker, |state| state)?;
             generated::wproxy::plugin::sets::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
@@ -107,6 +111,9 @@ impl State {
 }
 
 impl http::Host for State {}
+
+/// Words alone.
+impl bodies::Host for State {}
 
 impl http::HostRequest for State {
     fn method(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Method> {

@@ -39,7 +39,9 @@ const IDLE_TICKS: u64 = 15_000;
 /// Instances that there is place for: twice for each worker, because a generation is warmed while
 /// another serves, and that for this many plugins.
 const PLUGINS: usize = 32;
-/// The same in all. A place takes 4 GB of address space, and there are 128 TB of it.
+/// Instances that can watch bodies at a time, of all plugins together.
+pub(super) const BODIES: usize = 1000;
+/// The same in all, but for those. A place takes 4 GB of address space, and there are 128 TB of it.
 const PLACES: RangeInclusive<usize> = 256..=16_000;
 /// Core instances and tables that a component can be made of: one from Python has dozens.
 const PARTS: u32 = 64;
@@ -51,7 +53,7 @@ impl Engine {
     /// with places for the instances of that many workers.
     pub fn new(workers: usize) -> anyhow::Result<Engine> {
         let places = (2 * PLUGINS * workers).clamp(*PLACES.start(), *PLACES.end());
-        let places = u32::try_from(places)?;
+        let places = u32::try_from(places + BODIES)?;
         let mut pool = PoolingAllocationConfig::new();
         // Virtual address space, not memory.
         pool.total_component_instances(places)

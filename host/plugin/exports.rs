@@ -5,6 +5,7 @@
 
 use super::Configured;
 use super::Hook;
+use super::bindings::bodies::{Ending, Interest, Verdict};
 use super::bindings::lifecycle::Spared;
 use super::bindings::{PreviousVerdict, access, cache_key, cache_rules, explain, observer};
 use super::compiled::Compiled;
@@ -12,7 +13,8 @@ use super::state::{FieldsHandle, RequestHandle, State};
 use super::version::{EXPLAIN, Version};
 use wasmtime::Store;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, Instance, Lift, Lower, Resource, TypedFunc,
+    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower, Resource,
+    TypedFunc,
 };
 use wasmtime::error::Context as _;
 
@@ -28,6 +30,16 @@ pub(super) struct Exports {
     key_for: Option<ComponentExportIndex>,
     on_completed: Option<ComponentExportIndex>,
     trace: Option<ComponentExportIndex>,
+    request_body: Option<BodyExports>,
+    response_body: Option<BodyExports>,
+}
+
+/// The same of a hook that looks into bodies.
+#[derive(Clone)]
+struct BodyExports {
+    begin: ComponentExportIndex,
+    chunk: ComponentExportIndex,
+    end: ComponentExportIndex,
 }
 
 /// An instance's functions.
@@ -40,7 +52,26 @@ pub(super) struct Functions {
     pub(super) key_for: Option<KeyFor>,
     pub(super) on_completed: Option<OnCompleted>,
     pub(super) trace: Option<Trace>,
+    request_body: Option<Body>,
+    response_body: Option<Body>,
 }
+
+/// The functions of a hook that looks into bodies.
+pub(super) struct Body {
+    pub(super) begin: Begin,
+    pub(super) chunk: Chunk,
+    pub(super) end: TypedFunc<(bool,), (Ending,)>,
+}
+
+/// Of a response, there is a status to know.
+pub(super) enum Begin {
+    Request(TypedFunc<(Request, Fields), (Interest,)>),
+    Response(TypedFunc<(Request, u16, Fields), (Interest,)>),
+}
+
+/// `chunk`, whose type has been found right: a typed function can take octets only from where they
+/// live for ever, or in a copy.
+pub(super) struct Chunk(Func);
 
 /// `configure` answers less in version 0.1.
 pub(super) enum Configure {
@@ -122,6 +153,8 @@ impl Exports {
                 true => Some(find(component, &version.interface(EXPLAIN), "trace")?),
                 false => None,
             },
+            request_body: BodyExports::of(Hook::RequestBody, served)?,
+            response_body: BodyExports::of(Hook::ResponseBody, served)?,
         })
     }
 
@@ -167,8 +200,97 @@ impl Exports {
             key_for: load(Hook::CacheKey, self.key_for.as_ref(), store, instance)?,
             on_completed: load(Hook::Observer, self.on_completed.as_ref(), store, instance)?,
             trace,
+            request_body: Body::load(
+                Hook::RequestBody,
+                self.request_body.as_ref(),
+                store,
+                instance,
+            )?,
+            response_body: Body::load(
+                Hook::ResponseBody,
+                self.response_body.as_ref(),
+                store,
+                instance,
+            )?,
         })
     }
+}
+
+// === impl Functions ===
+
+impl Functions {
+    /// Those of that hook for bodies.
+    pub(super) fn body(&self, hook: Hook) -> wasmtime::Result<&Body> {
+        let body = match hook {
+            Hook::RequestBody => &self.request_body,
+            Hook::ResponseBody => &self.response_body,
+            _ => &None,
+        };
+        body.as_ref().ok_or_else(not_served)
+    }
+}
+
+// === impl BodyExports ===
+
+impl BodyExports {
+    fn of(
+        hook: Hook,
+        served: impl Fn(Hook, &str) -> wasmtime::Result<Option<ComponentExportIndex>>,
+    ) -> wasmtime::Result<Option<BodyExports>> {
+        let (begin, chunk, end) = (
+            served(hook, "begin")?,
+            served(hook, "chunk")?,
+            served(hook, "end")?,
+        );
+        let all = begin.zip(chunk).zip(end);
+        Ok(all.map(|((begin, chunk), end)| BodyExports { begin, chunk, end }))
+    }
+}
+
+// === impl Body ===
+
+impl Body {
+    fn load(
+        hook: Hook,
+        exports: Option<&BodyExports>,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> wasmtime::Result<Option<Body>> {
+        let Some(BodyExports { begin, chunk, end }) = exports else {
+            return Ok(None);
+        };
+        let begin = match hook {
+            Hook::RequestBody => load(hook, Some(begin), store, instance)?.map(Begin::Request),
+            _ => load(hook, Some(begin), store, instance)?.map(Begin::Response),
+        };
+        let chunk: Option<TypedFunc<(&'static [u8],), (Verdict,)>> =
+            load(hook, Some(chunk), store, instance)?;
+        let end = load(hook, Some(end), store, instance)?;
+        let all = begin.zip(chunk).zip(end);
+        Ok(all.map(|((begin, chunk), end)| Body {
+            begin,
+            chunk: Chunk(*chunk.func()),
+            end,
+        }))
+    }
+}
+
+// === impl Chunk ===
+
+impl Chunk {
+    /// Shows an instance the next octets of a body.
+    pub(super) fn call(
+        &self,
+        store: &mut Store<State>,
+        octets: &[u8],
+    ) -> wasmtime::Result<Verdict> {
+        let chunk = self.0.typed::<(&[u8],), (Verdict,)>(&mut *store)?;
+        Ok(chunk.call(store, (octets,))?.0)
+    }
+}
+
+pub(super) fn not_served() -> wasmtime::Error {
+    wasmtime::Error::msg("the plugin does not serve this hook")
 }
 
 fn find(

@@ -3,7 +3,7 @@
 use super::Version;
 use std::fmt;
 
-/// A hook that a plugin can serve: an interface of `wit/hooks.wit`.
+/// A hook that a plugin can serve: an interface of `wit/hooks.wit` or `wit/bodies.wit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hook {
     /// `access`
@@ -16,6 +16,10 @@ pub enum Hook {
     CacheRules,
     /// `cache-key`
     CacheKey,
+    /// `request-body`
+    RequestBody,
+    /// `response-body`
+    ResponseBody,
     /// `observer`
     Observer,
 }
@@ -24,18 +28,26 @@ pub enum Hook {
 
 impl Hook {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Hook; 6] = [
+    pub const ALL: [Hook; 8] = [
         Hook::Access,
         Hook::RequestHeaders,
         Hook::ResponseHeaders,
         Hook::CacheRules,
         Hook::CacheKey,
+        Hook::RequestBody,
+        Hook::ResponseBody,
         Hook::Observer,
     ];
 
     /// Whether that version of the WIT has it.
     pub(super) fn is_in(self, version: Version) -> bool {
-        version != Version::V0_1 || !matches!(self, Hook::CacheKey | Hook::Observer)
+        let since = match self {
+            Hook::CacheKey | Hook::RequestBody | Hook::ResponseBody | Hook::Observer => {
+                Version::V0_2
+            }
+            _ => Version::V0_1,
+        };
+        version == Version::V0_2 || since == Version::V0_1
     }
 }
 
@@ -47,6 +59,8 @@ impl fmt::Display for Hook {
             Hook::ResponseHeaders => "response-headers",
             Hook::CacheRules => "cache-rules",
             Hook::CacheKey => "cache-key",
+            Hook::RequestBody => "request-body",
+            Hook::ResponseBody => "response-body",
             Hook::Observer => "observer",
         })
     }

@@ -1,11 +1,13 @@
 //! Warm instances: one for each plugin and worker thread, made on first use.
 
+mod bodies;
+
 use super::bindings::lifecycle::{self, Spared};
 use super::bindings::{access, cache_key, cache_rules, explain, observer};
 use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
-use super::exports::{Exports, Functions};
+use super::exports::{Exports, Functions, not_served};
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
 use super::meters::{Limit, Meter, Meters};
@@ -145,6 +147,16 @@ impl Template {
         Ok(Box::new(instance))
     }
 
+    /// One that takes the configuration, as those before it did.
+    pub(super) fn fresh(&self) -> wasmtime::Result<Box<Instance>> {
+        self.instantiate()?.map_err(|complaint| {
+            wasmtime::Error::msg(format!(
+                "a new instance refuses the configuration that an earlier one took: {}",
+                complaint.message
+            ))
+        })
+    }
+
     /// Lends a warm instance of this thread's to one call. A call that fails costs the instance,
     /// and so does one that was its last.
     pub(super) fn call<R>(
@@ -155,7 +167,7 @@ impl Template {
         let mut slot = slots.mine().lock().unwrap_or_else(PoisonError::into_inner);
         let mut instance = match slot.take() {
             Some(instance) => instance,
-            None => self.another()?,
+            None => self.fresh()?,
         };
         self.call_begins(&mut instance.store);
         let result = call(&mut instance);
@@ -169,23 +181,13 @@ impl Template {
         result
     }
 
-    /// One more instance, of a configuration that was good before.
-    fn another(&self) -> wasmtime::Result<Box<Instance>> {
-        self.instantiate()?.map_err(|complaint| {
-            wasmtime::Error::msg(format!(
-                "a new instance refuses the configuration that an earlier one took: {}",
-                complaint.message
-            ))
-        })
-    }
-
     /// Lends an instance that is made for this one call, and of which nothing is left.
     pub(super) fn call_once<R>(
         &self,
         time: Duration,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
-        let mut instance = self.another()?;
+        let mut instance = self.fresh()?;
         instance.store.data_mut().budget = Budget::new(time);
         self.call_begins(&mut instance.store);
         call(&mut instance)
@@ -304,10 +306,6 @@ impl Instance {
         self.store.data_mut().end_lines();
         done
     }
-}
-
-fn not_served() -> wasmtime::Error {
-    wasmtime::Error::msg("the plugin does not serve this hook")
 }
 
 /// Puts a request where the call's handle finds it.

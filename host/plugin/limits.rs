@@ -3,6 +3,7 @@
 use super::bindings::FieldError;
 use super::kv::Bounds;
 use super::meters::Limit;
+use super::watch::Bounds as BodyBounds;
 use crate::http::{Field, Fields, is_token, is_value};
 use std::collections::HashSet;
 use std::fmt;
@@ -35,6 +36,8 @@ pub struct Limits {
     /// What it can keep from one call to the next, where that is granted. Default 16 MB, 100,000
     /// entries.
     pub kv: Bounds,
+    /// What it can see of bodies.
+    pub bodies: BodyBounds,
     /// Calls after which an instance is made anew; default 1,000,000.
     pub calls: u64,
     /// Completed transactions that one call of `observer` is handed at most. Default 256.
@@ -62,6 +65,7 @@ impl Default for Limits {
                 octets: 16 << 20,
                 entries: 100_000,
             },
+            bodies: BodyBounds::default(),
             calls: 1_000_000,
             batch: 256,
             queue: 10_000,
@@ -77,7 +81,7 @@ impl fmt::Display for Limits {
             f,
             "{:?} a call, {} KB, {} table elements, {} handles, {} calls, {} failures\n          \
              {} KB into fields, {} log lines of {} bytes a call, {} a second, {} series\n          \
-             {} KB in kv, {} entries",
+             {} KB in kv, {} entries\n          {}",
             self.time,
             self.memory >> 10,
             self.table_elements,
@@ -91,6 +95,7 @@ impl fmt::Display for Limits {
             self.series,
             self.kv.octets >> 10,
             self.kv.entries,
+            self.bodies,
         )
     }
 }
@@ -100,6 +105,8 @@ impl fmt::Display for Limits {
 pub(super) enum Exceeded {
     #[error("it ran longer than its limit of {0:?}")]
     Time(Duration),
+    #[error("it ran longer than its limit of {0:?} for one body")]
+    BodyTime(Duration),
     #[error("it wanted more memory than its limit of {} KB", .0 >> 10)]
     Memory(usize),
     #[error("it wanted more table elements than its limit of {0}")]
@@ -118,7 +125,7 @@ impl Exceeded {
     /// What it is counted as.
     pub(super) fn limit(self) -> Limit {
         match self {
-            Exceeded::Time(_) => Limit::Time,
+            Exceeded::Time(_) | Exceeded::BodyTime(_) => Limit::Time,
             Exceeded::Memory(_) => Limit::Memory,
             Exceeded::Table(_) => Limit::Table,
             Exceeded::Handles(_) => Limit::Handles,

@@ -6,6 +6,7 @@ use super::kv::Bounds;
 use super::limits::Limits;
 use super::rights::Grant;
 use super::wasi::Preopen;
+use super::watch::{Beyond, Bounds as BodyBounds};
 use super::{Hook, engine};
 use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets};
 use serde::Deserialize;
@@ -14,6 +15,7 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use toml::Spanned;
 
 /// A plugin's manifest, understood.
@@ -76,6 +78,8 @@ pub struct FailurePolicies {
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
     cache_key: FailurePolicy,
+    request_body: FailurePolicy,
+    response_body: FailurePolicy,
 }
 
 /// What happens to a request where a hook fails.
@@ -124,6 +128,12 @@ struct WrittenLimits {
     series: Option<Spanned<usize>>,
     kv_size: Option<Spanned<Size>>,
     kv_entries: Option<Spanned<usize>>,
+    body: Option<Spanned<Size>>,
+    body_beyond: Option<Beyond>,
+    body_time: Option<Spanned<Span>>,
+    held: Option<Spanned<Size>>,
+    held_beyond: Option<Beyond>,
+    bodies: Option<Spanned<usize>>,
     calls: Option<Spanned<u64>>,
     batch: Option<Spanned<usize>>,
     queue: Option<Spanned<usize>>,
@@ -148,7 +158,12 @@ struct WrittenFailure {
     response_headers: FailurePolicy,
     cache_rules: FailurePolicy,
     cache_key: FailurePolicy,
+    request_body: FailurePolicy,
+    response_body: FailurePolicy,
 }
+
+/// The longest time that all calls for one body can be given.
+const MAX_BODY_TIME: Duration = Duration::from_secs(3600);
 
 // === impl Manifest ===
 
@@ -191,6 +206,8 @@ impl Manifest {
                 response_headers: written.failure.response_headers,
                 cache_rules: written.failure.cache_rules,
                 cache_key: written.failure.cache_key,
+                request_body: written.failure.request_body,
+                response_body: written.failure.response_body,
             },
             sets: SetFile::all(written.sets, folder, source)?,
             config,
@@ -297,15 +314,17 @@ fn digest(written: &Spanned<String>, source: &Source) -> Result<Spanned<Digest>,
 
 fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
     let default = Limits::default();
-    let time = match &written.time {
-        None => default.time,
-        Some(time) => {
-            let span = time.get_ref().0;
-            if span.is_zero() || span > engine::MAX_CALL_TIME {
-                return Err(source.mistake(time.span(), "a call can be given 1 ms to 10 s"));
-            }
-            span
-        }
+    let time = |written: &Option<Spanned<Span>>, default, most, message: &str| {
+        let span = written
+            .as_ref()
+            .map(|time| Spanned::new(time.span(), time.get_ref().0));
+        within(
+            span.as_ref(),
+            default,
+            Duration::from_millis(1)..=most,
+            message,
+            source,
+        )
     };
     let octets = |written: &Option<Spanned<Size>>, default, least, most, message: &str| {
         let number = written.as_ref().map(|size| {
@@ -318,8 +337,17 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         within(written.as_ref(), default, 1..=most, message, source)
     };
     #[rustfmt::skip]
+    let bodies = BodyBounds {
+        shown: octets(&written.body, default.bodies.shown, 1, usize::MAX, "a plugin is shown one octet of a body at least")?,
+        shown_beyond: written.body_beyond.unwrap_or(default.bodies.shown_beyond),
+        held: octets(&written.held, default.bodies.held, 0, 64 << 20, "0 to 64 MB of a body can be held back")?,
+        held_beyond: written.held_beyond.unwrap_or(default.bodies.held_beyond),
+        time: time(&written.body_time, default.bodies.time, MAX_BODY_TIME, "all calls for a body can be given 1 ms to 1 h")?,
+        most: count(&written.bodies, default.bodies.most, engine::BODIES, "a plugin can watch 1 to 1000 bodies at a time")?,
+    };
+    #[rustfmt::skip]
     let limits = Limits {
-        time,
+        time: time(&written.time, default.time, engine::MAX_CALL_TIME, "a call can be given 1 ms to 10 s")?,
         memory: octets(&written.memory, default.memory, 1 << 16, engine::MAX_MEMORY, "an instance can have 64 KB to 1 GB")?,
         table_elements: count(&written.table_elements, default.table_elements, engine::MAX_TABLE, "an instance can have 1 to 100000 table elements")?,
         fields: octets(&written.fields, default.fields, 0, 1 << 20, "a call can write 0 to 1 MB into fields")?,
@@ -332,6 +360,7 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
             octets: octets(&written.kv_size, default.kv.octets, 1 << 10, 1 << 30, "a plugin can keep 1 KB to 1 GB")?,
             entries: count(&written.kv_entries, default.kv.entries, 10_000_000, "a plugin can keep 1 to 10000000 entries")?,
         },
+        bodies,
         calls: within(written.calls.as_ref(), default.calls, 1..=u64::MAX, "an instance serves one call at least", source)?,
         batch: count(&written.batch, default.batch, 4096, "a batch has 1 to 4096 transactions")?,
         queue: count(&written.queue, default.queue, 1_000_000, "1 to 1000000 transactions can wait")?,
@@ -405,6 +434,8 @@ impl FailurePolicies {
             Hook::ResponseHeaders => self.response_headers,
             Hook::CacheRules => self.cache_rules,
             Hook::CacheKey => self.cache_key,
+            Hook::RequestBody => self.request_body,
+            Hook::ResponseBody => self.response_body,
             // There is no request that it could fail.
             Hook::Observer => FailurePolicy::Open,
         }
@@ -429,19 +460,31 @@ mod tests {
         let most = manifest(
             "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
              calls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
-             kv_size = '1 KB'\nkv_entries = 7\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
-             cache-key = 'open'\n[config]\nx = 1\n",
+             kv_size = '1 KB'\nkv_entries = 7\nbody = '2 GB'\nbody_beyond = 'pass'\nheld = '0 bytes'\n\
+             held_beyond = 'stop'\nbody_time = '1 h'\nbodies = 1000\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
+             cache-key = 'open'\nresponse-body = 'open'\n[config]\nx = 1\n",
         )
         .expect("valid");
         assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
         assert_eq!((most.limits.log_line, most.limits.series), (80, 10_000));
         let (octets, entries) = (1 << 10, 7);
         assert_eq!(most.limits.kv, Bounds { octets, entries });
+        let bodies = BodyBounds {
+            shown: 2 << 30,
+            shown_beyond: Beyond::Pass,
+            held: 0,
+            held_beyond: Beyond::Stop,
+            time: MAX_BODY_TIME,
+            most: 1000,
+        };
+        assert_eq!(most.limits.bodies, bodies);
         assert_eq!(most.grants.to_string(), "clock, kv, /a/b (reads c)");
         assert_eq!(least.grants.to_string(), "none");
         for (hook, policy) in [
             (Hook::CacheRules, FailurePolicy::Open),
             (Hook::CacheKey, FailurePolicy::Open),
+            (Hook::RequestBody, FailurePolicy::Closed),
+            (Hook::ResponseBody, FailurePolicy::Open),
             (Hook::Access, FailurePolicy::Closed),
         ] {
             assert_eq!(most.failure.of(hook), policy, "{hook}");
@@ -487,6 +530,11 @@ mod tests {
             ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_size = '1 bytes'", "1 KB to 1 GB", "4:11"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_entries = 0", "1 to 10000000 entries", "4:14"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbody = '0 bytes'", "one octet of a body at least", "4:8"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nheld = '1 GB'", "0 to 64 MB", "4:8"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbody_time = '2 h'", "1 ms to 1 h", "4:13"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nbodies = 1001", "1 to 1000 bodies", "4:10"),
+            ("name = 'a'\ncomponent = 'a'\n[limits]\nheld_beyond = 'wait'", "unknown variant `wait`", "4:15"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nbatch = 4097", "1 to 4096 transactions", "4:9"),
             ("name = 'a'\ncomponent = 'a'\n[limits]\nqueue = 0", "1 to 1000000 transactions can wait", "4:9"),
             ("name = 'a'\ncomponent = 'a'\n[failure]\nobserver = 'closed'", "there is no key `observer`", "4:1"),

@@ -73,6 +73,12 @@ pub enum Limit {
     Calls,
     /// A hook that was put aside because it kept failing.
     Failures,
+    /// A body that was longer than what the plugin is shown of one.
+    Body,
+    /// A body of which too much was held back.
+    Held,
+    /// A body that was one too many at a time.
+    Bodies,
 }
 
 // === impl Meters ===
@@ -211,7 +217,7 @@ impl Observing {
 
 impl Limit {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Limit; 13] = [
+    pub const ALL: [Limit; 16] = [
         Limit::Time,
         Limit::Memory,
         Limit::Table,
@@ -225,6 +231,9 @@ impl Limit {
         Limit::Answer,
         Limit::Calls,
         Limit::Failures,
+        Limit::Body,
+        Limit::Held,
+        Limit::Bodies,
     ];
 
     /// As metrics name it.
@@ -243,6 +252,9 @@ impl Limit {
             Limit::Answer => "answer",
             Limit::Calls => "calls",
             Limit::Failures => "failures",
+            Limit::Body => "body",
+            Limit::Held => "held",
+            Limit::Bodies => "bodies",
         }
     }
 }

@@ -53,8 +53,12 @@ const MEANINGS: [(&str, &str, Option<Grant>); 16] = [
     ("wasi:", "is not here: the call fails that uses it", None),
 ];
 
-/// What every plugin may import.
-const EVERYONES: [&str; 2] = ["wproxy:plugin/http@", "wproxy:plugin/log@"];
+/// What every plugin may import; the last is words alone.
+const EVERYONES: [&str; 3] = [
+    "wproxy:plugin/http@",
+    "wproxy:plugin/log@",
+    "wproxy:plugin/bodies@",
+];
 
 // === impl Grant ===
 

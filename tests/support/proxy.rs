@@ -210,8 +210,13 @@ impl Proxy {
         self.status("VmRSS:")
     }
 
+    /// The same without what is mapped from files: its own code is, as it comes to be used.
+    pub(crate) fn own_memory(&self) -> u64 {
+        self.status("RssAnon:")
+    }
+
     /// KB of what it holds, as octets.
-    pub(crate) fn status(&self, what: &str) -> u64 {
+    fn status(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
         let status = status.expect("it runs");
         let line = status

@@ -1,6 +1,7 @@
 //! From the generated bindings to the traits that plugins implement. Nobody's to call but the
 //! macro's.
 
+use crate::bodies::{RequestBody, ResponseBody, Watch};
 use crate::config::{self, ConfigError};
 use crate::explain::{Explain, LookedAt};
 use crate::hooks::*;
@@ -135,18 +136,55 @@ pub mod bindings {
             default_bindings_module: "wproxy_sdk::bindings::explain",
         });
     }
+    pub mod request_body {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world request-body { export wproxy:plugin/request-body@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/bodies@0.2.0": generate,
+                "wproxy:plugin/request-body@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_request_body",
+            default_bindings_module: "wproxy_sdk::bindings::request_body",
+        });
+    }
+
+    pub mod response_body {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            inline: "
+                package wproxy:sdk;
+                world response-body { export wproxy:plugin/response-body@0.2.0; }
+            ",
+            with: {
+                "wproxy:plugin/http@0.2.0": crate::bindings::base::wproxy::plugin::http,
+                "wproxy:plugin/bodies@0.2.0":
+                    crate::bindings::request_body::wproxy::plugin::bodies,
+                "wproxy:plugin/response-body@0.2.0": generate,
+            },
+            pub_export_macro: true,
+            export_macro_name: "export_response_body",
+            default_bindings_module: "wproxy_sdk::bindings::response_body",
+        });
+    }
 }
 
 /// Exports a type that implements [`Plugin`] with the hooks that it serves, once in a crate.
 ///
 /// ```text
-/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key, observer);
+/// wproxy_sdk::export!(Policy: access, headers, cache_rules, cache_key, request_body, response_body, observer);
 /// ```
 ///
 /// Each hook wants its trait: `access` [`Access`], `headers` [`Headers`], `cache_rules`
-/// [`CacheRules`], `cache_key` [`CacheKey`], `observer` [`Observer`]. The component serves those
-/// that are named and no others. `explain`, which is no hook, wants [`Explain`]. The crate's type is
-/// `cdylib`, and `rlib` too where its logic is tested natively.
+/// [`CacheRules`], `cache_key` [`CacheKey`], `request_body` [`RequestBody`], `response_body`
+/// [`ResponseBody`], `observer` [`Observer`]. The component serves those that are named and no
+/// others. `explain`, which is no hook, wants [`Explain`]. The crate's type is `cdylib`, and `rlib`
+/// too where its logic is tested natively.
 ///
 /// Outside wasm nothing is exported.
 ///
@@ -157,6 +195,8 @@ pub mod bindings {
 /// [`CacheKey`]: crate::CacheKey
 /// [`Observer`]: crate::Observer
 /// [`Explain`]: crate::Explain
+/// [`RequestBody`]: crate::RequestBody
+/// [`ResponseBody`]: crate::ResponseBody
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($hook:ident),+ $(,)?) => {
@@ -308,12 +348,84 @@ macro_rules! __export_hook {
         const _: fn($crate::instance::RequestRef<'_>) -> Vec<$crate::LookedAt> =
             <Exports as explain::Guest>::trace;
     };
+    (request_body, $instance:ident) => {
+        use $crate::bindings::request_body::exports::wproxy::plugin::request_body;
+        static REQUEST_BODY: $crate::instance::Scanning = $crate::instance::Scanning::new();
+        impl request_body::Guest for Exports {
+            fn begin(
+                request: $crate::instance::RequestRef<'_>,
+                fields: $crate::instance::FieldsRef<'_>,
+            ) -> request_body::Interest {
+                let watch = $crate::instance::watch_request(&$instance, request, fields);
+                REQUEST_BODY.begin(watch)
+            }
+            fn chunk(data: Vec<u8>) -> request_body::Verdict {
+                REQUEST_BODY.chunk(&data)
+            }
+            fn end(all: bool) -> request_body::Ending {
+                REQUEST_BODY.end(all)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::request_body::export_request_body!(
+            Exports with_types_in $crate::bindings::request_body
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(
+            $crate::instance::RequestRef<'_>,
+            $crate::instance::FieldsRef<'_>,
+        ) -> request_body::Interest = <Exports as request_body::Guest>::begin;
+        #[cfg(not(target_family = "wasm"))]
+        const _: (fn(Vec<u8>) -> request_body::Verdict, fn(bool) -> request_body::Ending) = (
+            <Exports as request_body::Guest>::chunk,
+            <Exports as request_body::Guest>::end,
+        );
+    };
+    (response_body, $instance:ident) => {
+        use $crate::bindings::response_body::exports::wproxy::plugin::response_body;
+        static RESPONSE_BODY: $crate::instance::Scanning = $crate::instance::Scanning::new();
+        impl response_body::Guest for Exports {
+            fn begin(
+                request: $crate::instance::RequestRef<'_>,
+                status: u16,
+                fields: $crate::instance::FieldsRef<'_>,
+            ) -> response_body::Interest {
+                let watch = $crate::instance::watch_response(&$instance, request, status, fields);
+                RESPONSE_BODY.begin(watch)
+            }
+            fn chunk(data: Vec<u8>) -> response_body::Verdict {
+                RESPONSE_BODY.chunk(&data)
+            }
+            fn end(all: bool) -> response_body::Ending {
+                RESPONSE_BODY.end(all)
+            }
+        }
+
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::response_body::export_response_body!(
+            Exports with_types_in $crate::bindings::response_body
+        );
+        #[cfg(not(target_family = "wasm"))]
+        const _: fn(
+            $crate::instance::RequestRef<'_>,
+            u16,
+            $crate::instance::FieldsRef<'_>,
+        ) -> response_body::Interest = <Exports as response_body::Guest>::begin;
+        #[cfg(not(target_family = "wasm"))]
+        const _: (fn(Vec<u8>) -> response_body::Verdict, fn(bool) -> response_body::Ending) = (
+            <Exports as response_body::Guest>::chunk,
+            <Exports as response_body::Guest>::end,
+        );
+    };
 }
 
 /// What the export macro expands to calls of.
 #[doc(hidden)]
 pub mod instance {
     use super::*;
+
+    pub use crate::bodies::Scanning;
 
     pub type RequestRef<'a> = &'a wit::Request;
     pub type FieldsRef<'a> = &'a wit::Fields;
@@ -381,6 +493,23 @@ pub mod instance {
 
     pub fn trace<P: Explain>(instance: &OnceLock<P>, request: RequestRef<'_>) -> Vec<LookedAt> {
         ready(instance).trace(&Incoming::new(request))
+    }
+
+    pub fn watch_request<P: RequestBody>(
+        instance: &OnceLock<P>,
+        request: RequestRef<'_>,
+        fields: FieldsRef<'_>,
+    ) -> Option<Watch> {
+        ready(instance).watch_request(&Incoming::new(request), fields)
+    }
+
+    pub fn watch_response<P: ResponseBody>(
+        instance: &OnceLock<P>,
+        request: RequestRef<'_>,
+        status: u16,
+        fields: FieldsRef<'_>,
+    ) -> Option<Watch> {
+        ready(instance).watch_response(&Incoming::new(request), status, fields)
     }
 
     fn ready<P>(instance: &OnceLock<P>) -> &P {

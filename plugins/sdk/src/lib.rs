@@ -114,6 +114,8 @@
 //! | `request-headers`, `response-headers` | [`Headers`] | changes to [`Fields`] |
 //! | `cache-rules` | [`CacheRules`] | [`Decision`] |
 //! | `cache-key` | [`CacheKey`] | [`Key`] |
+//! | `request-body` | [`RequestBody`] | [`bodies::Watch`] |
+//! | `response-body` | [`ResponseBody`] | [`bodies::Watch`] |
 //! | `observer` | [`Observer`] | nothing: it is told what became of transactions |
 //!
 //! [`Explain`] is no hook: by it, `wproxy explain` shows the rules that a plugin has looked at.
@@ -132,6 +134,7 @@
 
 #[cfg(feature = "acl")]
 pub mod acl;
+pub mod bodies;
 mod config;
 mod explain;
 mod glue;
@@ -145,6 +148,7 @@ mod pattern;
 pub mod sets;
 pub mod testing;
 
+pub use bodies::{RequestBody, ResponseBody};
 pub use config::{ConfigError, NoConfig};
 pub use explain::{Condition, Explain, LookedAt, Outcome};
 #[doc(hidden)]

@@ -30,8 +30,9 @@ pub(crate) mod kv;
 #[cfg(not(target_family = "wasm"))]
 pub use kv::Kv;
 
+use crate::bodies::{Chunk, Ending, Watch};
 use crate::config::{self, ConfigError};
-use crate::hooks::Plugin;
+use crate::hooks::{Denial, Plugin};
 use crate::http::{Answer, FieldError, Fields, Moment, Request};
 use crate::observer::Completed;
 use std::cell::RefCell;
@@ -82,6 +83,72 @@ pub fn configure<P: Plugin>(json: &str) -> Result<P, ConfigError> {
 #[cfg(not(target_family = "wasm"))]
 pub fn set(name: &str, kind: crate::sets::Kind, entries: &[&str]) {
     crate::sets::native::set(name, kind, entries);
+}
+
+/// Shows a body as the host does, in these pieces; gives what goes on of it.
+///
+/// ```
+/// use wproxy_sdk::bodies::{Chunk, Ending, Scan, Watch};
+/// use wproxy_sdk::testing::look_into;
+///
+/// /// Says how long the body was.
+/// struct Count(usize);
+///
+/// impl Scan for Count {
+///     fn chunk(&mut self, octets: &[u8]) -> Chunk {
+///         self.0 += octets.len();
+///         Chunk::Replace(Vec::new())
+///     }
+///
+///     fn end(&mut self, _: bool) -> Ending {
+///         Ending::Append(format!("{} octets", self.0).into())
+///     }
+/// }
+///
+/// let watch = Watch::new(Count(0)).change();
+/// assert_eq!(look_into(Some(watch), &[b"abc", b"de"]).unwrap(), b"5 octets");
+/// // Where a plugin wants nothing of a body, it passes.
+/// assert_eq!(look_into(None, &[b"abc"]).unwrap(), b"abc");
+/// ```
+///
+/// # Errors
+/// It is stopped.
+///
+/// # Panics
+/// The body is changed by what has not said that it does: with the host, that is a failure.
+pub fn look_into(watch: Option<Watch>, pieces: &[&[u8]]) -> Result<Vec<u8>, Denial> {
+    let Some(watch) = watch else {
+        return Ok(pieces.concat());
+    };
+    let changes = watch.changes();
+    let may = || assert!(changes, "it changes a body without having said so");
+    let mut scan = watch.into_scan();
+    let mut passed = Vec::new();
+    let mut pieces = pieces.iter();
+    while let Some(piece) = pieces.next() {
+        match scan.chunk(piece) {
+            Chunk::Pass => passed.extend_from_slice(piece),
+            Chunk::Replace(instead) => {
+                may();
+                passed.extend(instead);
+            }
+            Chunk::Done => {
+                passed.extend_from_slice(piece);
+                pieces.for_each(|rest| passed.extend_from_slice(rest));
+                return Ok(passed);
+            }
+            Chunk::Stop(denial) => return Err(denial),
+        }
+    }
+    match scan.end(true) {
+        Ending::Pass => {}
+        Ending::Append(more) => {
+            may();
+            passed.extend(more);
+        }
+        Ending::Stop(denial) => return Err(denial),
+    }
+    Ok(passed)
 }
 
 /// A request made up for a test. The fields can be set as the test needs; each is what the method of

@@ -18,6 +18,7 @@ use jiff::fmt::temporal::Pieces;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(super) struct CaseFile {
 pub(super) struct Case {
     pub(super) name: String,
     pub(super) request: Request,
+    pub(super) body: Option<Body>,
     /// What the name in it resolves to.
     pub(super) addresses: Option<Arc<[IpAddr]>>,
     /// What helpers say.
@@ -57,6 +59,15 @@ pub(super) struct Case {
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) fields: Fields,
+    pub(super) body: Option<Body>,
+}
+
+/// A body, and how it comes.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    pub(super) octets: Vec<u8>,
+    /// Octets that come at a time.
+    pub(super) pieces: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -97,6 +108,8 @@ struct WrittenRequest {
     answers: Option<Vec<WrittenAnswer>>,
     received: Option<Spanned<String>>,
     fields: Option<Vec<Spanned<String>>>,
+    body: Option<String>,
+    pieces: Option<NonZeroUsize>,
 }
 
 /// `{ helper = "directory", key = "10.0.0.5", answer = "OK user=ann" }`
@@ -113,6 +126,8 @@ struct WrittenAnswer {
 struct WrittenResponse {
     status: Option<Spanned<u16>>,
     fields: Option<Vec<Spanned<String>>>,
+    body: Option<String>,
+    pieces: Option<NonZeroUsize>,
 }
 
 /// When requests were received that do not say when: a Thursday.
@@ -152,6 +167,7 @@ fn single(source: &Source, written: WrittenFile, stem: &str) -> Result<Case, Mis
             .map_or_else(|| stem.to_owned(), Spanned::into_inner),
         request: request(source, &asked, span.clone())?,
         completed,
+        body: body(asked.body.as_ref(), asked.pieces),
         answers: answers(source, asked.answers)?,
         addresses: asked.addresses.map(Arc::from),
         config: source.section(&["config"])?,
@@ -198,6 +214,7 @@ fn several(source: &Source, written: WrittenFile) -> Result<Vec<Case>, Mistake> 
             request: request(source, &asked, span.clone())?,
             completed,
             answers: answers(source, asked.answers)?,
+            body: body(asked.body.as_ref(), asked.pieces),
             addresses: asked.addresses.map(Arc::from),
             config,
             response: response(source, answered)?,
@@ -221,6 +238,8 @@ impl WrittenRequest {
             answers: self.answers.or(common.answers),
             received: self.received.or(common.received),
             fields: self.fields.or(common.fields),
+            body: self.body.or(common.body),
+            pieces: self.pieces.or(common.pieces),
         }
     }
 
@@ -240,6 +259,8 @@ impl WrittenResponse {
         WrittenResponse {
             status: self.status.or(common.status),
             fields: self.fields.or(common.fields),
+            body: self.body.or(common.body),
+            pieces: self.pieces.or(common.pieces),
         }
     }
 }
@@ -316,7 +337,15 @@ fn response(
     Ok(Some(Response {
         status,
         fields: fields(source, written.fields.as_deref())?,
+        body: body(written.body.as_ref(), written.pieces),
     }))
+}
+
+fn body(written: Option<&String>, pieces: Option<NonZeroUsize>) -> Option<Body> {
+    written.map(|text| Body {
+        octets: text.clone().into_bytes(),
+        pieces: pieces.map_or(usize::MAX, NonZeroUsize::get),
+    })
 }
 
 fn fields(source: &Source, lines: Option<&[Spanned<String>]>) -> Result<Fields, Mistake> {

@@ -151,7 +151,7 @@ fn plain(value: &Value) -> String {
 
 /// Keys as a person would name them: the verdict first.
 pub(super) fn in_order(table: &Table) -> Vec<&str> {
-    const ORDER: [&str; 18] = [
+    const ORDER: [&str; 22] = [
         "config-error",
         "failure",
         "access",
@@ -159,11 +159,15 @@ pub(super) fn in_order(table: &Table) -> Vec<&str> {
         "key",
         "freshness",
         "response-fields",
+        "request-body",
+        "response-body",
         "metrics",
         "verdict",
+        "interest",
         "status",
         "rule",
         "message",
+        "body",
         "challenge",
         "min",
         "percent",

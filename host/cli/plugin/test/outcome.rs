@@ -2,7 +2,9 @@
 
 use crate::helper::Question;
 use crate::http::Fields;
-use crate::plugin::{self, Complaint, Hook, Measure, Meter, Refresh, Registered, Rule};
+use crate::plugin::{
+    self, Complaint, Hook, Measure, Meter, Refresh, Registered, Rule, Stop, Watch,
+};
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::collections::BTreeSet;
@@ -28,6 +30,12 @@ pub(super) struct Outcome {
     /// Hook `response-headers`: every line that it leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) response_fields: Option<Vec<String>>,
+    /// Hook `request-body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_body: Option<Body>,
+    /// Hook `response-body`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_body: Option<Body>,
     /// All that it has counted and measured by then: `denied{client="192.0.2.1"} 2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<Vec<String>>,
@@ -135,6 +143,35 @@ enum Keying {
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Passing>,
+    /// What the hook wants of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interest: Option<BTreeSet<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// In the configuration's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Passing {
+    /// The hook wants nothing of it.
+    Unseen,
+    Pass,
+    Stop,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ConfigError {
     /// JSON Pointer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,6 +191,8 @@ impl Outcome {
             Hook::ResponseHeaders => self.response_fields.is_some(),
             Hook::CacheRules => self.freshness.is_some(),
             Hook::CacheKey => self.key.is_some(),
+            Hook::RequestBody => self.request_body.is_some(),
+            Hook::ResponseBody => self.response_body.is_some(),
             // It has no answer: that it is told something is what calls it.
             Hook::Observer => false,
         };
@@ -181,6 +220,8 @@ pub(super) fn key_of(hook: Hook) -> &'static str {
         Hook::ResponseHeaders => "response-fields",
         Hook::CacheRules => "freshness",
         Hook::CacheKey => "key",
+        Hook::RequestBody => "request-body",
+        Hook::ResponseBody => "response-body",
         Hook::Observer => "[[completed]]",
     }
 }
@@ -303,6 +344,43 @@ impl From<plugin::Key> for Key {
             plugin::Key::Named(name) => Key::Named(name.to_string()),
             plugin::Key::Pass => unnamed(Keying::Pass),
             plugin::Key::Never => unnamed(Keying::Never),
+        }
+    }
+}
+
+impl Body {
+    /// Of one that the hook wants nothing of.
+    pub(super) fn unseen() -> Body {
+        Body {
+            verdict: Some(Passing::Unseen),
+            ..Body::default()
+        }
+    }
+
+    /// Of one that is looked into.
+    pub(super) fn seen(watch: &Watch) -> Body {
+        Body {
+            interest: Some(watch.interest().map(Into::into).collect()),
+            ..Body::default()
+        }
+    }
+
+    /// That goes on in its place.
+    pub(super) fn passed(self, octets: &[u8]) -> Body {
+        Body {
+            verdict: Some(Passing::Pass),
+            body: Some(String::from_utf8_lossy(octets).into_owned()),
+            ..self
+        }
+    }
+
+    pub(super) fn stopped(self, stop: Stop) -> Body {
+        Body {
+            verdict: Some(Passing::Stop),
+            status: Some(stop.status),
+            rule: words(&stop.rule),
+            message: stop.message,
+            ..self
         }
     }
 }

@@ -1,15 +1,16 @@
 //! A case in the real engine: through the calls that the proxy makes, with the manifest's limits,
 //! grants and failure policies.
 
+use super::case::Body;
 use super::case::{Case, Response};
-use super::outcome::{Outcome, key_of, lines, metrics};
+use super::outcome::{self, Outcome, key_of, lines, metrics};
 use crate::config::{Mistake, Settings, Source};
 use crate::helper::{Answer, Question};
 use crate::http::Fields;
 use crate::observers::Completed;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin, Sets, Shelf,
-    Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, Hook, Key, Manifest, Of, Plugin,
+    Sets, Shelf, Verdict,
 };
 use crate::transaction::Request;
 use http::Method;
@@ -27,8 +28,9 @@ pub(super) struct Trial {
 
 /// One case's run.
 struct Run<'a> {
-    plugin: &'a Plugin,
+    plugin: &'a Arc<Plugin>,
     request: Arc<Request>,
+    body: Option<Body>,
     response: Response,
     completed: Vec<Completed>,
     settings: &'a Settings,
@@ -70,7 +72,7 @@ impl Trial {
             named.push(Hook::Observer);
         }
         let Some(hook) = named.iter().find(|hook| !hooks.contains(hook)) else {
-            return Ok(());
+            return has_bodies(source, case, &named);
         };
         let (name, key) = (&case.name, key_of(*hook));
         let has = match hook {
@@ -96,7 +98,7 @@ impl Trial {
         let engine = self.engine.apart();
         let sets = self.sets.clone();
         let plugin = match Plugin::configure(&engine, manifest, config, sets, compiled, 1)? {
-            Ok(plugin) => plugin,
+            Ok(plugin) => Arc::new(plugin),
             Err(complaint) => {
                 return Ok(Outcome {
                     config_error: Some(complaint.into()),
@@ -108,9 +110,11 @@ impl Trial {
         let mut run = Run {
             plugin: &plugin,
             request: Arc::new(case.request),
+            body: case.body,
             response: case.response.unwrap_or_else(|| Response {
                 status: 200,
                 fields: Fields::default(),
+                body: None,
             }),
             completed: case.completed,
             settings: &self.settings,
@@ -141,6 +145,28 @@ impl Trial {
     }
 }
 
+/// A hook that looks into a body is not called where there is none.
+fn has_bodies(source: &Source, case: &Case, named: &[Hook]) -> Result<(), Mistake> {
+    let response = case.response.as_ref();
+    for (hook, body, table) in [
+        (Hook::RequestBody, case.body.as_ref(), "request"),
+        (
+            Hook::ResponseBody,
+            response.and_then(|r| r.body.as_ref()),
+            "response",
+        ),
+    ] {
+        let nothing = body.is_none_or(|body| body.octets.is_empty());
+        if named.contains(&hook) && nothing {
+            let (name, key) = (&case.name, key_of(hook));
+            let message = format!("the case `{name}` expects `{key}`, and has no body for it");
+            let mistake = source.mistake(case.span.clone(), message);
+            return Err(mistake.help(format!("write it as `body` of [{table}]")));
+        }
+    }
+    Ok(())
+}
+
 /// The hooks that the case is about. One that names none is about all that the proxy would call.
 fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
     let mut named = case.expect.hooks();
@@ -154,6 +180,8 @@ fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
         Hook::Access => true,
         Hook::RequestHeaders | Hook::CacheKey => case.request.method != Method::CONNECT,
         Hook::ResponseHeaders | Hook::CacheRules => case.response.is_some(),
+        Hook::RequestBody => case.body.is_some(),
+        Hook::ResponseBody => case.response.as_ref().is_some_and(|r| r.body.is_some()),
         Hook::Observer => false,
     };
     let hooks = plugin.hooks().iter().copied();
@@ -218,14 +246,63 @@ impl Run<'_> {
                 self.got.freshness = freshness.map(Into::into);
             }
             Hook::CacheKey => {
-                let key = self.ask(hook, Key::Pass, Plugin::key_for);
+                let key = self.ask(hook, Key::Pass, |plugin, request| plugin.key_for(request));
                 self.got.key = key.map(Into::into);
             }
             Hook::Observer => {
                 let completed = std::mem::take(&mut self.completed);
                 self.ask(hook, (), |plugin, _| plugin.observe(completed));
             }
+            Hook::RequestBody => {
+                let body = self.body.clone();
+                self.got.request_body = self.look_into(Of::Request, &mut fields, body);
+            }
+            Hook::ResponseBody => {
+                let body = self.response.body.clone();
+                self.got.response_body = self.look_into(Of::Response(status), &mut fields, body);
+            }
         }
+    }
+
+    /// A body, piece by piece, as far as it goes on.
+    fn look_into(
+        &mut self,
+        of: Of,
+        fields: &mut Fields,
+        body: Option<Body>,
+    ) -> Option<outcome::Body> {
+        let Body { octets, pieces } = body?;
+        let watch =
+            |plugin: &Arc<Plugin>, request: &Arc<Request>| plugin.watch(of, request, fields);
+        let Some(mut watch) = self.ask(of.hook(), None, watch)? else {
+            return Some(outcome::Body::unseen());
+        };
+        let got = outcome::Body::seen(&watch);
+        let mut passed = Vec::new();
+        let mut pieces = octets.chunks(pieces).peekable();
+        while let Some(piece) = pieces.next() {
+            let last = pieces.peek().is_none();
+            let shown = match watch.is_over() {
+                true => Ok(None),
+                false => watch.show(piece, last),
+            };
+            match shown {
+                Ok(instead) => passed.extend_from_slice(instead.as_deref().unwrap_or(piece)),
+                Err(Halt::Stop(stop)) => return Some(got.stopped(stop)),
+                Err(Halt::Failed(failed)) => {
+                    let goes_on = watch.give_up();
+                    self.has_failed(of.hook(), &failed);
+                    if !goes_on {
+                        return None;
+                    }
+                    passed.extend_from_slice(piece);
+                }
+            }
+            if let Err(stop) = watch.holding(passed.len()) {
+                return Some(got.stopped(stop));
+            }
+        }
+        Some(got.passed(&passed))
     }
 
     /// Calls a hook, unless the plugin spares it. A failure is noted; then there is no answer, or,
@@ -234,7 +311,7 @@ impl Run<'_> {
         &mut self,
         hook: Hook,
         nothing: T,
-        ask: impl FnOnce(&Plugin, &Arc<Request>) -> Result<T, Failed>,
+        ask: impl FnOnce(&Arc<Plugin>, &Arc<Request>) -> Result<T, Failed>,
     ) -> Option<T> {
         if self.plugin.spares(hook) {
             return Some(nothing);
@@ -243,11 +320,15 @@ impl Run<'_> {
             Ok(answer) => return Some(answer),
             Err(failed) => failed,
         };
-        let reason = format!("{hook}: {}", failed.reason);
-        self.got.failure.get_or_insert(reason);
+        self.has_failed(hook, &failed);
         match self.plugin.manifest().failure.of(hook) {
             FailurePolicy::Open => Some(nothing),
             FailurePolicy::Closed => None,
         }
+    }
+
+    fn has_failed(&mut self, hook: Hook, failed: &Failed) {
+        let reason = format!("{hook}: {}", failed.reason);
+        self.got.failure.get_or_insert(reason);
     }
 }
