@@ -154,7 +154,7 @@ impl Exchange<'_> {
             }
             Ended::Broken(failure, recording) => {
                 let app = self.app.clone();
-                let rest = finish_without_client(app, upstream, recording, request);
+                let rest = Box::pin(finish_without_client(app, upstream, recording, request));
                 match failure {
                     Failure::ClientGone => rest.await,
                     // The client waits to hear of it.

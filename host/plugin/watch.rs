@@ -216,7 +216,7 @@ impl Watch {
             }
             Beyond::Stop => {
                 let what = format!("more than {} of it would be held back", size(held));
-                Err(self.too_long("held", what))
+                Err(self.too_long("held", &what))
             }
         }
     }
@@ -273,7 +273,7 @@ impl Watch {
             Beyond::Pass => self.end(false, before, out),
             Beyond::Stop => {
                 let what = format!("it is longer than {}", size(*shown));
-                Err(Halt::Stop(self.too_long("body", what)))
+                Err(Halt::Stop(self.too_long("body", &what)))
             }
         }
     }
@@ -363,7 +363,7 @@ impl Watch {
     }
 
     /// By the manifest, not by the plugin.
-    fn too_long(&self, limit: &str, what: String) -> Stop {
+    fn too_long(&self, limit: &str, what: &str) -> Stop {
         let plugin = self.plugin.template.plugin();
         Stop {
             message: Some(format!(

@@ -16,6 +16,10 @@ pub(in crate::plugin) struct Places {
 
 #[derive(Default)]
 struct Reserve {
+    #[expect(
+        clippy::vec_box,
+        reason = "they come and go in their boxes: one is large"
+    )]
     instances: Vec<Box<Instance>>,
     /// None is kept any more.
     closed: bool,

@@ -143,7 +143,8 @@ impl Watch {
         self
     }
 
-    /// Changes the body, whose length nobody knows then.
+    /// Changes the body, whose length nobody knows then. The part of one that a response of status 206
+    /// has, or a request with Content-Range, cannot be changed: to try is a failure.
     #[must_use]
     pub fn change(mut self) -> Watch {
         self.interest |= wit::Interest::CHANGE;
