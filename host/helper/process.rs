@@ -81,20 +81,15 @@ impl Process {
         let stderr = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
         let (lines, questions) = mpsc::unbounded_channel();
         let (end, ended) = oneshot::channel();
-        tasks.spawn(write(stdin, questions));
         let log = tokio::spawn(log(stderr, helper.clone()));
         let events = events.clone();
         tasks.spawn(async move {
             let why = tokio::select! {
+                () = write(stdin, questions) => None,
                 why = read(number, stdout, &events) => Some(why),
                 _ = ended => None,
             };
             let status = running.end(why.is_some()).await;
-            // What it has written is there by now, unless others hold its stderr.
-            let stop = log.abort_handle();
-            if timeout(LAST, log).await.is_err() {
-                stop.abort();
-            }
             if let Some(why) = why {
                 let why = why.unwrap_or_else(|| match status {
                     Some(status) => format!("it ended: {status}"),
@@ -102,6 +97,11 @@ impl Process {
                 });
                 // Nobody listens where nobody asks any more.
                 let _ = events.send(Event::Ended(number, why));
+            }
+            // What it has written is there by now, unless others hold its stderr.
+            let stop = log.abort_handle();
+            if timeout(LAST, log).await.is_err() {
+                stop.abort();
             }
         });
         Ok(Process { lines, _end: end })
@@ -113,10 +113,11 @@ impl Process {
     }
 }
 
+/// Until nobody has anything to ask any more. One that reads nothing is silent, too.
 async fn write(mut stdin: pipe::Sender, mut lines: mpsc::UnboundedReceiver<String>) {
     while let Some(line) = lines.recv().await {
         if stdin.write_all(line.as_bytes()).await.is_err() {
-            return;
+            std::future::pending::<()>().await;
         }
     }
 }
