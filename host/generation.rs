@@ -2,8 +2,10 @@
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
 mod bodies;
+mod description;
 mod explanation;
 mod folder;
+mod hooks;
 mod serving;
 mod swap;
 
@@ -13,15 +15,8 @@ pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
 use crate::config::{HelperSettings, Mistake, Section, SetFile};
-use crate::error::Failure;
 use crate::helper::{Helpers, Question};
-use crate::http::Fields;
-use crate::notes::{Access, Edit, Judged};
-use crate::plugin::{
-    Compiled, Component, Engine, Failed, FailurePolicy, Freshness, Hook, Key, Manifest, Plugin,
-    Refresh, Rule, Sets, Shelf, Verdict,
-};
-use crate::transaction::Request;
+use crate::plugin::{Compiled, Engine, Hook, Manifest, Plugin, Rule, Sets, Shelf};
 use serving::Pins;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -254,18 +249,10 @@ impl Generation {
     pub fn says_the_same(&self, other: &Generation, hook: Hook) -> bool {
         let (own, others) = (self.asked(hook), other.asked(hook));
         let mut pairs = own.iter().zip(others);
-        own.len() == others.len() && pairs.all(|(own, other)| own.says_the_same(other))
-    }
-
-    /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
-    /// from `old` have been told about.
-    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
-        let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
-        for plugin in self.plugins.iter().filter(is_new) {
-            for line in plugin.empty() {
-                tracing::info!("plugin `{}` imports {line}", plugin.name());
-            }
-        }
+        let same_helpers = || self.helpers.settings() == other.helpers.settings();
+        own.len() == others.len()
+            && pairs.all(|(own, other)| own.says_the_same(other))
+            && (hook != Hook::Access || same_helpers())
     }
 
     /// All of it as new.
@@ -288,53 +275,6 @@ impl Generation {
             .for_each(|plugin| plugin.retire());
     }
 
-    /// The plugins for people: digests, hooks, rights, rules in order.
-    pub fn describe(&self) -> String {
-        format!("generation {}\n{}", self.id, self.describe_plugins())
-    }
-
-    /// The same without its number.
-    pub fn describe_plugins(&self) -> String {
-        use std::fmt::Write as _;
-        let mut text = String::new();
-        for plugin in &self.plugins {
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "\nplugin {}\n{}  digest  {}\n  WIT     {}\n  hooks   {}\n  rights  {}\n  grants  {}\n  limits  {}",
-                plugin.name(),
-                origin(plugin),
-                plugin.compiled().digest(),
-                plugin.compiled().version(),
-                hooks(plugin),
-                plugin.compiled().rights().join(", "),
-                plugin.manifest().grants,
-                plugin.manifest().limits,
-            );
-            for line in plugin.empty() {
-                let _ = writeln!(text, "  empty   {line}");
-            }
-            if plugin.hooks().contains(&Hook::Observer) {
-                let limits = &plugin.manifest().limits;
-                let _ = writeln!(
-                    text,
-                    "  batches {} transactions, {} can wait",
-                    limits.batch, limits.queue
-                );
-            }
-            if !plugin.sets().is_empty() {
-                let _ = writeln!(text, "  sets    {}", plugin.sets());
-            }
-            for hook in plugin.aside() {
-                let _ = writeln!(text, "  aside   {hook}: it keeps failing");
-            }
-            for (rule, location) in plugin.config().lines() {
-                let _ = writeln!(text, "  {rule}    # {location}");
-            }
-        }
-        text
-    }
-
     fn asked(&self, hook: Hook) -> &[Arc<Plugin>] {
         &self.asked[hook as usize]
     }
@@ -342,233 +282,6 @@ impl Generation {
     /// The plugins that are told what became of transactions.
     pub fn observers(&self) -> &[Arc<Plugin>] {
         self.asked(Hook::Observer)
-    }
-
-    /// May this request pass? The first plugin that has an answer gives it; without any, and so
-    /// without plugins, nothing passes.
-    pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
-        let admission = self.authorize_by(|plugin| plugin.authorize(request));
-        if let Some(notebook) = request.notebook() {
-            notebook.note(|notes| notes.access = Access::of(&admission));
-        }
-        admission
-    }
-
-    /// The same, whichever way a plugin is asked.
-    fn authorize_by(
-        &self,
-        mut ask: impl FnMut(&Plugin) -> Result<Verdict, Failed>,
-    ) -> Result<Admission, Failure> {
-        for plugin in self.asked(Hook::Access) {
-            let Some(verdict) = tolerate(plugin, Hook::Access, ask(plugin))? else {
-                continue;
-            };
-            return match verdict {
-                Verdict::Pass => continue,
-                Verdict::Allow(rule) => Ok(Admission::Allowed(rule)),
-                Verdict::Deny {
-                    rule,
-                    status,
-                    message,
-                } => Err(Failure::Denied {
-                    rule,
-                    status,
-                    message,
-                }),
-                Verdict::Resolve => Ok(Admission::NeedsAddresses),
-                Verdict::Lookup(question) => Ok(Admission::NeedsAnswer(question)),
-                Verdict::Authenticate(challenge) => Err(Failure::Unauthenticated {
-                    plugin: plugin.name().into(),
-                    challenge,
-                }),
-            };
-        }
-        Err(Failure::Denied {
-            rule: Rule {
-                plugin: "wproxy".into(),
-                text: "no plugin has a rule for this request".into(),
-                location: None,
-            },
-            status: 403,
-            message: None,
-        })
-    }
-
-    /// Changes the fields that go to the origin; all plugins, in order.
-    pub fn on_request(
-        &self,
-        request: &Arc<Request>,
-        fields: &mut Fields,
-        limit: usize,
-    ) -> Result<(), Failure> {
-        let before = request
-            .notebook()
-            .map(|notebook| (notebook, fields.clone()));
-        let edited = self
-            .asked(Hook::RequestHeaders)
-            .iter()
-            .try_for_each(|plugin| {
-                let done = plugin.on_request(request, fields, limit);
-                tolerate(plugin, Hook::RequestHeaders, done).map(|_| ())
-            });
-        if let Some((notebook, before)) = before {
-            let edit = Edit::new(None, before, edited.is_ok().then_some(fields));
-            notebook.note(|notes| notes.request_headers = Some(edit));
-        }
-        edited
-    }
-
-    /// Changes the fields that go to the client; all plugins, in order.
-    pub fn on_response(
-        &self,
-        request: &Arc<Request>,
-        status: u16,
-        fields: &mut Fields,
-        limit: usize,
-    ) -> Result<(), Failure> {
-        let before = request
-            .notebook()
-            .map(|notebook| (notebook, fields.clone()));
-        let edited = self
-            .asked(Hook::ResponseHeaders)
-            .iter()
-            .try_for_each(|plugin| {
-                let done = plugin.on_response(request, status, fields, limit);
-                tolerate(plugin, Hook::ResponseHeaders, done).map(|_| ())
-            });
-        if let Some((notebook, before)) = before {
-            let edit = Edit::new(Some(status), before, edited.is_ok().then_some(fields));
-            notebook.note(|notes| notes.response_headers = Some(edit));
-        }
-        edited
-    }
-
-    /// Whether a plugin may want something stored that RFC 9111 forbids a shared cache to store.
-    /// Where none does, [`rule_for`](Generation::rule_for) need not be asked about such a response.
-    pub fn overrules_storage(&self) -> bool {
-        self.overrules_storage
-    }
-
-    /// How long is this response fresh, where it does not say so itself? None: it must not be
-    /// stored. A failing plugin costs the client nothing but the cache.
-    pub fn rule_for(
-        &self,
-        request: &Arc<Request>,
-        status: u16,
-        fields: &mut Fields,
-    ) -> Option<Refresh> {
-        let refresh = self.refresh(request, status, fields).unwrap_or(None);
-        if let Some(notebook) = request.notebook() {
-            let judged = Judged {
-                status,
-                fields: fields.clone(),
-                refresh: refresh.clone(),
-            };
-            notebook.note(|notes| notes.cache_rules = Some(judged));
-        }
-        refresh
-    }
-
-    /// The same, a failing plugin being told apart from what must not be stored.
-    ///
-    /// # Errors
-    /// A plugin failed whose failure policy is closed.
-    pub fn refresh(
-        &self,
-        request: &Arc<Request>,
-        status: u16,
-        fields: &mut Fields,
-    ) -> Result<Option<Refresh>, Failure> {
-        for plugin in self.asked(Hook::CacheRules) {
-            let answer = plugin.rule_for(request, status, fields);
-            match tolerate(plugin, Hook::CacheRules, answer)? {
-                None | Some(Freshness::Pass) => {}
-                Some(Freshness::Refresh(refresh)) => return Ok(Some(refresh)),
-                Some(Freshness::NeverStore(_)) => return Ok(None),
-            }
-        }
-        Ok(Some(Refresh::stale_at_once()))
-    }
-
-    /// Under which key is the response to that request cached? For requests that the cache could
-    /// answer, and for those that end what is stored for their own URI. A failing plugin costs the client
-    /// nothing but the cache.
-    pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
-        let key = self.key(request).unwrap_or(CacheKey::Never);
-        if let Some(notebook) = request.notebook() {
-            notebook.note(|notes| notes.key = Some(key.clone()));
-        }
-        key
-    }
-
-    /// The same, a failing plugin being told apart from one that keeps the cache out of it.
-    ///
-    /// # Errors
-    /// A plugin failed whose failure policy is closed.
-    pub fn key(&self, request: &Arc<Request>) -> Result<CacheKey, Failure> {
-        self.key_by(|plugin| plugin.key_for(request))
-    }
-
-    /// The same, whichever way a plugin is asked.
-    fn key_by(
-        &self,
-        mut ask: impl FnMut(&Plugin) -> Result<Key, Failed>,
-    ) -> Result<CacheKey, Failure> {
-        for plugin in self.asked(Hook::CacheKey) {
-            match tolerate(plugin, Hook::CacheKey, ask(plugin))? {
-                None | Some(Key::Pass) => {}
-                Some(Key::Named(key)) => return Ok(CacheKey::Named(key)),
-                Some(Key::Never) => return Ok(CacheKey::Never),
-            }
-        }
-        Ok(CacheKey::Uri)
-    }
-}
-
-/// For people: the registry that a plugin's component is from. Else it is beside the manifest.
-fn origin(plugin: &Plugin) -> String {
-    match &plugin.manifest().component {
-        Component::File(_) => String::new(),
-        Component::Registry(reference) => format!("  from    {reference}\n"),
-    }
-}
-
-/// A plugin's hooks for people, with what its configuration leaves them nothing to do about.
-fn hooks(plugin: &Plugin) -> String {
-    let (spared, asked): (Vec<Hook>, Vec<Hook>) = plugin
-        .hooks()
-        .iter()
-        .partition(|hook| plugin.spares(**hook));
-    let names = |hooks: &[Hook]| hooks.iter().map(Hook::to_string).collect::<Vec<_>>();
-    let mut pointless = names(&spared);
-    if asked.contains(&Hook::CacheRules) && plugin.spares_unstorable() {
-        pointless.push(format!("{} for what must not be stored", Hook::CacheRules));
-    }
-    let asked = match asked.is_empty() {
-        true => "none".to_owned(),
-        false => names(&asked).join(", "),
-    };
-    match pointless.is_empty() {
-        true => asked,
-        false => format!(
-            "{asked} ({}: nothing to do with this configuration)",
-            pointless.join(", ")
-        ),
-    }
-}
-
-/// A failure where the plugin's policy is closed; nothing said where it is open.
-fn tolerate<T>(
-    plugin: &Plugin,
-    hook: Hook,
-    answer: Result<T, Failed>,
-) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(failed) => match plugin.manifest().failure.of(hook) {
-            FailurePolicy::Closed => Err(Failure::Plugin(failed)),
-            FailurePolicy::Open => Ok(None),
-        },
     }
 }
 

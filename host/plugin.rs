@@ -4,6 +4,7 @@ mod answer;
 mod backoff;
 mod bindings;
 mod budget;
+mod calls;
 mod compiled;
 mod component;
 mod digest;
@@ -51,15 +52,10 @@ pub use version::Version;
 pub use watch::{Halt, Of, Stop, Watch};
 
 use crate::config::{Mistake, Section};
-use crate::helper::Question;
-use crate::http::Fields;
-use crate::transaction::Request;
-use backoff::{Backoff, Change, Turn};
-use bindings::lifecycle::Spared;
-use bindings::{access, cache_key, cache_rules, lifecycle};
+use backoff::Backoff;
+use bindings::lifecycle::{self, Spared};
 use failure::{backtrace, explain};
-use instance::{Instance, Lent, Slots, Template};
-use limits::{Exceeded, Keep};
+use instance::{Slots, Template};
 use std::fmt;
 use std::sync::Arc;
 use watch::Places;
@@ -87,11 +83,6 @@ pub struct Complaint {
     /// What is wrong there.
     pub message: String,
 }
-
-/// Octets of a challenge: a Kerberos ticket is one of the long ones.
-const MAX_CHALLENGE: usize = 8 << 10;
-/// Octets of a key: of the cache, and of a question to a helper.
-const MAX_KEY: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
 type Configured<T> = Result<T, lifecycle::ConfigError>;
@@ -311,254 +302,6 @@ impl Plugin {
     pub fn compiled(&self) -> &Compiled {
         &self.compiled
     }
-
-    /// May this request pass?
-    pub fn authorize(&self, request: &Arc<Request>) -> Result<Verdict, Failed> {
-        let verdict = self.call(Hook::Access, request, |instance| {
-            authorize(instance, request)
-        })?;
-        Ok(self.verdict(verdict))
-    }
-
-    fn verdict(&self, verdict: access::Verdict) -> Verdict {
-        match verdict {
-            access::Verdict::Pass => Verdict::Pass,
-            access::Verdict::Allow(matched) => Verdict::Allow(self.rule(&matched.rule)),
-            access::Verdict::Deny(denial) => Verdict::Deny {
-                rule: self.rule(&denial.rule),
-                status: match denial.status {
-                    400..=599 => denial.status,
-                    _ => 403,
-                },
-                message: denial.message.map(|message| printable(&message)),
-            },
-            access::Verdict::Resolve => Verdict::Resolve,
-            access::Verdict::Lookup(access::Question { helper, key }) => {
-                let helper = printable(&helper);
-                Verdict::Lookup(Question { helper, key })
-            }
-            access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
-        }
-    }
-
-    /// Change the fields that go to the origin, up to that many octets.
-    pub fn on_request(
-        &self,
-        request: &Arc<Request>,
-        fields: &mut Fields,
-        limit: usize,
-    ) -> Result<(), Failed> {
-        let lent = self.lend(Hook::RequestHeaders, fields, limit);
-        self.call(Hook::RequestHeaders, request, |instance| {
-            instance.on_request(request, lent)
-        })
-    }
-
-    /// Change the fields that go to the client, up to that many octets.
-    pub fn on_response(
-        &self,
-        request: &Arc<Request>,
-        status: u16,
-        fields: &mut Fields,
-        limit: usize,
-    ) -> Result<(), Failed> {
-        let lent = self.lend(Hook::ResponseHeaders, fields, limit);
-        self.call(Hook::ResponseHeaders, request, |instance| {
-            instance.on_response(request, status, lent)
-        })
-    }
-
-    fn lend<'a>(&self, hook: Hook, fields: &'a mut Fields, limit: usize) -> Lent<'a> {
-        let keep = match self.manifest.failure.of(hook) {
-            FailurePolicy::Closed => Keep::Never,
-            FailurePolicy::Open => Keep::OnFailure,
-        };
-        Lent {
-            fields,
-            limit,
-            keep,
-        }
-    }
-
-    /// How long is this response fresh? The fields are lent to be read.
-    pub fn rule_for(
-        &self,
-        request: &Arc<Request>,
-        status: u16,
-        fields: &mut Fields,
-    ) -> Result<Freshness, Failed> {
-        let lent = Lent {
-            fields,
-            limit: 0,
-            keep: Keep::ReadOnly,
-        };
-        let decision = self.call(Hook::CacheRules, request, |instance| {
-            instance.rule_for(request, status, lent)
-        });
-        Ok(match decision? {
-            cache_rules::Decision::Pass => Freshness::Pass,
-            cache_rules::Decision::NeverStore(rule) => Freshness::NeverStore(self.rule(&rule)),
-            cache_rules::Decision::Refresh(refresh) => {
-                let has = |option| refresh.overrides.contains(option);
-                Freshness::Refresh(Refresh {
-                    rule: self.rule(&refresh.rule),
-                    min: refresh.min,
-                    percent: refresh.percent,
-                    max: refresh.max,
-                    override_expire: has(cache_rules::Overrides::EXPIRE),
-                    override_lastmod: has(cache_rules::Overrides::LAST_MODIFIED),
-                    reload_into_ims: has(cache_rules::Overrides::RELOAD_INTO_IMS),
-                    ignore_reload: has(cache_rules::Overrides::IGNORE_RELOAD),
-                    ignore_no_store: has(cache_rules::Overrides::IGNORE_NO_STORE),
-                    ignore_private: has(cache_rules::Overrides::IGNORE_PRIVATE),
-                })
-            }
-        })
-    }
-
-    /// Under which key is the response cached?
-    pub fn key_for(&self, request: &Arc<Request>) -> Result<Key, Failed> {
-        let key = self.call(Hook::CacheKey, request, |instance| {
-            key_for(instance, request)
-        })?;
-        Ok(key.into())
-    }
-
-    /// A rule as the plugin names it, in the configuration's words where it points there.
-    fn rule(&self, named: &str) -> Rule {
-        let plugin = self.template.plugin();
-        match self.config.line(named) {
-            Some((text, location)) => Rule {
-                plugin,
-                text,
-                location: Some(location),
-            },
-            None => Rule {
-                plugin,
-                text: printable(named).into(),
-                location: None,
-            },
-        }
-    }
-
-    /// Calls a hook about a request, unless it is put aside.
-    fn call<R>(
-        &self,
-        hook: Hook,
-        request: &Request,
-        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
-    ) -> Result<R, Failed> {
-        self.call_in(&self.slots, hook, Some(request.id), call)
-    }
-
-    /// The same in one of these instances, whatever it is about.
-    fn call_in<R>(
-        &self,
-        slots: &Slots,
-        hook: Hook,
-        request: Option<u64>,
-        call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
-    ) -> Result<R, Failed> {
-        let turn = self.backoffs[hook as usize]
-            .turn()
-            .map_err(|aside| self.failed(hook, aside.to_string()))?;
-        self.template.meter().called(hook);
-        let answer = self
-            .template
-            .call(slots, call)
-            .map_err(|error| self.report(self.template.meter(), hook, request, &error));
-        self.end_turn(hook, turn, answer.is_ok());
-        answer
-    }
-
-    /// A turn of that hook's is over.
-    fn end_turn(&self, hook: Hook, turn: Turn, well: bool) {
-        match self.backoffs[hook as usize].end(turn, well) {
-            None => {}
-            Some(Change::PutAside(aside)) => {
-                self.template.meter().ran_into(Limit::Failures);
-                tracing::error!("{}", self.failed(hook, aside.to_string()));
-            }
-            Some(Change::Back) => {
-                tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
-            }
-        }
-    }
-
-    fn failed(&self, hook: Hook, reason: String) -> Failed {
-        Failed {
-            plugin: self.template.plugin(),
-            hook,
-            reason,
-        }
-    }
-
-    /// Tells the operator of a call that failed, and where in the plugin it was.
-    fn report(
-        &self,
-        meter: &Meter,
-        hook: Hook,
-        request: Option<u64>,
-        error: &wasmtime::Error,
-    ) -> Failed {
-        meter.failed(hook);
-        failure::count(meter, error);
-        let failed = self.failed(hook, explain(error));
-        let rate = self.manifest.limits.log_rate;
-        let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
-        // As the tags of other lines, but before the trace.
-        let tag = request
-            .map(|id| format!(" request={id}"))
-            .unwrap_or_default();
-        tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
-        tracing::debug!(plugin = self.name(), "{error:?}");
-        failed
-    }
-}
-
-/// What an instance says, where that can be said.
-fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<access::Verdict> {
-    let verdict = instance.authorize(request)?;
-    match &verdict {
-        access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
-            Err(Exceeded::Challenge(MAX_CHALLENGE).into())
-        }
-        access::Verdict::Lookup(question) => {
-            check_key(&question.key)?;
-            Ok(verdict)
-        }
-        _ => Ok(verdict),
-    }
-}
-
-/// The same of the key.
-fn key_for(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
-    let key = instance.key_for(request)?;
-    if let cache_key::Key::Named(name) = &key {
-        check_key(name)?;
-    }
-    Ok(key)
-}
-
-impl From<cache_key::Key> for Key {
-    fn from(key: cache_key::Key) -> Key {
-        match key {
-            cache_key::Key::Pass => Key::Pass,
-            cache_key::Key::Named(key) => Key::Named(key.into()),
-            cache_key::Key::Never => Key::Never,
-        }
-    }
-}
-
-/// Whether that can be a key: keys are compared, logged and listed, and helpers read a line.
-fn check_key(key: &str) -> wasmtime::Result<()> {
-    let what = match key {
-        "" => "its key is empty",
-        _ if key.len() > MAX_KEY => return Err(Exceeded::Key(MAX_KEY).into()),
-        _ if key.contains(char::is_control) => "its key has control characters",
-        _ => return Ok(()),
-    };
-    Err(wasmtime::Error::msg(what))
 }
 
 /// A plugin's words on one line: they go into fields, logs and pages.

@@ -3,7 +3,8 @@
 use super::bindings::explain as wit;
 use super::failure;
 use super::instance::Template;
-use super::{Failed, Hook, Key, Plugin, Rule, Verdict, authorize, key_for, printable};
+use super::calls::{authorize, key_for};
+use super::{Failed, Hook, Key, Plugin, Rule, Verdict, printable};
 use crate::transaction::Request;
 use std::sync::Arc;
 use std::time::Duration;
