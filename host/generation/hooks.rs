@@ -4,9 +4,7 @@ use super::{Admission, CacheKey, Generation};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged};
-use crate::plugin::{
-    Failed, FailurePolicy, Freshness, Hook, Key, Plugin, Refresh, Rule, Verdict,
-};
+use crate::plugin::{Failed, FailurePolicy, Freshness, Hook, Key, Plugin, Refresh, Rule, Verdict};
 use crate::transaction::Request;
 use std::sync::Arc;
 

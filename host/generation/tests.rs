@@ -1,6 +1,7 @@
 use super::*;
-use crate::http::{Form, RequestHead, Target, Version};
+use crate::http::{Fields, Form, RequestHead, Target, Version};
 use crate::plugin::toolchain;
+use crate::transaction::Request;
 use bytes::Bytes;
 use http::Method;
 use std::path::Path;

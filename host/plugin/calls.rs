@@ -224,7 +224,10 @@ impl Plugin {
 }
 
 /// What an instance says, where that can be said.
-pub(super) fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<access::Verdict> {
+pub(super) fn authorize(
+    instance: &mut Instance,
+    request: &Arc<Request>,
+) -> wasmtime::Result<access::Verdict> {
     let verdict = instance.authorize(request)?;
     match &verdict {
         access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
@@ -239,7 +242,10 @@ pub(super) fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasm
 }
 
 /// The same of the key.
-pub(super) fn key_for(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Result<cache_key::Key> {
+pub(super) fn key_for(
+    instance: &mut Instance,
+    request: &Arc<Request>,
+) -> wasmtime::Result<cache_key::Key> {
     let key = instance.key_for(request)?;
     if let cache_key::Key::Named(name) = &key {
         check_key(name)?;

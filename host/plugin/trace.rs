@@ -1,9 +1,9 @@
 //! How a plugin comes to what it says: asked of an instance of its own, away from what is served.
 
 use super::bindings::explain as wit;
+use super::calls::{authorize, key_for};
 use super::failure;
 use super::instance::Template;
-use super::calls::{authorize, key_for};
 use super::{Failed, Hook, Key, Plugin, Rule, Verdict, printable};
 use crate::transaction::Request;
 use std::sync::Arc;
