@@ -55,6 +55,15 @@ pub struct Sizes {
     pub reply: usize,
 }
 
+/// The hooks that are compared.
+pub const HOOKS: [Hook; 5] = [
+    Hook::Access,
+    Hook::RequestHeaders,
+    Hook::ResponseHeaders,
+    Hook::CacheRules,
+    Hook::CacheKey,
+];
+
 /// Asks a candidate what the live policy was asked. The request must not take notes itself.
 ///
 /// What clients and servers would see counts: the same verdict by another rule is no difference,

@@ -27,6 +27,8 @@ pub struct Bounds {
     pub report: usize,
     /// Requests that it names for each; default 5.
     pub examples: usize,
+    /// How far everything else comes before it, as nice(1) has it: 0, not at all, to 19; default 19.
+    pub nice: u8,
 }
 
 /// Where a chain of plugins comes from, as far as that is not where the proxy's own comes from.
@@ -49,6 +51,7 @@ pub(super) struct WrittenShadow {
     queue_mem: Option<Spanned<Size>>,
     report: Option<Spanned<usize>>,
     examples: Option<Spanned<usize>>,
+    nice: Option<Spanned<u8>>,
 }
 
 // === impl Shadowing ===
@@ -77,6 +80,7 @@ impl Shadowing {
                 queue: within(written.queue, 8192, 1 << 20, "requests that may wait")?,
                 queue_mem: memory(written.queue_mem, source)?,
                 report: within(written.report, 100, 10_000, "kinds of differences")?,
+                nice: nice(written.nice, source)?,
                 examples: within(written.examples, 5, 100, "requests that are named for each")?,
             },
         })
@@ -92,6 +96,16 @@ fn sample(written: Option<Spanned<f64>>, source: &Source) -> Result<f64, Mistake
         Some(percent) => Err(source
             .mistake(percent.span(), "not a share of the requests")
             .help("write percents: 100 for all of them, 0.5 for one of 200")),
+    }
+}
+
+fn nice(written: Option<Spanned<u8>>, source: &Source) -> Result<u8, Mistake> {
+    match written {
+        None => Ok(19),
+        Some(nice) if *nice.get_ref() <= 19 => Ok(nice.into_inner()),
+        Some(nice) => Err(source
+            .mistake(nice.span(), "0 to 19")
+            .help("with 19 everything else comes first, with 0 nothing does")),
     }
 }
 
@@ -146,11 +160,12 @@ mod tests {
             queue_mem: 64 << 20,
             report: 100,
             examples: 5,
+            nice: 19,
         };
         assert_eq!(nothing.bounds, defaults);
         let some = shadow(
             "plugins = \"next\"\nconfig = \"/srv/next.toml\"\nsample_pct = 5\nqueue = 1\n\
-             queue_mem = \"2 MB\"\n             report = 2\nexamples = 3",
+             queue_mem = \"2 MB\"\n             report = 2\nexamples = 3\nnice = 4",
         );
         let candidate = Chain {
             plugins: Some("/etc/wproxy/next".into()),
@@ -162,6 +177,7 @@ mod tests {
             queue_mem: 2 << 20,
             report: 2,
             examples: 3,
+            nice: 4,
         };
         assert_eq!(some, Ok(Shadowing { candidate, bounds }));
     }
@@ -179,6 +195,7 @@ mod tests {
                 "examples = 101",
                 "requests that are named for each: 1 to 100",
             ),
+            ("nice = 20", "0 to 19"),
             ("plugin = \"next\"", "did you mean `plugins`?"),
         ] {
             let mistake = shadow(text).expect_err(text);

@@ -1,5 +1,6 @@
 //! What is counted of the shadow.
 
+use crate::comparison;
 use crate::plugin::Hook;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -54,6 +55,11 @@ impl Shadow {
             ),
         ] {
             registry.register(name, what, counter.clone());
+        }
+        // From the beginning, so that nobody who looks waits for one that comes.
+        for hook in comparison::HOOKS {
+            drop(self.differences.get_or_create(&ByHook::of(hook)));
+            drop(self.failures.get_or_create(&ByHook::of(hook)));
         }
         registry.register(
             "differences",

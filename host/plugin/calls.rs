@@ -212,12 +212,14 @@ impl Plugin {
         failure::count(meter, error);
         let failed = self.failed(hook, explain(error));
         let rate = self.manifest.limits.log_rate;
-        let trace = backtrace(error).filter(|_| state::may_log(meter, rate));
         // As the tags of other lines, but before the trace.
         let tag = request
             .map(|id| format!(" request={id}"))
             .unwrap_or_default();
-        tracing::warn!("{failed}{tag}{}", trace.unwrap_or_default());
+        // One that fails with every request would fill the log.
+        if state::may_log(meter, rate) {
+            tracing::warn!("{failed}{tag}{}", backtrace(error).unwrap_or_default());
+        }
         tracing::debug!(plugin = self.name(), "{error:?}");
         failed
     }

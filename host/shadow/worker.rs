@@ -47,8 +47,6 @@ const BATCH: usize = 64;
 const INQUIRIES: usize = 256;
 /// Lines in the log of a second.
 const LOG_RATE: u32 = 10;
-/// The least that there is: everything else comes first (setpriority(2)).
-const NICE: i32 = 19;
 
 /// Asks what is tried there about what comes out of here, until nothing comes any more.
 ///
@@ -71,6 +69,7 @@ pub(super) fn start(
         log: Window::default(),
         inquiries: JoinSet::new(),
     };
+    let nice = i32::from(running.bounds.nice);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -78,7 +77,7 @@ pub(super) fn start(
     thread
         .spawn(move || {
             // Of this thread alone: on Linux, each has its own.
-            if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            if let Err(error) = rustix::process::setpriority_process(None, nice) {
                 tracing::warn!("the shadow runs with the priority of everything else: {error}");
             }
             // Before each line that the candidate has to say.

@@ -1,6 +1,6 @@
 //! `wproxy shadow promote`.
 
-use super::{ask, hostile, policy, report, settings, shadowed};
+use super::{ask, awake, hostile, policy, report, settings, shadowed};
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Then};
 use serde_json::{Value, json};
@@ -70,7 +70,10 @@ fn a_folder_can_be_promoted_and_the_next_candidate_be_tried() {
     let (plugins, (folder, none)) = (hostile(""), settings(""));
     let [next, none] = [plugins.path(), &none].map(|path| path.to_str().unwrap().to_owned());
     let arguments = ["--shadow", &next, "--shadow-config", &none];
-    let (proxy, origin) = (Proxy::with_policy(&policy(""), &arguments), Origin::plain());
+    let (proxy, origin) = (
+        Proxy::with_policy(&awake(&policy("")), &arguments),
+        Origin::plain(),
+    );
     assert_eq!(proxy.get(&origin.url("/access/message"), &[]).status, 200);
     assert_eq!(report(&proxy, 1)["different"], 1);
     let promotion = ask(&proxy, &["shadow", "promote"]);

@@ -1,6 +1,6 @@
 //! The candidate through reloads, and mistakes in it.
 
-use super::{ask, brief, hostile, policy, report, settings, shadowed};
+use super::{ask, awake, brief, hostile, policy, report, settings, shadowed};
 use crate::support::proxy::run;
 use crate::support::{Origin, Proxy};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn a_reload_makes_the_candidate_anew_and_a_mistake_in_it_keeps_the_old_one() {
     assert_eq!(report(&proxy, 1)["different"], 1);
 
     // Nothing has changed: the report goes on.
-    save(&proxy, &policy(""));
+    save(&proxy, &awake(&policy("")));
     let reload = ask(&proxy, &["reload"]);
     let all = ["access-policy", "header-scrub", "cache-rules"];
     let unchanged = json!({"new": [], "changed": [], "unchanged": all, "gone": []});
@@ -97,7 +97,7 @@ fn a_reload_makes_the_candidate_anew_and_a_mistake_in_it_keeps_the_old_one() {
 
     // A mistake: the live policy is another one all the same, and the candidate is the old one.
     fs::write(&candidate, BROKEN).unwrap();
-    save(&proxy, &policy("\"allow private\", "));
+    save(&proxy, &awake(&policy("\"allow private\", ")));
     let reload = ask(&proxy, &["reload"]);
     assert_eq!(
         (&reload["generation"], &reload["plugins"]["changed"]),
@@ -153,7 +153,8 @@ fn a_live_reload_that_fails_leaves_the_candidate_alone() {
 fn the_shadow_comes_and_goes_with_the_settings() {
     let (_folder, candidate) = settings(&policy("\"deny private\", "));
     let (proxy, origin) = (Proxy::with_policy(&policy(""), &[]), Origin::plain());
-    let shadow = |rest: &str| format!("{}[shadow]\nconfig = {candidate:?}\n{rest}", policy(""));
+    let head = awake(&policy(""));
+    let shadow = |rest: &str| format!("{head}config = {candidate:?}\n{rest}");
     save(&proxy, &shadow(""));
     let reload = ask(&proxy, &["reload"]);
     let all = ["access-policy", "header-scrub", "cache-rules"];
