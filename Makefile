@@ -9,9 +9,11 @@ WASI = wasm32-wasip2
 CLIENTS = createrepo-c curl dnf docker-registry python3-requests rpm wget
 # And of what plugins in C and Python are built with; JavaScript's npm comes with whatever Node.js there is.
 TOOLS = clang lld python3-venv
+# Where Debian's squid is unpacked.
+SQUID = target/squid
 INSTALL = apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
-.PHONY: run build plugins test setup clients tools
+.PHONY: run build plugins test setup clients tools helpers
 
 # Serves the documented configuration at port 8080, with the plugins of this folder.
 run: plugins
@@ -33,7 +35,7 @@ plugins: build
 	CARGO_TARGET_DIR=$(CURDIR)/target/plugins target/release/wproxy plugin build $(PLUGINS)
 
 # All that has to hold.
-test: setup clients tools
+test: setup clients tools helpers
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	cargo test --workspace --all-features --locked
@@ -53,6 +55,13 @@ clients:
 	@! dpkg-query --show --showformat '$${db:Status-Status}\n' $(CLIENTS) 2>&1 | grep -qvx installed \
 	  || { [ "$$(id -u)" = 0 ] && $(INSTALL) $(CLIENTS); } \
 	  || { echo 'clients for the tests are missing, as root: $(INSTALL) $(CLIENTS)' >&2; exit 1; }
+
+# squid's own helpers, which tests/helpers.rs runs: unpacked, not installed, for no squid is to run.
+helpers:
+	@[ -x $(SQUID)/usr/lib/squid/ext_file_userip_acl ] \
+	  || { mkdir -p $(SQUID) && cd $(SQUID) && rm -f squid_*.deb && { apt-get download -qq squid \
+	  || { apt-get update -qq && apt-get download -qq squid; }; } && dpkg -x squid_*.deb . && rm squid_*.deb; } \
+	  || { echo "squid's helpers for the tests are missing: dpkg -x squid_*.deb $(SQUID)" >&2; exit 1; }
 
 # What tests/authors.rs and the plugins of the tests need.
 tools:

@@ -3,7 +3,9 @@
 use crate::cache::Cache;
 use crate::config::{Chain, Configuration, Mistake, Overrides, Settings};
 use crate::control::{self, Socket, SocketFile};
-use crate::generation::{Changes, Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap};
+use crate::generation::{
+    Alive, Changes, Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap,
+};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -32,7 +34,7 @@ pub struct App {
     /// What it runs with: fixed until it is started anew.
     pub settings: Arc<Settings>,
     /// The way to servers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Stored responses.
     pub cache: Cache,
     /// The access log.
@@ -110,7 +112,7 @@ impl App {
     /// The log cannot be opened.
     pub fn new(
         settings: Arc<Settings>,
-        upstreams: Upstreams,
+        upstreams: Arc<Upstreams>,
         cache: Cache,
         generation: Generation,
         reloader: Reloader,
@@ -297,7 +299,7 @@ impl App {
             self.settings.workers,
             Some(old),
         )?;
-        Ok((next, configuration))
+        Ok((next.keeping_helpers_of(old), configuration))
     }
 
     /// Serves until a signal ends it. The listeners are bound already; `control` is for signals
@@ -341,6 +343,8 @@ impl App {
             app.stop(&mut signals).await;
             // Files that are not written when the workers end never are.
             let _ = tokio::time::timeout(LAST, app.cache.settled()).await;
+            // Nobody else sees to the programs that run for it.
+            let _ = tokio::time::timeout(LAST, app.close_helpers()).await;
         });
         // A reload in progress is for nobody any more.
         control.shutdown_background();
@@ -406,6 +410,12 @@ impl App {
         }
     }
 
+    async fn close_helpers(&self) {
+        for Alive { generation, .. } in self.generations.alive() {
+            generation.helpers().close().await;
+        }
+    }
+
     async fn all_closed(&self) {
         while self.metrics.connections.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -417,7 +427,7 @@ impl App {
 
 impl Reloader {
     /// A generation of that chain: from where the proxy's own comes from, as far as it names nothing
-    /// else.
+    /// else. Its helpers know nothing yet.
     ///
     /// # Errors
     /// The first mistake. Nothing has been changed by then.
@@ -442,9 +452,11 @@ impl Reloader {
         let Configuration {
             plugins: tables,
             sets,
+            helpers,
             ..
         } = other.as_ref().unwrap_or(own);
-        Generation::build(id, engine, plugins, tables, sets, workers, previous)
+        let built = Generation::build(id, engine, plugins, tables, sets, workers, previous)?;
+        Ok(built.with_helpers(helpers))
     }
 }
 

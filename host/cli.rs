@@ -27,6 +27,7 @@ use running::Proxy;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_subscriber::EnvFilter;
 
@@ -147,7 +148,7 @@ impl From<Shadow> for Chain {
 /// All that has been read and found good.
 struct Prepared {
     configuration: Configuration,
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     generation: Generation,
     reloader: Reloader,
 }
@@ -235,7 +236,7 @@ impl Sources {
             ..overrides
         };
         let configuration = Configuration::load(&mut overrides)?;
-        let upstreams = Upstreams::new(&configuration.settings)?;
+        let upstreams = Arc::new(Upstreams::new(&configuration.settings)?);
         let plugins = match self.plugins {
             Some(folder) => Plugins::Folder(folder),
             None => Plugins::BuiltIn,
@@ -251,6 +252,7 @@ impl Sources {
             workers,
             None,
         )?;
+        let generation = generation.with_helpers(&configuration.helpers);
         let reloader = Reloader {
             engine,
             plugins,

@@ -12,6 +12,7 @@ use crate::notes::{Access, Edit, Judged, Notes};
 use crate::plugin::{Hook, Refresh, Rule};
 use crate::transaction::Request;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -40,9 +41,10 @@ pub struct Said {
     pub failed: bool,
 }
 
-/// The candidate wants the destination's addresses, which nobody has looked up.
+/// The candidate wants to know what nobody has found out: the destination's addresses, or what a
+/// helper says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NeedsAddresses;
+pub struct Undecided;
 
 /// Octets that header sections can grow to, as the settings of the live policy's proxy have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,36 +70,34 @@ pub const HOOKS: [Hook; 5] = [
 /// and what comes after another verdict is not compared.
 ///
 /// # Errors
-/// It wants addresses: it is to be asked again when the request has them.
+/// It wants to know more: it is to be asked again when the request has that.
 pub fn differences(
     candidate: &Generation,
     request: &Arc<Request>,
     notes: &Notes,
     sizes: Sizes,
-) -> Result<Vec<Difference>, NeedsAddresses> {
-    differences_in(|_| true, candidate, request, notes, sizes)
+) -> Result<Vec<Difference>, Undecided> {
+    differences_in(|_| true, None, candidate, request, notes, sizes)
 }
 
-/// The same in some of the hooks: where it is known that the others say the same.
+/// The same in some of the hooks: where it is known that the others say the same. `said` is what the
+/// candidate's access hook comes to, where that is known.
 ///
 /// # Errors
-/// It wants addresses.
+/// It wants to know more.
 pub fn differences_in(
     hooks: impl Fn(Hook) -> bool,
+    said: Option<&Access>,
     candidate: &Generation,
     request: &Arc<Request>,
     notes: &Notes,
     sizes: Sizes,
-) -> Result<Vec<Difference>, NeedsAddresses> {
-    let mut differences = Vec::new();
+) -> Result<Vec<Difference>, Undecided> {
     if let Some(live) = notes.access.as_ref().filter(|_| hooks(Hook::Access)) {
-        let admission = match candidate.authorize(request) {
-            Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
-                Err(admit::asked_again())
-            }
-            admission => admission,
+        let said = match said {
+            Some(said) => Cow::Borrowed(said),
+            None => Cow::Owned(verdict(candidate, request)?),
         };
-        let said = Access::of(&admission).ok_or(NeedsAddresses)?;
         if !is_same(live, &said) {
             return Ok(vec![Difference {
                 hook: Hook::Access,
@@ -106,6 +106,7 @@ pub fn differences_in(
             }]);
         }
     }
+    let mut differences = Vec::new();
     let mut compare = |difference: Option<Difference>| differences.extend(difference);
     if let Some(live) = notes.key.as_ref().filter(|_| hooks(Hook::CacheKey)) {
         compare(of_key(live, candidate.key(request)));
@@ -134,6 +135,14 @@ pub fn differences_in(
         ));
     }
     Ok(differences)
+}
+
+fn verdict(candidate: &Generation, request: &Arc<Request>) -> Result<Access, Undecided> {
+    let admission = match candidate.authorize(request) {
+        Ok(Admission::NeedsAddresses) if request.addresses().is_some() => Err(admit::asked_again()),
+        admission => admission,
+    };
+    Access::of(&admission).ok_or(Undecided)
 }
 
 /// Whether the client is answered the same.

@@ -1,5 +1,6 @@
 //! Settings: what stands in `wproxy.toml`, and what the proxy runs with.
 
+mod helpers;
 mod places;
 mod sets;
 mod settings;
@@ -8,6 +9,7 @@ mod source;
 mod units;
 mod written;
 
+pub use helpers::{HelperSettings, HelperSource, ServiceUrl};
 pub use places::cache_directory;
 pub use sets::{SetFile, SetKind, WrittenSets};
 pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
@@ -35,6 +37,8 @@ pub struct Configuration {
     pub sets: Vec<SetFile>,
     /// `[shadow]`, with what the command line says.
     pub shadow: Shadowing,
+    /// `[helpers.NAME]`: by name.
+    pub helpers: Vec<HelperSettings>,
     /// What people call the file; none where the documented defaults hold.
     pub file: Option<Arc<str>>,
 }
@@ -130,12 +134,15 @@ impl Configuration {
         let sets = SetFile::all(sets, folder, text)?;
         let shadow = std::mem::take(&mut written.shadow);
         let shadow = Shadowing::from_written(shadow, folder, text)?;
+        let helpers = std::mem::take(&mut written.helpers);
+        let helpers = HelperSettings::all(helpers, text)?;
         let settings = Settings::from_written(written, text, listen)?;
         Ok(Configuration {
             settings: Arc::new(settings),
             plugins,
             sets,
             shadow,
+            helpers,
             file: source.map(|source| source.name().clone()),
         })
     }

@@ -50,8 +50,8 @@ pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
 pub use explain::{
-    Asked, Condition, Decision, Explain, Explained, Line, Outcome, PluginAsked, Rule, RuleOutcome,
-    Verdict,
+    Asked, Condition, Decision, Explain, Explained, HelperSaid, Line, Outcome, PluginAsked, Rule,
+    RuleOutcome, Verdict,
 };
 pub use generations::{GenerationEntry, PluginEntry};
 pub use record::{Record, Recorded};

@@ -252,6 +252,8 @@ impl Failure {
             Failure::NoSuchPage(_) => {
                 "Set it up as a proxy (http_proxy, https_proxy) instead of asking it for pages."
             }
+            // Not for lack of a right.
+            Failure::Denied { status: 500.., .. } => "Try again later.",
             Failure::Denied { .. } => {
                 "If you think that you should have access, ask for the rule to be changed."
             }

@@ -10,8 +10,9 @@ pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
 
-use crate::config::{Mistake, Section, SetFile};
+use crate::config::{HelperSettings, Mistake, Section, SetFile};
 use crate::error::Failure;
+use crate::helper::{Helpers, Question};
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged};
 use crate::plugin::{
@@ -44,6 +45,8 @@ pub struct Generation {
     overrules_storage: bool,
     /// What its plugins ask.
     shelf: Shelf,
+    /// Whom they ask what they cannot know.
+    helpers: Helpers,
     pins: Pins,
 }
 
@@ -60,6 +63,8 @@ pub enum Admission {
     Allowed(Rule),
     /// Ask again when the destination's addresses are known.
     NeedsAddresses,
+    /// Ask again when a helper has answered that.
+    NeedsAnswer(Question),
 }
 
 /// What a response is cached under.
@@ -182,8 +187,27 @@ impl Generation {
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf: self.shelf.clone(),
+            helpers: Helpers::new(&self.helpers.settings(), Some(&previous.helpers)),
             ..Generation::of(id, plugins)
         })
+    }
+
+    /// The same with these helpers, for its plugins to ask; without them there are none.
+    #[must_use]
+    pub fn with_helpers(self, helpers: &[HelperSettings]) -> Generation {
+        Generation {
+            helpers: Helpers::new(helpers, None),
+            ..self
+        }
+    }
+
+    /// The same, with those of its helpers taken over that are as in `previous`, and what they know.
+    #[must_use]
+    pub fn keeping_helpers_of(self, previous: &Generation) -> Generation {
+        Generation {
+            helpers: Helpers::new(&self.helpers.settings(), Some(&previous.helpers)),
+            ..self
+        }
     }
 
     fn of(id: u64, plugins: Vec<Arc<Plugin>>) -> Generation {
@@ -199,6 +223,7 @@ impl Generation {
             asked,
             plugins,
             shelf: Shelf::default(),
+            helpers: Helpers::default(),
             pins: Pins::default(),
         }
     }
@@ -206,6 +231,11 @@ impl Generation {
     /// Counted from 1, the one that the proxy started with.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// Whom its plugins can ask.
+    pub fn helpers(&self) -> &Helpers {
+        &self.helpers
     }
 
     /// How many requests are pinned to it, those that the proxy makes for its cache included.
@@ -344,6 +374,7 @@ impl Generation {
                     message,
                 }),
                 Verdict::Resolve => Ok(Admission::NeedsAddresses),
+                Verdict::Lookup(question) => Ok(Admission::NeedsAnswer(question)),
                 Verdict::Authenticate(challenge) => Err(Failure::Unauthenticated {
                     plugin: plugin.name().into(),
                     challenge,

@@ -5,7 +5,8 @@
 //! ```text
 //! serve      a connection is accepted, a request read (http) and understood
 //!    |
-//! admit      hook `access`; where it wants addresses: upstream resolves, and it is asked again
+//! admit      hook `access`; where it wants addresses: upstream resolves, and it is asked again;
+//!    |       where it has a question: a helper answers, and it is asked again
 //!    |
 //!    +-- CONNECT --> tunnel    connect (upstream), 200, octets both ways: no wasm
 //!    +-- manager --> manage    the proxy's own pages
@@ -59,6 +60,7 @@ mod control;
 mod error;
 mod forward;
 mod generation;
+mod helper;
 mod http;
 mod listen;
 mod log;

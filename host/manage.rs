@@ -32,8 +32,12 @@ const PAGES: &[Page] = &[
         plugins,
     ),
     ("metrics", "Counters for Prometheus", |app| {
-        app.metrics
-            .text(&app.cache.stats(), app.generations.count())
+        let serving = app.generation();
+        app.metrics.text(
+            &app.cache.stats(),
+            serving.helpers(),
+            app.generations.count(),
+        )
     }),
 ];
 

@@ -1,13 +1,16 @@
 //! Counters, as Prometheus reads them.
 
+mod helpers;
 mod plugins;
 mod shadow;
 
 pub use shadow::Shadow;
 
 use crate::cache::{Stats, Tier};
+use crate::helper::Helpers;
 use crate::log::Code;
 use crate::plugin::Meters;
+use helpers::Asked;
 use plugins::Plugins;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -42,6 +45,7 @@ pub struct Metrics {
     cache_responses: Family<ByTier, Gauge>,
     cache_octets: Family<ByTier, Gauge>,
     cache_budget: Family<ByTier, Gauge>,
+    helpers: Asked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -74,6 +78,7 @@ impl Metrics {
             cache_responses: Family::default(),
             cache_octets: Family::default(),
             cache_budget: Family::default(),
+            helpers: Asked::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -134,6 +139,7 @@ impl Metrics {
         );
         metrics.shadow.register(registry);
         registry.register_collector(Box::new(Plugins(plugins)));
+        registry.register_collector(Box::new(metrics.helpers.clone()));
         metrics
     }
 
@@ -149,8 +155,9 @@ impl Metrics {
     }
 
     /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes with
-    /// the question: of the cache, and how many generations there are.
-    pub fn text(&self, cache: &Stats, generations: usize) -> String {
+    /// the question: of the cache, of helpers, and how many generations there are.
+    pub fn text(&self, cache: &Stats, helpers: &Helpers, generations: usize) -> String {
+        self.helpers.take(helpers);
         let generations = i64::try_from(generations).unwrap_or(i64::MAX);
         self.generations_alive.set(generations);
         for stats in &cache.tiers {

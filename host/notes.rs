@@ -112,24 +112,31 @@ impl Access {
     /// What there is to note; nothing before the end.
     pub fn of(admission: &Result<Admission, Failure>) -> Option<Access> {
         match admission {
-            Ok(Admission::NeedsAddresses) => None,
+            Ok(Admission::NeedsAddresses | Admission::NeedsAnswer(_)) => None,
             Ok(Admission::Allowed(rule)) => Some(Access::Allowed(rule.clone())),
-            Err(Failure::Denied {
+            Err(failure) => Access::refused(failure),
+        }
+    }
+
+    /// The same of a request that may not pass.
+    pub fn refused(failure: &Failure) -> Option<Access> {
+        match failure {
+            Failure::Denied {
                 rule,
                 status,
                 message,
-            }) => Some(Access::Denied {
+            } => Some(Access::Denied {
                 rule: rule.clone(),
                 status: *status,
                 message: message.clone(),
             }),
-            Err(Failure::Unauthenticated { plugin, challenge }) => Some(Access::Challenged {
+            Failure::Unauthenticated { plugin, challenge } => Some(Access::Challenged {
                 plugin: plugin.clone(),
                 challenge: challenge.clone(),
             }),
-            Err(Failure::Plugin(failed)) => Some(Access::Failed(failed.clone())),
+            Failure::Plugin(failed) => Some(Access::Failed(failed.clone())),
             // The access hook fails in no other way.
-            Err(_) => None,
+            _ => None,
         }
     }
 }

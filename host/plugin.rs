@@ -18,7 +18,7 @@ mod limits;
 mod manifest;
 mod meters;
 mod observing;
-mod rate;
+pub mod rate;
 pub mod registry;
 mod rights;
 mod series;
@@ -44,10 +44,12 @@ pub use rate::{Ruling, Window};
 pub use rights::Right;
 pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
+pub use state::escaped;
 pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
 
 use crate::config::{Mistake, Section};
+use crate::helper::Question;
 use crate::http::Fields;
 use crate::transaction::Request;
 use backoff::{Backoff, Change};
@@ -84,7 +86,7 @@ pub struct Complaint {
 
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
-/// Octets of a cache key.
+/// Octets of a key: of the cache, and of a question to a helper.
 const MAX_KEY: usize = 8 << 10;
 
 /// The plugin's answer to `configure`.
@@ -129,19 +131,7 @@ impl Plugin {
         let json = config.json().to_owned();
         let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
         let (slots, observing) = (Slots::new(workers), Slots::new(1));
-        let warm = || {
-            let serves_requests = |hook: &Hook| *hook != Hook::Observer;
-            if compiled.hooks().iter().any(serves_requests)
-                && let Err(complaint) = slots.warm(&template)?
-            {
-                return Ok(Err(complaint));
-            }
-            match compiled.hooks().contains(&Hook::Observer) {
-                true => observing.warm(&template),
-                false => Ok(Ok(())),
-            }
-        };
-        match warm() {
+        match observing::warm(&template, compiled.hooks(), &slots, &observing) {
             Ok(Ok(())) => {}
             Ok(Err(lifecycle::ConfigError { at, message })) => {
                 return Ok(Err(Complaint { at, message }));
@@ -157,10 +147,6 @@ impl Plugin {
                 }
                 return Err(wrong(format!("the plugin fails when it starts: {reason}")));
             }
-        }
-        if compiled.hooks().contains(&Hook::Observer) {
-            // Counted from 0, whether it is ever told anything or not.
-            template.meter().observing();
         }
         Ok(Ok(Plugin {
             compiled,
@@ -304,6 +290,7 @@ impl Plugin {
     /// Its generation is over: what is still pinned to that gets an instance for each call, and
     /// none is kept.
     pub fn retire(&self) {
+        // What is still to be told to an observer has an instance until it is: see `end_observing`.
         self.slots.close();
         let meter = self.template.meter();
         let left_out = meter.log().left_out();
@@ -338,6 +325,10 @@ impl Plugin {
                 message: denial.message.map(|message| printable(&message)),
             },
             access::Verdict::Resolve => Verdict::Resolve,
+            access::Verdict::Lookup(access::Question { helper, key }) => {
+                let helper = printable(&helper);
+                Verdict::Lookup(Question { helper, key })
+            }
             access::Verdict::Authenticate(challenge) => Verdict::Authenticate(challenge),
         }
     }
@@ -522,6 +513,10 @@ fn authorize(instance: &mut Instance, request: &Arc<Request>) -> wasmtime::Resul
         access::Verdict::Authenticate(challenge) if challenge.len() > MAX_CHALLENGE => {
             Err(Exceeded::Challenge(MAX_CHALLENGE).into())
         }
+        access::Verdict::Lookup(question) => {
+            check_key(&question.key)?;
+            Ok(verdict)
+        }
         _ => Ok(verdict),
     }
 }
@@ -545,7 +540,7 @@ impl From<cache_key::Key> for Key {
     }
 }
 
-/// Whether that can be a key: keys are compared, logged and listed.
+/// Whether that can be a key: keys are compared, logged and listed, and helpers read a line.
 fn check_key(key: &str) -> wasmtime::Result<()> {
     let what = match key {
         "" => "its key is empty",

@@ -106,7 +106,7 @@ pub fn replay<R: BufRead>(
         tally.begin(&transaction);
         let (request, notes) = transaction
             .into_notes()
-            .map_err(|error| recording.damaged(error))?;
+            .map_err(|error| recording.damaged(&error))?;
         match differences(candidate, &Arc::new(request), &notes, sizes) {
             Ok(differences) => tally.count(differences, &example, examples),
             Err(_) => tally.undecided += 1,

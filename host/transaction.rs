@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::generation::Pinned;
+use crate::helper::{Answer, Question};
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::notes::{Notebook, Noted};
@@ -13,7 +14,7 @@ use http::Method;
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The request as the client sent it: what plugins see through the WIT resource `request`.
@@ -36,6 +37,8 @@ pub struct Request {
     /// Seconds that local time was ahead of UTC then; as the system's zone has it where none is given.
     utc_offset: Option<i32>,
     addresses: OnceLock<Resolved>,
+    /// What helpers have said.
+    answers: Mutex<Vec<(Question, Arc<Answer>)>>,
     uri: OnceLock<Arc<str>>,
     /// Where somebody wants notes of what the hooks say.
     notebook: Option<Notebook>,
@@ -114,6 +117,7 @@ impl Request {
             received,
             utc_offset: None,
             addresses,
+            answers: Mutex::default(),
             uri: OnceLock::new(),
             notebook: None,
         }
@@ -159,9 +163,9 @@ impl Request {
         let _ = self.addresses.set(addresses);
     }
 
-    /// The same where the destination has these addresses: for those who ask about it when it has
-    /// long been served, and who must not meddle with what is still done for the cache.
-    pub fn with_addresses(&self, addresses: Resolved) -> Request {
+    /// The same, for those who ask about it when it has long been served: what they find out must
+    /// not meddle with what is still done for the cache.
+    pub fn apart(&self) -> Request {
         Request {
             id: self.id,
             method: self.method.clone(),
@@ -171,9 +175,37 @@ impl Request {
             client: self.client,
             received: self.received,
             utc_offset: self.utc_offset,
-            addresses: OnceLock::from(addresses),
+            addresses: self.addresses.clone(),
+            answers: Mutex::new(self.answers().clone()),
             uri: self.uri.clone(),
             notebook: None,
+        }
+    }
+
+    /// What helpers have answered.
+    pub fn answers(&self) -> MutexGuard<'_, Vec<(Question, Arc<Answer>)>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What that helper has answered about that key.
+    pub fn answer(&self, helper: &str, key: &str) -> Option<Arc<Answer>> {
+        let answers = self.answers();
+        let is_it = |question: &Question| question.helper == helper && question.key == key;
+        let found = answers.iter().find(|(question, _)| is_it(question));
+        found.map(|(_, answer)| answer.clone())
+    }
+
+    /// Whether something has been found out for the access hook, so that it is asked again.
+    pub fn is_asked_again(&self) -> bool {
+        let answers = self.answers();
+        !answers.is_empty() || (self.target.host.address().is_none() && self.resolved().is_some())
+    }
+
+    /// A helper has answered: whoever asks again finds it. The first answer stays.
+    pub fn add_answer(&self, question: Question, answer: Arc<Answer>) {
+        let mut answers = self.answers();
+        if !answers.iter().any(|(asked, _)| *asked == question) {
+            answers.push((question, answer));
         }
     }
 

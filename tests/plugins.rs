@@ -8,6 +8,7 @@ mod grants;
 mod inspect;
 mod kept;
 mod limits;
+mod lookup;
 mod observer;
 mod sets;
 mod spared;

@@ -49,8 +49,8 @@ fn recorded() -> (Proxy, Names, Recording) {
 fn against_the_same_policy_nothing_changes() {
     let (proxy, _names, recording) = recorded();
     let (file, said) = recording.ended();
-    assert!(said.starts_with("4 transactions, "), "{said}");
-    assert!(said.ends_with(": 4 transactions are recorded\n"), "{said}");
+    assert!(said.contains("sample.rec: 4 transactions, "), "{said}");
+    assert!(said.ends_with(": as many as were asked for\n"), "{said}");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let (code, stdout, stderr) = replay(&file, &proxy.settings(), &[]);
@@ -66,6 +66,9 @@ fn against_the_same_policy_nothing_changes() {
     assert_eq!(lines.next(), None);
 }
 
+/// A change: hook, what was done, what would be, and to which URIs.
+type Expected<'a> = (&'a str, &'a str, &'a str, &'a [&'a String]);
+
 /// One line of the policy changes at a time: what is shown is that, and no other request.
 #[test]
 fn each_change_is_shown_with_its_rules_and_its_requests() {
@@ -79,7 +82,7 @@ fn each_change_is_shown_with_its_rules_and_its_requests() {
         url("www.ads.test", "/3"),
     );
     #[rustfmt::skip]
-    let cases: [(&str, &str, &[(&str, &str, &str, &[&String])]); 6] = [
+    let cases: [(&str, &str, &[Expected]); 6] = [
         (r#""deny ads", "#, "", &[("access", "deny 403 by http_access deny ads", "allow by http_access allow localhost", &[&ads])]),
         (r#""allow localhost", "#, "", &[("access", "allow by http_access allow localhost", "deny 403 by http_access deny all", &[&rpm, &plain, &tunnel])]),
         ("Referer deny all", "Referer allow all", &[("request-headers", "no referer", "referer", &[&rpm])]),
@@ -247,7 +250,7 @@ fn what_ends_a_recording_keeps_what_there_is() {
     recording.signal(Signal::INT);
     let (file, said) = recording.ended();
     assert!(
-        said.starts_with("2 transactions, ") && said.ends_with(": interrupted\n"),
+        said.contains("sample.rec: 2 transactions, ") && said.ends_with(": interrupted\n"),
         "{said}"
     );
     let (code, stdout, _) = replay(&file, &proxy.settings(), &[]);
@@ -260,7 +263,7 @@ fn what_ends_a_recording_keeps_what_there_is() {
     let recording = Recording::begin(&proxy, &["--size", &size]);
     two(&proxy);
     let (_, said) = recording.ended();
-    assert!(said.starts_with("1 transactions, "), "{said}");
+    assert!(said.contains("sample.rec: 1 transaction, "), "{said}");
     assert!(
         said.contains("the next one would make it larger than"),
         "{said}"
@@ -270,7 +273,7 @@ fn what_ends_a_recording_keeps_what_there_is() {
     let recording = Recording::begin(&proxy, &["--for", "1 ms"]);
     let (_, said) = recording.ended();
     assert!(
-        said.starts_with("0 transactions, ") && said.ends_with(": 1ms are over\n"),
+        said.contains("sample.rec: 0 transactions, ") && said.ends_with(": 1ms are over\n"),
         "{said}"
     );
 
@@ -282,7 +285,7 @@ fn what_ends_a_recording_keeps_what_there_is() {
     proxy.ended();
     let (file, stderr) = recording.failed();
     let expected = format!(
-        "error: only 2 transactions are in {}: the proxy at ",
+        "error: {} has no more than 2 transactions: the proxy at ",
         file.display()
     );
     assert!(stderr.contains(&expected), "{stderr}");
@@ -311,7 +314,7 @@ fn one_records_at_a_time_and_the_next_when_that_is_over() {
     assert_eq!(left.count(), 0);
     first.signal(Signal::TERM);
     first.ended();
-    proxy.says("the recording ends, 0 transactions");
+    proxy.says("the recording ends with 0 transactions");
     let (code, stdout, _) = proxy.command(&["record", name, "--for", "1 ms", "--json"]);
     assert_eq!(code, Some(0));
     let outcome: serde_json::Value = serde_json::from_str(&stdout).unwrap();

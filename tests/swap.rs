@@ -102,7 +102,7 @@ fn settings_that_hold_only_after_a_start_are_named_as_such() {
     swap(
         &proxy,
         &changed,
-        "settings outside [plugins], [sets] and [shadow] have changed",
+        "settings outside [plugins], [sets], [helpers] and [shadow] have changed",
     );
     proxy.says("generation 2 serves");
 }

@@ -14,6 +14,7 @@ mod control;
 mod errors;
 mod explain;
 mod forwarding;
+mod helpers;
 mod logging;
 mod parity;
 mod plugins;

@@ -1,7 +1,7 @@
 //! `wproxy check`
 
 use super::{Prepared, Sources};
-use crate::config::{Chain, Overrides};
+use crate::config::{Chain, HelperSettings, Overrides};
 use crate::{control, shadow};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -28,6 +28,10 @@ pub(super) fn check(sources: Sources, shadow: Chain) -> anyhow::Result<ExitCode>
     match control::path(&configuration.settings.control_socket) {
         Some(path) => writeln!(out, "control   {}", path.display())?,
         None => writeln!(out, "control   none")?,
+    }
+    for helper in generation.helpers().all() {
+        let HelperSettings { name, source, .. } = helper.settings();
+        writeln!(out, "helper    {name}: {source}")?;
     }
     writeln!(out, "\n{}", generation.describe())?;
     if let Some(candidate) = candidate {

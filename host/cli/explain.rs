@@ -4,11 +4,13 @@ mod text;
 
 use super::running::{self, Proxy};
 use super::{Prepared, Sources, question};
+use crate::admit::Inquiry;
 use crate::config::Settings;
 use crate::control::{Decision, Explain, Explained, Request as Command};
-use crate::generation::Admission;
+use crate::generation::{Admission, Explanation, Generation};
 use crate::http::{Fields, Host, RequestHead, Target, Version};
 use crate::transaction::Request;
+use crate::upstream::Upstreams;
 use crate::{listen, manage};
 use anyhow::bail;
 use bytes::Bytes;
@@ -145,17 +147,14 @@ fn written(
     let target = as_served(&configuration.settings, target);
     let received = SystemTime::now();
     let request = Arc::new(Request::new(head, target, (client, 0).into(), received));
-    let mut explanation = generation.explain(&request);
-    if let Ok(Admission::NeedsAddresses) = explanation.verdict
-        && request.addresses().is_none()
-    {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let found = runtime.block_on(upstreams.addresses(&request.target.host));
-        request.set_addresses(found);
-        explanation = generation.explain(&request);
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let explanation = runtime.block_on(async {
+        let explanation = explained(&generation, &request, &upstreams).await;
+        generation.helpers().close().await;
+        explanation
+    });
     // Who wrote the query down may see it.
     let strip_query = false;
     Ok(Explained::of(
@@ -164,6 +163,28 @@ fn written(
         &explanation,
         strip_query,
     ))
+}
+
+/// What the plugins would do when all is found out that they want to know.
+async fn explained(
+    generation: &Generation,
+    request: &Arc<Request>,
+    upstreams: &Arc<Upstreams>,
+) -> Explanation {
+    let mut inquiry = Inquiry::default();
+    loop {
+        let mut explanation = generation.explain(request);
+        let want = match &explanation.verdict {
+            Ok(Admission::NeedsAddresses) => Admission::NeedsAddresses,
+            Ok(Admission::NeedsAnswer(question)) => Admission::NeedsAnswer(question.clone()),
+            Ok(Admission::Allowed(_)) | Err(_) => return explanation,
+        };
+        let found = inquiry.find_out(want, generation, request, upstreams);
+        if let Err(failure) = found.await {
+            explanation.verdict = Err(failure);
+            return explanation;
+        }
+    }
 }
 
 fn question(method: &str, url: &str, header: &[String]) -> anyhow::Result<(RequestHead, Target)> {

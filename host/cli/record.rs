@@ -3,7 +3,7 @@
 mod draft;
 
 use super::running::{self, Proxy};
-use super::text::{size, span};
+use super::text::{count, size, span};
 use crate::config::{Size, Span};
 use crate::control::{Record, Recorded, Request};
 use crate::recording::{Finished, Share};
@@ -135,11 +135,9 @@ fn tell(outcome: &Outcome, json: bool) -> anyhow::Result<ExitCode> {
             missed,
             why,
         } = finished;
+        let transactions = count(*transactions, "transaction");
         let (file, octets) = (file.display(), size(*octets));
-        writeln!(
-            out,
-            "{transactions} transactions, {octets}, are in {file}: {why}"
-        )?;
+        writeln!(out, "{file}: {transactions}, {octets}: {why}")?;
         if *missed > 0 {
             writeln!(
                 out,
@@ -212,12 +210,10 @@ impl Progress {
             return Ok(());
         }
         self.shown = true;
-        let (transactions, octets) = (draft.transactions(), size(draft.octets()));
+        let transactions = count(draft.transactions(), "transaction");
+        let octets = size(draft.octets());
         let time = span(self.begun.elapsed().as_secs());
-        write!(
-            stderr,
-            "\r{transactions} transactions, {octets}, {time}\x1b[K"
-        )?;
+        write!(stderr, "\r{transactions}, {octets}, {time}\x1b[K")?;
         stderr.flush()
     }
 

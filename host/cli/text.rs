@@ -30,6 +30,14 @@ pub(super) fn short_digest(digest: &str) -> &str {
     digits.get(..12).unwrap_or(digits)
 }
 
+/// `1 transaction`, `2 transactions`
+pub(super) fn count(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
 /// Octets as squid has them: a KB is 1024. At least two digits are true.
 pub(super) fn size(octets: u64) -> String {
     let mut unit = 1;
@@ -100,6 +108,9 @@ mod tests {
             (31_536_000, "365 d"),
         ] {
             assert_eq!(span(seconds), text);
+        }
+        for (number, text) in [(0, "0 hits"), (1, "1 hit"), (2, "2 hits")] {
+            assert_eq!(count(number, "hit"), text);
         }
         for (part, whole, text) in [(0, 0, "-"), (0, 3, "0%"), (2, 3, "66%"), (3, 3, "100%")] {
             assert_eq!(percent(part, whole), text);

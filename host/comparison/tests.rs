@@ -163,7 +163,7 @@ fn a_candidate_that_wants_addresses_is_asked_again() {
     let (request, notes) = live(&usual, "http://a.test/");
     assert_eq!(
         differences(&candidate, &request, &notes, SIZES),
-        Err(NeedsAddresses)
+        Err(Undecided)
     );
     request.set_addresses(Ok(Arc::from([[10, 0, 0, 1].into()])));
     let found = differences(&candidate, &request, &notes, SIZES).expect("addresses are known");

@@ -59,7 +59,7 @@ impl SetFile {
         source: &Source,
     ) -> Result<Vec<SetFile>, Mistake> {
         let set = |(name, WrittenSet { file, kind }): (Spanned<String>, WrittenSet)| {
-            check(&name, source)?;
+            check(&name, "set", source)?;
             Ok(SetFile {
                 name: name.into_inner(),
                 span: file.span(),
@@ -77,13 +77,14 @@ impl SetFile {
     }
 }
 
-fn check(name: &Spanned<String>, source: &Source) -> Result<(), Mistake> {
+/// That it is the name of such a thing: plugins, metrics and the log call it so.
+pub(super) fn check(name: &Spanned<String>, what: &str, source: &Source) -> Result<(), Mistake> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let text = name.get_ref();
     match (1..=64).contains(&text.len()) && text.chars().all(allowed) {
         true => Ok(()),
         false => Err(source
-            .mistake(name.span(), "not a set's name")
+            .mistake(name.span(), format!("not a {what}'s name"))
             .help("letters, digits, `-`, `_` and `.` make one, 64 at most")),
     }
 }

@@ -64,5 +64,6 @@ pub(super) struct Written {
 
     pub(super) sets: super::WrittenSets,
     pub(super) shadow: super::shadow::WrittenShadow,
+    pub(super) helpers: super::helpers::WrittenHelpers,
     pub(super) plugins: BTreeMap<String, toml::Table>,
 }

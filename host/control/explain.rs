@@ -8,6 +8,7 @@ use crate::admit::asked_again;
 use crate::app::App;
 use crate::error::Failure;
 use crate::generation::{Account, Admission, Explanation, Generation, Told};
+use crate::helper::{self, Question};
 use crate::http::Host;
 use crate::plugin::{self, LookedAt};
 use crate::recent::{Past, Reach, Recent};
@@ -15,6 +16,7 @@ use crate::transaction::Request;
 use secrets::Secrets;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// `explain`.
@@ -59,6 +61,19 @@ pub struct Asked {
     pub addresses: Option<Vec<IpAddr>>,
     /// Why there is none, where there is none.
     pub no_addresses: Option<String>,
+    /// What helpers have said.
+    pub answers: Vec<HelperSaid>,
+}
+
+/// A question to a helper, and the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelperSaid {
+    /// The helper's name.
+    pub helper: String,
+    /// What it was asked; none of a request that was served, because it can be a secret.
+    pub key: Option<String>,
+    /// `OK`, `ERR`, `BH`; of a request that was never made, with what was said beside it.
+    pub answer: String,
 }
 
 /// What became of a request, as the access log has it.
@@ -133,7 +148,7 @@ pub enum RuleOutcome {
     Applies,
     /// It applies, and that is it.
     Decides,
-    /// The destination's addresses would have to be known.
+    /// The destination's addresses, or what a helper says, would have to be known.
     Undecided,
 }
 
@@ -142,7 +157,7 @@ pub enum RuleOutcome {
 pub struct Condition {
     /// As the rule has it: `!Safe_ports`.
     pub condition: String,
-    /// Whether it holds; none where the destination's addresses would have to be known.
+    /// Whether it holds; none where something would have to be known for that.
     pub holds: Option<bool>,
     /// What was compared with what.
     pub why: String,
@@ -169,7 +184,7 @@ pub enum Decision {
     Allow,
     /// It may not.
     Deny,
-    /// The destination's addresses would have to be known.
+    /// The destination's addresses, or what a helper says, would have to be known.
     Undecided,
 }
 
@@ -198,6 +213,11 @@ pub(super) fn explain(app: &App, asked: &Explain, answer: &mut Answer) -> Result
     let mut explained = Explained::of(&past.request, &generation, &explanation, strip_query);
     explained.past = Some(Outcome::of(&past, is_over));
     explained.request.id = Some(past.request.id);
+    explained
+        .request
+        .answers
+        .iter_mut()
+        .for_each(HelperSaid::hide);
     let _ = answer.line(&explained);
     Ok(())
 }
@@ -261,6 +281,28 @@ impl Asked {
             received: moment(request.received),
             addresses: request.addresses().map(<[_]>::to_vec),
             no_addresses: resolved.and_then(|resolved| Some(resolved.as_ref().err()?.to_string())),
+            answers: request.answers().iter().map(HelperSaid::from).collect(),
+        }
+    }
+}
+
+// === impl HelperSaid ===
+
+impl HelperSaid {
+    /// Passwords can be in questions, and who knows what in answers.
+    fn hide(&mut self) {
+        self.key = None;
+        let finding = self.answer.split(' ').next().unwrap_or_default();
+        self.answer = finding.to_owned();
+    }
+}
+
+impl From<&(Question, Arc<helper::Answer>)> for HelperSaid {
+    fn from((question, answer): &(Question, Arc<helper::Answer>)) -> HelperSaid {
+        HelperSaid {
+            helper: question.helper.clone(),
+            key: Some(question.key.clone()),
+            answer: answer.to_string(),
         }
     }
 }
@@ -352,10 +394,15 @@ impl Verdict {
             Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
                 Verdict::of(request, &Err(asked_again()))
             }
-            Ok(Admission::NeedsAddresses) => Verdict {
+            Ok(want @ (Admission::NeedsAddresses | Admission::NeedsAnswer(_))) => Verdict {
                 verdict: Decision::Undecided,
                 status: None,
-                reason: None,
+                reason: Some(match want {
+                    Admission::NeedsAnswer(Question { helper, .. }) => {
+                        format!("the helper `{helper}` has not been asked")
+                    }
+                    _ => "the destination's addresses are not known".into(),
+                }),
                 by: None,
             },
             Err(failure) => Verdict {

@@ -89,7 +89,7 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         if !heard {
             break "nobody takes it any more".to_owned();
         } else if transactions >= what.requests {
-            break format!("{transactions} transactions are recorded");
+            break "as many as were asked for".to_owned();
         } else if left.is_zero() {
             break format!("{limit:?} are over");
         } else if app.is_draining() {
@@ -114,7 +114,7 @@ pub(super) fn record(app: &App, what: &Record, answer: &mut Answer) -> Result<()
         heard = answer.octets(&line).is_continue();
     };
     let missed = recording.missed();
-    tracing::info!("the recording ends, {transactions} transactions, {missed} missed: {why}");
+    tracing::info!("the recording ends with {transactions} transactions, {missed} missed: {why}");
     let _ = answer.line(&Line::Finished(Finished {
         transactions,
         missed,

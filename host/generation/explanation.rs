@@ -69,7 +69,7 @@ impl Generation {
             accounts.push(testimony.about(plugin, Hook::Access, said));
             verdict
         });
-        if let Ok(Admission::NeedsAddresses) = verdict {
+        if let Ok(Admission::NeedsAddresses | Admission::NeedsAnswer(_)) = verdict {
             return Explanation { accounts, verdict };
         }
         let is_admitted = verdict.is_ok();
@@ -149,6 +149,7 @@ impl From<&Result<Verdict, Failed>> for Said {
             Ok(Verdict::Allow(rule)) => ("allow".to_owned(), Some(rule)),
             Ok(Verdict::Deny { rule, status, .. }) => (format!("deny {status}"), Some(rule)),
             Ok(Verdict::Resolve) => ("resolve".to_owned(), None),
+            Ok(Verdict::Lookup(question)) => (format!("lookup {}", question.helper), None),
             Ok(Verdict::Authenticate(_)) => ("authenticate".to_owned(), None),
             Err(failed) => (format!("nothing: {}", failed.reason), None),
         };

@@ -43,7 +43,7 @@ pub struct Changes {
 }
 
 /// What is said of settings that a reload does not touch.
-pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets] and [shadow] have changed: they hold when the proxy is \
+pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have changed: they hold when the proxy is \
      started anew";
 
 /// What is said before the mistake.

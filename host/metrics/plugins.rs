@@ -87,7 +87,7 @@ fn by_hook(
     counters(encoder, name, what, counted)
 }
 
-fn counters<S: EncodeLabelSet>(
+pub(super) fn counters<S: EncodeLabelSet>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     what: &str,

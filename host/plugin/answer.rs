@@ -1,6 +1,7 @@
 //! What plugins answer, in the host's own types.
 
 use crate::config::Location;
+use crate::helper::Question;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub enum Verdict {
     },
     /// Ask again when the destination's addresses are known.
     Resolve,
+    /// Ask again when a helper has answered that.
+    Lookup(Question),
     /// 407 with that challenge.
     Authenticate(String),
 }

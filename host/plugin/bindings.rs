@@ -9,6 +9,7 @@ use super::meters::Limit;
 use super::series::Key;
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::version::Version;
+use crate::helper::{Answer, Finding};
 use crate::http::Scheme;
 use crate::transaction::Request;
 use ::http::Method;
@@ -22,6 +23,7 @@ pub(super) use generated::exports::wproxy::plugin::{
 };
 pub(super) use generated::wproxy::plugin::http::FieldError;
 use generated::wproxy::plugin::{http, kv, log, metrics};
+pub(super) use previous::Verdict as PreviousVerdict;
 
 /// Every interface at once: which of the exports a component has is found out one by one.
 mod generated {
@@ -155,6 +157,20 @@ impl http::HostRequest for State {
     fn received(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Moment> {
         let (unix, utc_offset) = self.lent_request()?.received_locally();
         Ok(http::Moment { unix, utc_offset })
+    }
+
+    fn answer(
+        &mut self,
+        _: Resource<RequestHandle>,
+        helper: String,
+        key: String,
+    ) -> wasmtime::Result<Option<http::Answer>> {
+        let found = self.lent_request()?.answer(&helper, &key);
+        Ok(found.map(|found| answer(&found)))
+    }
+
+    fn asked_again(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<bool> {
+        Ok(self.lent_request()?.is_asked_again())
     }
 
     fn drop(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<()> {
@@ -333,6 +349,17 @@ fn scheme(scheme: &Scheme) -> Option<http::Scheme> {
         Scheme::Https => Some(http::Scheme::Https),
         Scheme::CacheObject => Some(http::Scheme::CacheObject),
         Scheme::Other(other) => Some(http::Scheme::Other(other.to_string())),
+    }
+}
+
+fn answer(answer: &Answer) -> http::Answer {
+    http::Answer {
+        finding: match answer.finding {
+            Finding::Found => http::Finding::Found,
+            Finding::NotFound => http::Finding::NotFound,
+            Finding::Failed => http::Finding::Failed,
+        },
+        pairs: answer.pairs.clone(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! What the host calls of a component: found once for each component, loaded for each instance.
 //!
-//! The hooks are the same in every version that is served, so that the functions of an older
-//! component are called as those of a new one; `configure` answers less in the older.
+//! Most hooks are the same in every version that is served, so that the functions of an older
+//! component are called as those of a new one; `configure` and `authorize` answer less in the older.
 
 use super::Configured;
 use super::Hook;
 use super::bindings::lifecycle::Spared;
-use super::bindings::{access, cache_key, cache_rules, explain, observer};
+use super::bindings::{PreviousVerdict, access, cache_key, cache_rules, explain, observer};
 use super::compiled::Compiled;
 use super::state::{FieldsHandle, RequestHandle, State};
 use super::version::{EXPLAIN, Version};
@@ -48,10 +48,15 @@ pub(super) enum Configure {
     V0_2(TypedFunc<(String,), (Configured<Spared>,)>),
 }
 
+/// `authorize` has fewer verdicts in version 0.1.
+pub(super) enum Authorize {
+    V0_1(TypedFunc<(Request,), (PreviousVerdict,)>),
+    V0_2(TypedFunc<(Request,), (access::Verdict,)>),
+}
+
 type Request = Resource<RequestHandle>;
 type Fields = Resource<FieldsHandle>;
 
-type Authorize = TypedFunc<(Request,), (access::Verdict,)>;
 type OnRequest = TypedFunc<(Request, Fields), ()>;
 type OnResponse = TypedFunc<(Request, u16, Fields), ()>;
 type RuleFor = TypedFunc<(Request, u16, Fields), (cache_rules::Decision,)>;
@@ -74,6 +79,22 @@ impl Configure {
                 configure.call(store, config)?.0.map(|()| Spared::empty())
             }
             Configure::V0_2(configure) => configure.call(store, config)?.0,
+        })
+    }
+}
+
+// === impl Authorize ===
+
+impl Authorize {
+    /// Asks an instance whether the lent request may pass.
+    pub(super) fn call(
+        &self,
+        store: &mut Store<State>,
+        request: Request,
+    ) -> wasmtime::Result<access::Verdict> {
+        Ok(match self {
+            Authorize::V0_1(authorize) => authorize.call(store, (request,))?.0.into(),
+            Authorize::V0_2(authorize) => authorize.call(store, (request,))?.0,
         })
     }
 }
@@ -122,9 +143,14 @@ impl Exports {
             function.with_context(|| format!("its export `{EXPLAIN}` has other types"))
         };
         let trace = self.trace.as_ref().map(trace).transpose()?;
+        let (access, export) = (Hook::Access, self.authorize.as_ref());
+        let authorize = match self.version {
+            Version::V0_1 => load(access, export, store, instance)?.map(Authorize::V0_1),
+            Version::V0_2 => load(access, export, store, instance)?.map(Authorize::V0_2),
+        };
         Ok(Functions {
             configure,
-            authorize: load(Hook::Access, self.authorize.as_ref(), store, instance)?,
+            authorize,
             on_request: load(
                 Hook::RequestHeaders,
                 self.on_request.as_ref(),

@@ -240,7 +240,7 @@ impl Instance {
     ) -> wasmtime::Result<access::Verdict> {
         let hook = self.functions.authorize.as_ref().ok_or_else(not_served)?;
         lend(&mut self.store, request, |store| {
-            Ok(hook.call(store, (request_handle(),))?.0)
+            hook.call(store, request_handle())
         })
     }
 

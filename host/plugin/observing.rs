@@ -1,9 +1,31 @@
 //! The hook `observer`: what it is told, in an instance of its own.
 
 use super::bindings::{address, method, observer};
-use super::{Failed, Hook, Plugin};
+use super::instance::{Slots, Template};
+use super::{Configured, Failed, Hook, Plugin};
 use crate::observers::Completed;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Makes the instances that a plugin with these hooks needs: one for each worker, unless all that it
+/// does is to observe, and one for that.
+pub(super) fn warm(
+    template: &Template,
+    hooks: &[Hook],
+    workers: &Slots,
+    observing: &Slots,
+) -> wasmtime::Result<Configured<()>> {
+    if hooks.iter().any(|hook| *hook != Hook::Observer)
+        && let Err(complaint) = workers.warm(template)?
+    {
+        return Ok(Err(complaint));
+    }
+    if !hooks.contains(&Hook::Observer) {
+        return Ok(Ok(()));
+    }
+    // Counted from 0, whether it is ever told anything or not.
+    template.meter().observing();
+    observing.warm(template)
+}
 
 impl Plugin {
     /// Tells it what became of transactions. No more than one at a time of these calls is made.
@@ -36,8 +58,7 @@ impl Plugin {
 
 impl From<Completed> for observer::Completed {
     fn from(completed: Completed) -> Self {
-        let microseconds =
-            |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let since = completed.received.duration_since(UNIX_EPOCH);
         observer::Completed {
             request: completed.request,

@@ -45,7 +45,7 @@ impl Window {
     }
 
     /// Lines that were left out without a word, now that nobody logs any more.
-    pub(super) fn left_out(&mut self) -> u64 {
+    pub fn left_out(&mut self) -> u64 {
         std::mem::take(&mut self.left_out)
     }
 }

@@ -185,7 +185,7 @@ fn write(level: tracing::Level, plugin: &str, request: Option<u64>, message: &st
 }
 
 /// Without line breaks and other control characters.
-pub(super) fn escaped(message: &str) -> String {
+pub fn escaped(message: &str) -> String {
     let escaped = message.chars().flat_map(|c| {
         let escaped = c.is_control().then(|| c.escape_default());
         let plain = (!c.is_control()).then_some(c);

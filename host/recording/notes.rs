@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 /// What of a transaction cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("its {what} is none: {value}")]
+#[error("its {what} is none: {}", value.escape_debug())]
 pub struct NotUnderstood {
     what: &'static str,
     value: String,
@@ -33,6 +33,17 @@ const OPTIONS: [(&str, Flag); 6] = [
 ];
 
 type Flag = fn(&mut plugin::Refresh) -> &mut bool;
+
+// === impl NotUnderstood ===
+
+impl NotUnderstood {
+    fn new(what: &'static str, value: &str) -> NotUnderstood {
+        NotUnderstood {
+            what,
+            value: value.to_owned(),
+        }
+    }
+}
 
 // === impl Transaction ===
 
@@ -120,10 +131,6 @@ fn uri(target: &Target) -> Bytes {
 }
 
 fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
-    let none = |what, value: &str| NotUnderstood {
-        what,
-        value: value.to_owned(),
-    };
     let Asked {
         id,
         received,
@@ -135,10 +142,13 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
         fields,
         addresses,
     } = asked;
-    let method = Method::from_bytes(method.as_bytes()).map_err(|_| none("method", &method))?;
+    let method =
+        Method::from_bytes(method.as_bytes()).map_err(|_| NotUnderstood::new("method", &method))?;
+    // As a request line is judged before it is read.
+    let odd = uri.0.iter().any(|octet| *octet <= b' ' || *octet == 0x7f);
     let target = match Target::parse(&method, &uri.0) {
-        Ok(Form::Proxy(target)) => target,
-        Ok(Form::Own(_)) | Err(_) => return Err(none("URI", &uri.text())),
+        Ok(Form::Proxy(target)) if !odd => target,
+        _ => return Err(NotUnderstood::new("URI", &uri.text())),
     };
     let head = RequestHead {
         method,
@@ -146,7 +156,7 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
         version: match version.as_str() {
             "1.0" => Version::Http10,
             "1.1" => Version::Http11,
-            other => return Err(none("version", other)),
+            other => return Err(NotUnderstood::new("version", other)),
         },
         fields: read_fields(fields)?,
     };
@@ -187,8 +197,7 @@ fn read_fields(lines: Fields) -> Result<http::Fields, NotUnderstood> {
             (false, _) => Some(("field's name", &name)),
         };
         if let Some((what, octets)) = what {
-            let value = octets.text().escape_debug().to_string();
-            return Err(NotUnderstood { what, value });
+            return Err(NotUnderstood::new(what, &octets.text()));
         }
         fields.push(name.0, value.0);
     }
@@ -317,8 +326,7 @@ fn read_refresh(written: Refresh) -> Result<plugin::Refresh, NotUnderstood> {
         match OPTIONS.iter().find(|(known, _)| *known == name) {
             Some((_, flag)) => *flag(&mut refresh) = true,
             None => {
-                let what = "option of a refresh pattern";
-                return Err(NotUnderstood { what, value: name });
+                return Err(NotUnderstood::new("option of a refresh pattern", &name));
             }
         }
     }

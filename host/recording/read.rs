@@ -155,15 +155,15 @@ impl<R: BufRead> Reader<R> {
         match serde_json::from_slice(&self.line) {
             Ok(Line::Transaction(transaction)) => return Ok(Some(*transaction)),
             Ok(Line::Finished(finished)) => self.end = Some(End::Finished(finished)),
-            Ok(Line::Recording(_)) => return Err(self.damaged("another recording begins here")),
+            Ok(Line::Recording(_)) => return Err(self.damaged(&"another recording begins here")),
             Err(_) if !self.line.ends_with(b"\n") => self.end = Some(End::Part),
-            Err(error) => return Err(self.damaged(error)),
+            Err(error) => return Err(self.damaged(&error)),
         }
         Ok(None)
     }
 
     /// That of the line that was read last.
-    pub fn damaged(&self, why: impl ToString) -> Unreadable {
+    pub fn damaged(&self, why: &impl ToString) -> Unreadable {
         Unreadable::Damaged {
             name: self.name.clone(),
             line: self.number,
@@ -186,8 +186,8 @@ impl<R: BufRead> Reader<R> {
         }
         match serde_json::from_slice(&self.line) {
             Ok(Line::Recording(header)) => Ok(header),
-            Ok(_) => Err(self.damaged("its first line is not the one that says so")),
-            Err(error) => Err(self.damaged(error)),
+            Ok(_) => Err(self.damaged(&"its first line is not the one that says so")),
+            Err(error) => Err(self.damaged(&error)),
         }
     }
 

@@ -97,8 +97,13 @@ impl Drop for Recording<'_> {
 // === impl Tap ===
 
 impl Reader for Tap {
+    fn wants(&self, request: u64) -> bool {
+        mixed(request) <= self.threshold
+    }
+
     fn read(&self, noted: &Arc<Noted>) {
-        if mixed(noted.request.id) > self.threshold {
+        // It may be another one that wants the notes of this one.
+        if !self.wants(noted.request.id) {
             return;
         }
         let octets = size(noted);

@@ -313,6 +313,46 @@ fn requests_are_what_they_were() {
     }
 }
 
+/// Each answer that a hook can give, as the head of the module has it.
+#[test]
+fn answers_are_what_they_were() {
+    let rule = r#"{"plugin":"p","text":"t","file":"wproxy.toml","line":12}"#;
+    let own = r#"{"plugin":"p","text":"its own words"}"#;
+    let fields = r#"[["Host","a"],["X",{"base64":"/w=="}],["x",""]]"#;
+    let refresh = format!(r#"{{"rule":{rule},"min":1,"percent":20,"max":3"#);
+    let all = "\"override-expire\",\"override-lastmod\",\"reload-into-ims\",\"ignore-reload\",\
+               \"ignore-no-store\",\"ignore-private\"";
+    let answers = [
+        format!(r#""access":{{"verdict":"allow","rule":{own}}}"#),
+        format!(r#""access":{{"verdict":"deny","rule":{rule},"status":403}}"#),
+        format!(r#""access":{{"verdict":"deny","rule":{rule},"status":451,"message":"m"}}"#),
+        r#""access":{"verdict":"authenticate","plugin":"p","challenge":"Basic"}"#.into(),
+        r#""access":{"verdict":"failed","plugin":"p","reason":"r"}"#.into(),
+        r#""cache_key":"uri""#.into(),
+        r#""cache_key":{"named":"k"}"#.into(),
+        r#""cache_key":"never""#.into(),
+        format!(r#""request_headers":{{"before":{fields},"after":[]}}"#),
+        format!(r#""request_headers":{{"before":{fields}}}"#),
+        format!(r#""cache_rules":{{"status":200,"fields":{fields}}}"#),
+        format!(r#""cache_rules":{{"status":200,"fields":[],"refresh":{refresh}}}}}"#),
+        format!(
+            r#""cache_rules":{{"status":200,"fields":[],"refresh":{refresh},"options":[{all}]}}}}"#
+        ),
+        format!(r#""response_headers":{{"status":304,"before":[],"after":{fields}}}"#),
+    ];
+    let json = serde_json::to_string(&some("")).expect("JSON");
+    for answer in answers {
+        let with = format!("{},{answer}}}", json.strip_suffix('}').expect("an object"));
+        let transaction: Transaction = serde_json::from_str(&with).expect(&answer);
+        let (request, notes) = transaction.into_notes().expect("a transaction");
+        let again = Transaction::new(&Noted {
+            notes,
+            ..noted(request)
+        });
+        assert_eq!(serde_json::to_string(&again).expect("JSON"), with);
+    }
+}
+
 #[test]
 fn addresses_are_unknown_none_or_some() {
     for (set, seen) in [
@@ -396,12 +436,18 @@ fn a_damaged_line_is_named() {
 
 #[test]
 fn what_no_proxy_writes_is_not_understood() {
-    let cases: [(&str, fn(&mut Transaction)); 6] = [
+    type Spoil = fn(&mut Transaction);
+    let cases: [(&str, Spoil); 7] = [
         ("its method is none: G T", |t| {
-            t.request.method = "G T".into()
+            t.request.method = "G T".into();
         }),
         ("its URI is none: /a", |t| t.request.uri = "/a".into()),
-        ("its version is none: 3", |t| t.request.version = "3".into()),
+        ("its URI is none: http://a/\\u{1b}[2J", |t| {
+            t.request.uri = "http://a/\u{1b}[2J".into();
+        }),
+        ("its version is none: 3", |t| {
+            t.request.version = "3".into();
+        }),
         ("its field's name is none: a b", |t| {
             t.request.fields.push(("a b".into(), "".into()));
         }),

@@ -62,6 +62,11 @@ impl Candidate {
                 Some(beside),
             )?
         };
+        // Its questions must not stand in the way of those that clients wait for.
+        let generation = match previous {
+            Some(previous) => generation.keeping_helpers_of(&previous.generation),
+            None => generation,
+        };
         Ok(Some(Candidate {
             generation,
             chain,

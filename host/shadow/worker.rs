@@ -5,13 +5,15 @@
 use super::Running;
 use super::queue::{Nothing, Outlet};
 use super::report::Example;
-use crate::comparison::{self, Difference, NeedsAddresses, Said, Sizes};
+use crate::admit;
+use crate::comparison::{self, Difference, Said, Sizes, Undecided};
 use crate::config::Settings;
+use crate::generation::Admission;
 use crate::log;
-use crate::notes::Noted;
+use crate::notes::{Access, Noted};
 use crate::plugin::{Ruling, Window};
 use crate::transaction::Request;
-use crate::upstream::{Resolved, Resolver};
+use crate::upstream::Upstreams;
 use anyhow::Context as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -21,27 +23,35 @@ use tokio::task::{JoinError, JoinSet, yield_now};
 struct Worker {
     running: Weak<Running>,
     outlet: Outlet<Arc<Noted>>,
-    resolver: Arc<Resolver>,
+    upstreams: Arc<Upstreams>,
     settings: Arc<Settings>,
     sizes: Sizes,
     log: Window,
-    /// What waits for addresses.
-    lookups: JoinSet<(Arc<Noted>, Resolved)>,
+    /// What waits for addresses, or for helpers.
+    inquiries: JoinSet<Inquired>,
+}
+
+/// A request that the candidate has decided about, when all was found out that it wanted to know.
+struct Inquired {
+    noted: Arc<Noted>,
+    /// With that.
+    request: Arc<Request>,
+    access: Option<Access>,
 }
 
 /// How long it rests where there is nothing to do.
 const REST: Duration = Duration::from_millis(20);
-/// Requests that are compared before look-ups have their turn.
+/// Requests that are compared before inquiries have their turn.
 const BATCH: usize = 64;
-/// Requests that wait for addresses at most.
-const LOOKUPS: usize = 256;
+/// Requests that wait for that at most.
+const INQUIRIES: usize = 256;
 /// Lines in the log of a second.
 const LOG_RATE: u32 = 10;
 
 /// Asks what is tried there about what comes out of here, until nothing comes any more.
 ///
 /// # Errors
-/// There is no thread to be had, or the system's resolver settings cannot be read.
+/// There is no thread to be had, or the system's resolver settings or certificates cannot be read.
 pub(super) fn start(
     running: &Arc<Running>,
     outlet: Outlet<Arc<Noted>>,
@@ -50,14 +60,14 @@ pub(super) fn start(
     let worker = Worker {
         running: Arc::downgrade(running),
         outlet,
-        resolver: Arc::new(Resolver::new(settings)?),
+        upstreams: Arc::new(Upstreams::new(settings)?),
         settings: settings.clone(),
         sizes: Sizes {
             request: settings.request_header_max_size,
             reply: settings.reply_header_max_size,
         },
         log: Window::default(),
-        lookups: JoinSet::new(),
+        inquiries: JoinSet::new(),
     };
     let nice = i32::from(running.bounds.nice);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -84,7 +94,7 @@ impl Worker {
     async fn run(mut self) {
         loop {
             let nothing = self.batch();
-            while let Some(found) = self.lookups.try_join_next() {
+            while let Some(found) = self.inquiries.try_join_next() {
                 self.found(found);
             }
             match nothing {
@@ -92,7 +102,7 @@ impl Worker {
                 None => yield_now().await,
                 Some(Nothing::Now) => {
                     let found = tokio::select! {
-                        Some(found) = self.lookups.join_next() => Some(found),
+                        Some(found) = self.inquiries.join_next() => Some(found),
                         () = tokio::time::sleep(REST) => None,
                     };
                     if let Some(found) = found {
@@ -110,23 +120,33 @@ impl Worker {
         };
         for _ in 0..BATCH {
             match self.outlet.take() {
-                Ok(noted) => self.compare(&running, &noted, &noted.request),
+                Ok(noted) => self.compare(&running, &noted, &noted.request, None),
                 Err(nothing) => return Some(nothing),
             }
         }
         None
     }
 
-    /// That is where a destination is: what waited for it goes on.
-    fn found(&mut self, found: Result<(Arc<Noted>, Resolved), JoinError>) {
-        if let (Ok((noted, addresses)), Some(running)) = (found, self.running.upgrade()) {
-            let request = noted.request.with_addresses(addresses);
-            self.compare(&running, &noted, &Arc::new(request));
+    /// That is known now: what waited for it goes on.
+    fn found(&mut self, found: Result<Inquired, JoinError>) {
+        if let (Ok(inquired), Some(running)) = (found, self.running.upgrade()) {
+            let Inquired {
+                noted,
+                request,
+                access,
+            } = inquired;
+            self.compare(&running, &noted, &request, access.as_ref());
         }
     }
 
-    /// Asks the candidate what the live chain was asked.
-    fn compare(&mut self, running: &Running, noted: &Arc<Noted>, request: &Arc<Request>) {
+    /// Asks the candidate what the live chain was asked; about access no more, where that is known.
+    fn compare(
+        &mut self,
+        running: &Running,
+        noted: &Arc<Noted>,
+        request: &Arc<Request>,
+        access: Option<&Access>,
+    ) {
         loop {
             let era = running.era.load(Relaxed);
             if noted.generation < running.live_since.load(Relaxed) {
@@ -136,10 +156,10 @@ impl Worker {
             let chain = &tried.candidate.generation;
             let wanted = |hook| tried.differs[hook as usize];
             let (notes, sizes) = (&noted.notes, self.sizes);
-            let asked = comparison::differences_in(wanted, chain, request, notes, sizes);
+            let asked = comparison::differences_in(wanted, access, chain, request, notes, sizes);
             let differences = match asked {
                 Ok(differences) => differences,
-                Err(NeedsAddresses) => return self.look_up(running, noted.clone()),
+                Err(Undecided) => return self.inquire(running, noted.clone()),
             };
             let mut report = running.report();
             if running.era.load(Relaxed) != era {
@@ -152,16 +172,22 @@ impl Worker {
         }
     }
 
-    /// Finds out where the destination is, while others are compared.
-    fn look_up(&mut self, running: &Running, noted: Arc<Noted>) {
-        if self.lookups.len() >= LOOKUPS {
+    /// Finds out what the candidate wants to know, while others are compared.
+    fn inquire(&mut self, running: &Running, noted: Arc<Noted>) {
+        if self.inquiries.len() >= INQUIRIES {
             running.drop_one();
             return;
         }
-        let resolver = self.resolver.clone();
-        self.lookups.spawn(async move {
-            let addresses = resolver.addresses(&noted.request.target.host).await;
-            (noted, addresses)
+        let (candidate, upstreams) = (running.candidate(), self.upstreams.clone());
+        self.inquiries.spawn(async move {
+            let request = Arc::new(noted.request.apart());
+            let chain = &candidate.generation;
+            let decided = admit::decide(chain, &request, &upstreams).await;
+            Inquired {
+                access: Access::of(&decided.map(Admission::Allowed)),
+                noted,
+                request,
+            }
         });
     }
 

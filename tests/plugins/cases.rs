@@ -46,10 +46,10 @@ fn the_default_plugins_pass_their_own_cases() {
     let (code, stdout, stderr) = run(&[&["plugin", "test"], &folders[..]].concat());
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
     let files = stdout.lines().filter(|line| line.starts_with("ok "));
-    assert_eq!(files.count(), 7, "{stdout}");
+    assert_eq!(files.count(), 8, "{stdout}");
     let last = stdout.lines().last().unwrap_or_default();
     let passed = last.strip_suffix(" passed").unwrap();
-    assert!(passed.parse::<usize>().unwrap() >= 48, "{last}");
+    assert!(passed.parse::<usize>().unwrap() >= 54, "{last}");
 }
 
 /// Each thing that can be expected, once as it is and once wrong.

@@ -178,7 +178,8 @@ fn transactions_of_a_connection_come_in_their_order_and_a_batch_at_a_time() {
 /// One worker, and an observer that does not come back before the test is over.
 #[test]
 fn an_observer_that_hangs_delays_nobody_and_what_it_misses_is_counted() {
-    const HANGS: Duration = Duration::from_secs(10);
+    // What counts is when it is seen running, after half of that by the clock on the wall.
+    const HANGS: Duration = Duration::from_secs(15);
     const REQUESTS: usize = 20;
     let limits = "time = \"10 s\"\nbatch = 1\nqueue = 5";
     let (folder, origin) = (watcher(limits, ""), Origin::plain());
@@ -295,6 +296,31 @@ fn an_observer_that_hangs_does_not_prevent_the_end() {
     eventually(|| calls(&proxy) > 0.0);
     proxy.signal(Signal::TERM);
     proxy.says("plugin `watcher` did not take its last batch within 2s");
+    assert_eq!(proxy.ended().code(), Some(0));
+}
+
+#[test]
+fn what_is_cut_at_the_end_is_told() {
+    let folder = watcher("", "");
+    let origin = Origin::start(|_, stream| {
+        // Until the proxy has had enough.
+        while stream.read(&mut [0; 1024])? > 0 {}
+        Ok(Then::Close)
+    });
+    let mut proxy = Proxy::with_plugins("logformat = \"json\"", folder.path());
+    let mut waits = proxy.connect();
+    waits.send(request("GET", &origin.url("/waits"), &[], b""));
+    origin.seen();
+    let to = origin.address;
+    let mut tunnel = proxy.connect();
+    tunnel.send(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n"));
+    assert_eq!(tunnel.response("CONNECT").status, 200);
+    proxy.signal(Signal::TERM);
+    proxy.says("stopping: ");
+    proxy.signal(Signal::TERM);
+    let told: BTreeSet<String> = [(); 2].map(|()| seen(&proxy)["uri"].to_string()).into();
+    let logged: BTreeSet<String> = [(); 2].map(|()| logged(&proxy)["uri"].to_string()).into();
+    assert_eq!((told.len(), &told), (2, &logged));
     assert_eq!(proxy.ended().code(), Some(0));
 }
 

@@ -47,7 +47,8 @@ impl Plugin for PerClient {
 
 impl Access for PerClient {
     fn authorize(&self, request: &dyn Request) -> Verdict {
-        if rules::is_asked_again(request) {
+        // Another plugin had to know more, and all are asked again: it has been counted.
+        if request.asked_again() {
             return Verdict::Pass;
         }
         let (rule, status, message) = match self.quota.count(request.client()) {
@@ -70,5 +71,30 @@ impl Access for PerClient {
             message: Some(message.join(" ")),
             ..Denial::by(rule)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wproxy_sdk::Answer;
+    use wproxy_sdk::testing::{Sample, configure};
+
+    #[test]
+    fn a_request_that_is_asked_about_again_counts_once() {
+        let quota: PerClient = configure(r#"{"requests": 1, "seconds": 60}"#).expect("valid");
+        let first = Sample::get("http://example.com/");
+        assert!(matches!(quota.authorize(&first), Verdict::Pass));
+        let looked_up = first
+            .clone()
+            .answered("directory", "192.0.2.1", Answer::found(&[]));
+        assert!(matches!(quota.authorize(&looked_up), Verdict::Pass));
+        let mut resolved = first.clone();
+        resolved.addresses = Some(Vec::new());
+        assert!(matches!(quota.authorize(&resolved), Verdict::Pass));
+        assert!(matches!(quota.authorize(&first), Verdict::Deny(_)));
+        // An address was known from the start.
+        let address = Sample::get("http://192.0.2.9/");
+        assert!(matches!(quota.authorize(&address), Verdict::Deny(_)));
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
-use wproxy_sdk::{Request, kv};
+use wproxy_sdk::kv;
 
 /// So many requests in a time that begins with the first.
 #[derive(Debug)]
@@ -51,13 +51,6 @@ impl fmt::Display for Quota {
     }
 }
 
-/// Whether this is a request that has been counted already: another plugin wanted to know the
-/// destination's addresses, and all are asked again. The first time, only a host that is an address
-/// itself has one, and that needs no second.
-pub fn is_asked_again(request: &dyn Request) -> bool {
-    request.addresses().is_some() && request.host().parse::<IpAddr>().is_err()
-}
-
 /// The address, or all of its network's where it is IPv6: a machine has 2^64 of them there.
 fn who(client: IpAddr) -> String {
     match client {
@@ -79,7 +72,7 @@ fn seconds(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wproxy_sdk::testing::{Kv, Sample};
+    use wproxy_sdk::testing::Kv;
 
     const QUOTA: Quota = Quota {
         requests: 2,
@@ -149,17 +142,6 @@ mod tests {
                 Duration::from_millis(left),
             );
             assert_eq!(QUOTA.message(client, left), message);
-        }
-    }
-
-    #[test]
-    fn a_request_that_is_asked_about_twice_counts_once() {
-        let mut named = Sample::get("http://example.com/");
-        assert!(!is_asked_again(&named));
-        named.addresses = Some(Vec::new());
-        assert!(is_asked_again(&named));
-        for url in ["http://192.0.2.9/", "http://[2001:db8::9]/"] {
-            assert!(!is_asked_again(&Sample::get(url)), "{url}");
         }
     }
 }

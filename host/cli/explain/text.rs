@@ -1,7 +1,8 @@
 //! An explanation for people: pure.
 
 use crate::control::{
-    Asked, Condition, Decision, Explained, Line, Outcome, PluginAsked, Rule, RuleOutcome, Verdict,
+    Asked, Condition, Decision, Explained, HelperSaid, Line, Outcome, PluginAsked, Rule,
+    RuleOutcome, Verdict,
 };
 use std::fmt::{self, Write as _};
 
@@ -33,6 +34,17 @@ fn write_head(text: &mut String, explained: &Explained) -> fmt::Result {
                 writeln!(text, "resolve  {name}: {}", addresses.join(", "))?;
             }
             (None, None) => {}
+        }
+    }
+    for HelperSaid {
+        helper,
+        key,
+        answer,
+    } in &asked.answers
+    {
+        match key {
+            Some(key) => writeln!(text, "lookup   {helper}: {key}: {answer}")?,
+            None => writeln!(text, "lookup   {helper}: {answer}")?,
         }
     }
     if !text.is_empty() {
@@ -155,10 +167,10 @@ fn write_rule(text: &mut String, rule: &Rule, width: usize) -> fmt::Result {
 fn write_verdict(text: &mut String, verdict: &Verdict) -> fmt::Result {
     match (verdict.verdict, &verdict.reason, verdict.status) {
         (Decision::Allow, ..) => writeln!(text, "allow")?,
-        (Decision::Undecided, ..) => writeln!(
-            text,
-            "undecided, because the destination's addresses are not known"
-        )?,
+        (Decision::Undecided, reason, _) => {
+            let reason = reason.as_deref().unwrap_or("something is not known");
+            writeln!(text, "undecided, because {reason}")?;
+        }
         (Decision::Deny, Some(reason), _) => writeln!(text, "deny     {reason}")?,
         (Decision::Deny, None, status) => {
             writeln!(text, "deny     {}", status.unwrap_or_default())?;
@@ -228,6 +240,7 @@ mod tests {
                 received: "2026-11-24T21:50:03Z".into(),
                 addresses: None,
                 no_addresses: None,
+                answers: Vec::new(),
             },
             past: None,
             generation: 5,

@@ -1,5 +1,6 @@
 //! A recording that is being written: under another name until it is whole.
 
+use crate::cli::text::count;
 use crate::recording::{Finished, Line};
 use anyhow::Context as _;
 use std::fs::{self, File};
@@ -102,10 +103,10 @@ impl Draft {
             let _ = fs::remove_file(&self.part);
             return error;
         }
-        let transactions = self.transactions;
+        let transactions = count(self.transactions, "transaction");
         match self.name() {
             Ok(()) => error.context(format!(
-                "only {transactions} transactions are in {}",
+                "{} has no more than {transactions}",
                 self.path.display()
             )),
             Err(_) => error.context(format!(

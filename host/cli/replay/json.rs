@@ -1,4 +1,12 @@
-//! For programs: a line for each change, then one about all.
+//! For programs: a line for each change, then one about all. Keys stay as they are; there may be more.
+//!
+//! ```text
+//! {"hook":"access","was":{"text":"allow","failed":false,"rule":{...}},"would_be":{...},"count":207,
+//!  "examples":[{"id":1001,"received":"...","method":"GET","uri":"...","client":"10.1.2.3","was":"","would_be":""}]}
+//! {"transactions":8214,"changed":207,"undecided":0,"failed":0,"redacted":8202,"redacted_in":["uri"],"missed":0}
+//! ```
+//!
+//! `was` and `would_be` of an example are what is of that request alone: values of fields, a key.
 
 use crate::comparison::Said;
 use crate::plugin::Rule;

@@ -1,10 +1,10 @@
 //! For people.
 
+use crate::cli::text::count;
 use crate::comparison::Said;
 use crate::plugin::Rule;
 use crate::recording::{End, Header};
 use crate::replay::{Example, Group, Report};
-use std::fmt;
 use std::io::{self, Write};
 
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -21,10 +21,10 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         began,
         ..
     } = header;
-    writeln!(
-        out,
-        "{transactions} transactions, recorded at {began} from generation {generation} of wproxy {wproxy}"
-    )?;
+    let from = format!("at {began} from generation {generation} of wproxy {wproxy}");
+    let from = printable(&from);
+    let transactions = count(*transactions, "transaction");
+    writeln!(out, "{transactions}, recorded {from}")?;
     match changed {
         0 => writeln!(out, "none of them would change")?,
         changed => writeln!(out, "{changed} of them would change")?,
@@ -47,8 +47,8 @@ fn print_group(group: &Group, out: &mut impl Write) -> io::Result<()> {
         examples,
     } = group;
     writeln!(out, "\n{count} in {hook}")?;
-    writeln!(out, "  was       {}", Shown(live))?;
-    writeln!(out, "  would be  {}", Shown(candidate))?;
+    writeln!(out, "  was       {}", shown(live))?;
+    writeln!(out, "  would be  {}", shown(candidate))?;
     for example in examples {
         print_example(example, out)?;
     }
@@ -77,28 +77,24 @@ fn print_example(example: &Example, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// On one line, whatever a client or a server has sent.
+/// On one line, whatever a client, a server or the file says.
 fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
 /// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
-struct Shown<'a>(&'a Said);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Said { gist, rule, .. } = self.0;
-        f.write_str(&printable(gist))?;
-        match rule {
-            None => Ok(()),
-            Some(Rule {
-                plugin,
-                text,
-                location: Some(location),
-            }) => write!(f, " by {text} ({location}, plugin {plugin})"),
-            Some(Rule { plugin, text, .. }) => write!(f, " by {text} (plugin {plugin})"),
-        }
-    }
+fn shown(said: &Said) -> String {
+    let Said { gist, rule, .. } = said;
+    let shown = match rule {
+        None => gist.clone(),
+        Some(Rule {
+            plugin,
+            text,
+            location: Some(location),
+        }) => format!("{gist} by {text} ({location}, plugin {plugin})"),
+        Some(Rule { plugin, text, .. }) => format!("{gist} by {text} (plugin {plugin})"),
+    };
+    printable(&shown)
 }
 
 /// What is to be known of how far that can be trusted.
@@ -128,7 +124,7 @@ fn remarks(report: &Report) -> Vec<String> {
         remarks.push(format!(
             "in {redacted}, tokens stand in the place of secrets ({}): rules on what these are cannot \
              be judged, rules on whether they are there can",
-            places.join(", ")
+                printable(&places.join(", "))
         ));
     }
     match end {
@@ -138,7 +134,7 @@ fn remarks(report: &Report) -> Vec<String> {
         )),
         End::Finished(_) => {}
         End::Missing => {
-            remarks.push("the recording was broken off: its last line is missing".into())
+            remarks.push("the recording was broken off: its last line is missing".into());
         }
         End::Part => remarks.push(
             "the recording was broken off in the middle of its last line, which is left out".into(),

@@ -1,9 +1,11 @@
 //! The interfaces of version 0.1, as they are served to components that were built for it: what
 //! has not changed is answered by the current ones.
 
-use super::HasState;
 use super::generated::wproxy::plugin::{http as current, log as current_log};
+use super::{HasState, access};
 use crate::plugin::state::{FieldsHandle, RequestHandle, State};
+pub use generated::exports::wproxy::plugin::access::Verdict;
+use generated::exports::wproxy::plugin::access::{Denial, Matched};
 use generated::wproxy::plugin::{http, log};
 use wasmtime::component::{Linker, Resource};
 
@@ -15,6 +17,7 @@ mod generated {
             world host {
                 import wproxy:plugin/http@0.1.0;
                 import wproxy:plugin/log@0.1.0;
+                export wproxy:plugin/access@0.1.0;
             }
         ",
         with: {
@@ -23,6 +26,27 @@ mod generated {
         },
         imports: { default: trappable },
     });
+}
+
+/// Nothing that it can say means anything else now.
+impl From<Verdict> for access::Verdict {
+    fn from(verdict: Verdict) -> access::Verdict {
+        match verdict {
+            Verdict::Pass => access::Verdict::Pass,
+            Verdict::Allow(Matched { rule }) => access::Verdict::Allow(access::Matched { rule }),
+            Verdict::Deny(Denial {
+                rule,
+                status,
+                message,
+            }) => access::Verdict::Deny(access::Denial {
+                rule,
+                status,
+                message,
+            }),
+            Verdict::Resolve => access::Verdict::Resolve,
+            Verdict::Authenticate(challenge) => access::Verdict::Authenticate(challenge),
+        }
+    }
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {

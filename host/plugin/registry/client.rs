@@ -176,7 +176,9 @@ impl Client {
         Ok(())
     }
 
-    /// An answer that does not keep anybody waiting.
+    /// An answer that does not keep anybody waiting. The library reads manifests, tokens and errors
+    /// whole, by a client of its own that nobody else can have: how large they are is bounded by
+    /// this time alone. Components come by a stream.
     async fn answer<T>(
         &self,
         asked: impl Future<Output = Result<T, OciDistributionError>>,

@@ -105,7 +105,7 @@ fn cookies(value: &[u8], attributes: &[&str]) -> Vec<Secret> {
         let equals = memchr::memchr(b'=', part);
         let name = part[..equals.unwrap_or(part.len())].trim_ascii();
         let is = |attribute: &&str| name.eq_ignore_ascii_case(attribute.as_bytes());
-        if place == 0 || !attributes.iter().any(|attribute| is(&attribute)) {
+        if place == 0 || !attributes.iter().any(is) {
             // Padding is no value: `c2VjcmV0==`.
             let pair = equals.filter(|at| part[at + 1..].iter().any(|&octet| octet != b'='));
             let from = pair.map_or(0, |at| at + 1);

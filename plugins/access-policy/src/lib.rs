@@ -2,10 +2,10 @@
 
 mod rules;
 
-use rules::{Config, Rules};
-use wproxy_sdk::acl::NeedsAddresses;
+use rules::{Config, Decision, Rules};
+use wproxy_sdk::acl::Undecided;
 use wproxy_sdk::{
-    Access, ConfigError, Denial, Explain, LookedAt, Matched, Plugin, Request, Verdict,
+    Access, ConfigError, Denial, Explain, LookedAt, Matched, Plugin, Question, Request, Verdict,
 };
 
 struct AccessPolicy {
@@ -23,12 +23,26 @@ impl Plugin for AccessPolicy {
     }
 }
 
+/// Proxy-Authenticate, where who is asking decides.
+const CHALLENGE: &str = "Basic realm=\"proxy\", charset=\"UTF-8\"";
+
 impl Access for AccessPolicy {
     fn authorize(&self, request: &dyn Request) -> Verdict {
         match self.rules.decide(request) {
-            Ok((true, rule)) => Verdict::Allow(Matched::by(rule)),
-            Ok((false, rule)) => Verdict::Deny(Denial::by(rule)),
-            Err(NeedsAddresses) => Verdict::Resolve,
+            Ok(Decision {
+                allow: true, rule, ..
+            }) => Verdict::Allow(Matched::by(rule)),
+            Ok(Decision {
+                about_login: true, ..
+            })
+            | Err(Undecided::Credentials) => Verdict::Authenticate(CHALLENGE.into()),
+            Ok(Decision { rule, message, .. }) => Verdict::Deny(Denial {
+                message,
+                ..Denial::by(rule)
+            }),
+            Err(Undecided::Addresses) => Verdict::Resolve,
+            Err(Undecided::Answer { helper, key }) => Verdict::Lookup(Question::new(helper, key)),
+            Err(Undecided::Failed { helper, message }) => Verdict::Deny(failed(&helper, message)),
         }
     }
 }
@@ -36,5 +50,18 @@ impl Access for AccessPolicy {
 impl Explain for AccessPolicy {
     fn trace(&self, request: &dyn Request) -> Vec<LookedAt> {
         self.rules.trace(request)
+    }
+}
+
+/// Nobody knows whether it may: not for lack of a right, and perhaps not for long.
+fn failed(helper: &str, message: Option<String>) -> Denial {
+    let why = message.map(|message| format!(" ({message})"));
+    let why = why.unwrap_or_default();
+    Denial {
+        status: 503,
+        message: Some(format!(
+            "whether you may is for the helper `{helper}` to say, and it does not{why}"
+        )),
+        ..Denial::by(format!("the helper `{helper}` failed"))
     }
 }

@@ -1,7 +1,7 @@
 //! squid's `acl` and `http_access`, as data and a decision.
 
 use serde::Deserialize;
-use wproxy_sdk::acl::{AccessList, Acls, Decided, NeedsAddresses};
+use wproxy_sdk::acl::{AccessList, Acls, Decided, Undecided};
 use wproxy_sdk::{ConfigError, LookedAt, Outcome, Request};
 
 /// The `[config]` table: lines of squid.conf, each directive's name left out.
@@ -24,6 +24,18 @@ pub(crate) struct Rules {
     /// JSON Pointers to its lines.
     pointers: Vec<String>,
     purge_is_named: bool,
+}
+
+/// What the lines say of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decision<'a> {
+    pub(crate) allow: bool,
+    /// A pointer to the line that decided, or why none did.
+    pub(crate) rule: &'a str,
+    /// What a helper says to people about it.
+    pub(crate) message: Option<String>,
+    /// It is denied because of who is asking: somebody else may be let in.
+    pub(crate) about_login: bool,
 }
 
 /// squid's method that takes something out of the cache.
@@ -51,8 +63,8 @@ impl Rules {
     /// May this request pass, and by which rule?
     ///
     /// # Errors
-    /// The destination's addresses would decide and are not known yet.
-    pub(crate) fn decide(&self, request: &dyn Request) -> Result<(bool, &str), NeedsAddresses> {
+    /// What would decide is not known yet.
+    pub(crate) fn decide(&self, request: &dyn Request) -> Result<Decision<'_>, Undecided> {
         let decided = self.http_access.decide(&self.acls, request)?;
         Ok(self.conclude(decided, request))
     }
@@ -69,7 +81,7 @@ impl Rules {
         let Ok(decided) = traced.decided else {
             return looked_at;
         };
-        let (_, rule) = self.conclude(decided, request);
+        let rule = self.conclude(decided, request).rule;
         match looked_at.last_mut() {
             Some(last) if last.rule == rule => return looked_at,
             Some(last) if last.outcome == Outcome::Decides => last.outcome = Outcome::Applies,
@@ -80,15 +92,25 @@ impl Rules {
     }
 
     /// What becomes of what the list says.
-    fn conclude(&self, decided: Decided, request: &dyn Request) -> (bool, &str) {
-        if decided.allow && !self.purge_is_named && request.method() == PURGE {
-            return (false, PURGE_NOT_NAMED);
-        }
-        let rule = match decided.line {
-            Some(line) => &self.pointers[line],
-            None => OPPOSITE_OF_LAST,
+    fn conclude(&self, decided: Decided, request: &dyn Request) -> Decision<'_> {
+        let by = |allow, rule| Decision {
+            allow,
+            rule,
+            message: None,
+            about_login: false,
         };
-        (decided.allow, rule)
+        match (decided.allow, decided.line) {
+            (true, _) if !self.purge_is_named && request.method() == PURGE => {
+                by(false, PURGE_NOT_NAMED)
+            }
+            (allow, None) => by(allow, OPPOSITE_OF_LAST),
+            (true, Some(line)) => by(true, &self.pointers[line]),
+            (false, Some(line)) => Decision {
+                message: self.http_access.message(line, &self.acls, request),
+                about_login: self.http_access.is_about_login(line, &self.acls),
+                ..by(false, &self.pointers[line])
+            },
+        }
     }
 }
 
@@ -96,6 +118,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wproxy_sdk::Answer;
     use wproxy_sdk::testing::Sample;
 
     fn rules(acl: &[&str], http_access: &[&str]) -> Result<Rules, ConfigError> {
@@ -109,11 +132,50 @@ mod tests {
     #[test]
     fn a_line_is_pointed_at_and_what_is_no_line_is_named() {
         let rules = rules(&["web port 80"], &["deny !web", "allow web"]).expect("valid");
-        let decide = |uri| rules.decide(&Sample::get(uri));
-        assert_eq!(decide("http://a:81/"), Ok((false, "/http_access/0")));
-        assert_eq!(decide("http://a/"), Ok((true, "/http_access/1")));
+        let decided = |request: &Sample| {
+            let decision = rules.decide(request).expect("no dst");
+            (decision.allow, decision.rule)
+        };
+        let decide = |uri| decided(&Sample::get(uri));
+        assert_eq!(decide("http://a:81/"), (false, "/http_access/0"));
+        assert_eq!(decide("http://a/"), (true, "/http_access/1"));
         let purge = Sample::new("PURGE", "http://a/");
-        assert_eq!(rules.decide(&purge), Ok((false, PURGE_NOT_NAMED)));
+        assert_eq!(decided(&purge), (false, PURGE_NOT_NAMED));
+    }
+
+    #[test]
+    fn a_denial_has_the_helper_s_words_and_may_be_about_who_is_asking() {
+        let acl = [
+            "members external directory %SRC",
+            "login external passwords %LOGIN",
+        ];
+        let rules = rules(&acl, &["deny !members", "deny !login", "allow all"]).expect("valid");
+        let no = |message| Answer::not_found(&[("message", message)]);
+        let request = Sample::get("http://a/").with("Proxy-Authorization", "Basic YW5uOnB3");
+        let stranger = request
+            .clone()
+            .answered("directory", "192.0.2.1", no("Not yet."));
+        let denied = |line, message: &str, about_login| Decision {
+            allow: false,
+            rule: line,
+            message: Some(message.into()),
+            about_login,
+        };
+        let expected = denied("/http_access/0", "Not yet.", false);
+        assert_eq!(rules.decide(&stranger), Ok(expected));
+        let member = request.answered(
+            "directory",
+            "192.0.2.1",
+            Answer::found(&[("message", "Hi")]),
+        );
+        let undecided = rules.decide(&member).expect_err("who is it");
+        assert!(matches!(undecided, Undecided::Answer { helper, .. } if helper == "passwords"));
+        let other = member.clone().answered("passwords", "ann", no("Who?"));
+        let expected = denied("/http_access/1", "Who?", true);
+        assert_eq!(rules.decide(&other), Ok(expected));
+        let ann = member.answered("passwords", "ann", Answer::found(&[]));
+        let allowed = rules.decide(&ann).expect("all is known");
+        assert_eq!((allowed.allow, allowed.message), (true, None));
     }
 
     /// What is told is what is done: the rule that decides is told last, and it alone decides.
@@ -145,12 +207,13 @@ mod tests {
                 .filter(|looked| looked.outcome == Outcome::Decides)
                 .collect();
             match rules.decide(&request) {
-                Ok((_, rule)) => {
+                Ok(Decision { rule, .. }) => {
                     assert_eq!(names.last(), Some(&rule));
                     assert_eq!(decides.len(), 1, "{http_access:?}");
                     assert_eq!(decides[0].rule, rule);
                 }
-                Err(NeedsAddresses) => {
+                Err(undecided) => {
+                    assert_eq!(undecided, Undecided::Addresses);
                     assert!(decides.is_empty());
                     let last = trace.last().map(|last| last.outcome);
                     assert_eq!(last, Some(Outcome::Undecided));

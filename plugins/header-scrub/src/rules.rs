@@ -154,6 +154,11 @@ impl Direction {
                     .into(),
             );
         }
+        if lines.list.needs_answers(acls) {
+            return Err(
+                "an `external` acl cannot be used for fields: it has to wait for a helper".into(),
+            );
+        }
         Ok(())
     }
 
@@ -241,7 +246,7 @@ impl Direction {
     ) {
         let allowed = || match list.constant(acls) {
             Some(allow) => allow,
-            // `dst` was refused at configuration, so addresses are never what is missing.
+            // `dst` and `external` were refused at configuration, so that nothing is missing.
             None => list
                 .decide(acls, request)
                 .is_ok_and(|decided| decided.allow),

@@ -17,6 +17,7 @@
 
 mod addresses;
 mod domains;
+mod external;
 mod list;
 mod patterns;
 mod ports;
@@ -29,6 +30,7 @@ pub use trace::{Traced, TracedLine};
 use crate::{ConfigError, Request};
 use addresses::Addresses;
 use domains::Domains;
+use external::External;
 use patterns::Patterns;
 use ports::Ports;
 use schedule::Schedule;
@@ -41,6 +43,9 @@ use std::collections::HashMap;
 ///
 /// In place of values in a file, which squid has, `src`, `dst` and `dstdomain` take a set of the
 /// host's by its name: `ads dstdomain set:ads`. Others can be beside it.
+///
+/// squid has what a helper is asked with the helper; here it stands in the acl:
+/// `staff external directory %LOGIN %SRC staff`.
 #[derive(Debug)]
 pub struct Acls {
     acls: Vec<Acl>,
@@ -73,22 +78,47 @@ enum Test {
     Time(Schedule),
     Browser(Patterns),
     ReqHeader(String, Patterns),
+    External(External),
 }
 
 const KINDS: &str = "src, dst, dstdomain, dstdom_regex, port, method, proto, url_regex, \
-                     urlpath_regex, time, browser, req_header";
+                     urlpath_regex, time, browser, req_header, external";
 
-/// The destination's addresses decide, and they are not known yet: answer `resolve`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NeedsAddresses;
+/// What has to be known before a list can decide, and is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undecided {
+    /// The destination's addresses: answer `resolve`.
+    Addresses,
+    /// What a helper says: answer `lookup`.
+    Answer {
+        /// Which.
+        helper: String,
+        /// What it is asked.
+        key: String,
+    },
+    /// Who is asking: answer `authenticate`.
+    Credentials,
+    /// What a helper should have said: it has failed, so that nobody knows.
+    Failed {
+        /// Which.
+        helper: String,
+        /// What it, or the host, says about that.
+        message: Option<String>,
+    },
+}
 
-impl std::fmt::Display for NeedsAddresses {
+impl std::fmt::Display for Undecided {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the destination's addresses are not known yet")
+        match self {
+            Undecided::Addresses => f.write_str("the destination's addresses are not known yet"),
+            Undecided::Answer { helper, .. } => write!(f, "the helper `{helper}` has to be asked"),
+            Undecided::Credentials => f.write_str("nobody has said who is asking"),
+            Undecided::Failed { helper, .. } => write!(f, "the helper `{helper}` failed"),
+        }
     }
 }
 
-impl std::error::Error for NeedsAddresses {}
+impl std::error::Error for Undecided {}
 
 // === impl Acls ===
 
@@ -197,7 +227,14 @@ impl Acls {
         matches!(self.acls[index].test, Test::Dst(_))
     }
 
-    fn matches(&self, index: usize, request: &dyn Request) -> Result<bool, NeedsAddresses> {
+    fn external(&self, index: usize) -> Option<&External> {
+        match &self.acls[index].test {
+            Test::External(external) => Some(external),
+            _ => None,
+        }
+    }
+
+    fn matches(&self, index: usize, request: &dyn Request) -> Result<bool, Undecided> {
         self.acls[index].test.matches(request)
     }
 }
@@ -219,6 +256,7 @@ impl Test {
             "time" => Test::Time(Schedule::default()),
             "browser" => Test::Browser(Patterns::default()),
             "req_header" => Test::ReqHeader(values[0].to_ascii_lowercase(), Patterns::default()),
+            "external" => return External::parse(values).map(Test::External),
             _ => {
                 return Err(format!(
                     "acl type `{kind}` is not known; there are: {KINDS}"
@@ -254,15 +292,16 @@ impl Test {
                     "this acl tests the field `{name}` further up; one name has one field"
                 )),
             },
+            Test::External(_) => Err("this acl asks a helper further up: one is one line".into()),
         }
     }
 
-    fn matches(&self, request: &dyn Request) -> Result<bool, NeedsAddresses> {
+    fn matches(&self, request: &dyn Request) -> Result<bool, Undecided> {
         Ok(match self {
             Test::All => true,
             Test::Src(set) => set.contains(request.client()),
             Test::Dst(set) => {
-                let addresses = request.addresses().ok_or(NeedsAddresses)?;
+                let addresses = request.addresses().ok_or(Undecided::Addresses)?;
                 addresses.iter().any(|&address| set.contains(address))
             }
             Test::DstDomain(set) => set.contains(request.host()),
@@ -282,6 +321,7 @@ impl Test {
             Test::Time(schedule) => schedule.contains(request.received()),
             Test::Browser(patterns) => field_matches(request, "user-agent", patterns),
             Test::ReqHeader(name, patterns) => field_matches(request, name, patterns),
+            Test::External(external) => external.matches(request)?,
         })
     }
 }

@@ -6,7 +6,7 @@ use crate::http::{Fields, Request};
 use crate::observer::Completed;
 use serde::de::DeserializeOwned;
 
-pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Verdict};
+pub use bindings::access::exports::wproxy::plugin::access::{Denial, Matched, Question, Verdict};
 pub use bindings::base::exports::wproxy::plugin::lifecycle::Spared;
 pub use bindings::base::wproxy::plugin::log::Level;
 pub use bindings::cache_key::exports::wproxy::plugin::cache_key::Key;
@@ -108,6 +108,45 @@ pub trait Plugin: Sized + Send + Sync + 'static {
 /// request.addresses = Some(vec!["127.0.0.1".parse()?]);
 /// assert!(matches!(NotHere.authorize(&request), Verdict::Deny(_)));
 /// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+///
+/// What only others know is asked of a helper, which the proxy's settings name: a service, or a
+/// program as squid has them.
+///
+/// ```
+/// use wproxy_sdk::testing::Sample;
+/// use wproxy_sdk::{
+///     Access, Answer, ConfigError, Denial, Finding, Matched, NoConfig, Plugin, Question, Request,
+///     Verdict,
+/// };
+///
+/// /// Those get out whom the directory knows.
+/// struct Members;
+///
+/// impl Plugin for Members {
+///     type Config = NoConfig;
+///
+///     fn configure(_: NoConfig) -> Result<Self, ConfigError> {
+///         Ok(Members)
+///     }
+/// }
+///
+/// impl Access for Members {
+///     fn authorize(&self, request: &dyn Request) -> Verdict {
+///         let key = request.client().to_string();
+///         match request.answer("directory", &key) {
+///             // The host asks, and then calls again.
+///             None => Verdict::Lookup(Question::new("directory", key)),
+///             Some(answer) if answer.is_found() => Verdict::Allow(Matched::by("a member")),
+///             Some(_) => Verdict::Deny(Denial::by("no member")),
+///         }
+///     }
+/// }
+///
+/// let request = Sample::get("http://example.com/").from("10.0.0.5");
+/// assert!(matches!(Members.authorize(&request), Verdict::Lookup(_)));
+/// let request = request.answered("directory", "10.0.0.5", Answer::found(&[("user", "ann")]));
+/// assert!(matches!(Members.authorize(&request), Verdict::Allow(_)));
 /// ```
 pub trait Access: Plugin {
     /// Allows or denies it, has nothing to say, or has to know more.
@@ -299,6 +338,16 @@ impl Denial {
             rule: rule.into(),
             status: 403,
             message: None,
+        }
+    }
+}
+
+impl Question {
+    /// Of that helper, about that key.
+    pub fn new(helper: impl Into<String>, key: impl Into<String>) -> Self {
+        Question {
+            helper: helper.into(),
+            key: key.into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::glue::bindings::base::wproxy::plugin::http as wit;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-pub use wit::{FieldError, Moment};
+pub use wit::{Answer, FieldError, Finding, Moment};
 
 /// The request as the client sent it. Each method is that of the WIT resource `request`; method and
 /// scheme are text here.
@@ -32,6 +32,11 @@ pub trait Request {
     fn field(&self, name: &str) -> Option<Vec<u8>>;
     /// When the proxy had read the request's header section.
     fn received(&self) -> Moment;
+    /// What that helper has answered about that key, once it was looked up.
+    fn answer(&self, helper: &str, key: &str) -> Option<Answer>;
+    /// Whether the hook `access` has been asked about it before, so that who counts requests has
+    /// counted this one.
+    fn asked_again(&self) -> bool;
 }
 
 /// Header fields that a hook may change. Each method is that of the WIT resource `fields`.
@@ -140,6 +145,14 @@ impl Request for Incoming<'_> {
     fn received(&self) -> Moment {
         self.resource.received()
     }
+
+    fn answer(&self, helper: &str, key: &str) -> Option<Answer> {
+        self.resource.answer(helper, key)
+    }
+
+    fn asked_again(&self) -> bool {
+        self.resource.asked_again()
+    }
 }
 
 /// `GET`
@@ -162,6 +175,44 @@ pub(crate) fn address(address: wit::IpAddress) -> IpAddr {
     match address {
         wit::IpAddress::V4((a, b, c, d)) => IpAddr::from([a, b, c, d]),
         wit::IpAddress::V6((a, b, c, d, e, f, g, h)) => IpAddr::from([a, b, c, d, e, f, g, h]),
+    }
+}
+
+// === impl Answer ===
+
+impl Answer {
+    /// squid's OK, with these pairs.
+    pub fn found(pairs: &[(&str, &str)]) -> Self {
+        Answer::of(Finding::Found, pairs)
+    }
+
+    /// squid's ERR, with these.
+    pub fn not_found(pairs: &[(&str, &str)]) -> Self {
+        Answer::of(Finding::NotFound, pairs)
+    }
+
+    /// squid's BH, with these.
+    pub fn failed(pairs: &[(&str, &str)]) -> Self {
+        Answer::of(Finding::Failed, pairs)
+    }
+
+    fn of(finding: Finding, pairs: &[(&str, &str)]) -> Self {
+        let pairs = pairs.iter().map(|&(n, v)| (n.to_owned(), v.to_owned()));
+        Answer {
+            finding,
+            pairs: pairs.collect(),
+        }
+    }
+
+    /// Whether it is squid's OK.
+    pub fn is_found(&self) -> bool {
+        self.finding == Finding::Found
+    }
+
+    /// The first pair's value of that name: `user`, `message`, `tag`.
+    pub fn pair(&self, name: &str) -> Option<&str> {
+        let found = self.pairs.iter().find(|(pair, _)| pair == name);
+        found.map(|(_, value)| value.as_str())
     }
 }
 

@@ -151,9 +151,9 @@ pub use explain::{Condition, Explain, LookedAt, Outcome};
 pub use glue::{bindings, instance};
 pub use hooks::{
     Access, CacheKey, CacheRules, Decision, Denial, Headers, Key, Level, Matched, Observer,
-    Overrides, Plugin, Refresh, Spared, Verdict, log,
+    Overrides, Plugin, Question, Refresh, Spared, Verdict, log,
 };
-pub use http::{FieldError, Fields, Moment, Request};
+pub use http::{Answer, FieldError, Fields, Finding, Moment, Request};
 pub use observer::{Completed, Rule};
 #[cfg(feature = "pattern")]
 pub use pattern::Pattern;

@@ -32,7 +32,7 @@ pub use kv::Kv;
 
 use crate::config::{self, ConfigError};
 use crate::hooks::Plugin;
-use crate::http::{FieldError, Fields, Moment, Request};
+use crate::http::{Answer, FieldError, Fields, Moment, Request};
 use crate::observer::Completed;
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -108,6 +108,8 @@ pub struct Sample {
     pub fields: Vec<(String, Vec<u8>)>,
     /// The epoch unless the test says so, a Thursday at midnight.
     pub received: Moment,
+    /// What helpers have answered: helper, key, answer.
+    pub answers: Vec<(String, String, Answer)>,
 }
 
 impl Sample {
@@ -145,6 +147,7 @@ impl Sample {
                 unix: 0,
                 utc_offset: 0,
             },
+            answers: Vec::new(),
         }
     }
 
@@ -162,6 +165,13 @@ impl Sample {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same, where that helper has answered so about that key.
+    #[must_use]
+    pub fn answered(mut self, helper: &str, key: &str, answer: Answer) -> Self {
+        self.answers.push((helper.into(), key.into(), answer));
         self
     }
 
@@ -221,6 +231,17 @@ impl Request for Sample {
 
     fn received(&self) -> Moment {
         self.received
+    }
+
+    fn answer(&self, helper: &str, key: &str) -> Option<Answer> {
+        let is_it = |(h, k, _): &&(String, String, Answer)| h == helper && k == key;
+        let found = self.answers.iter().find(is_it);
+        found.map(|(.., answer)| answer.clone())
+    }
+
+    fn asked_again(&self) -> bool {
+        let resolved = self.addresses.is_some() && self.host.parse::<IpAddr>().is_err();
+        resolved || !self.answers.is_empty()
     }
 }
 

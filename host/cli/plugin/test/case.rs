@@ -8,6 +8,7 @@ use super::completed::{self, WrittenCompleted};
 use super::outcome::Outcome;
 use crate::cli::question;
 use crate::config::{Mistake, Section, Source};
+use crate::helper::{Answer, Question, parse_answer};
 use crate::http::{Fields, RequestHead, Version};
 use crate::observers::Completed;
 use crate::transaction::Request;
@@ -37,6 +38,8 @@ pub(super) struct Case {
     pub(super) request: Request,
     /// What the name in it resolves to.
     pub(super) addresses: Option<Arc<[IpAddr]>>,
+    /// What helpers say.
+    pub(super) answers: Vec<(Question, Arc<Answer>)>,
     /// In place of the manifest's.
     pub(super) config: Option<Section>,
     pub(super) response: Option<Response>,
@@ -91,8 +94,18 @@ struct WrittenRequest {
     url: Option<Spanned<String>>,
     client: Option<IpAddr>,
     addresses: Option<Vec<IpAddr>>,
+    answers: Option<Vec<WrittenAnswer>>,
     received: Option<Spanned<String>>,
     fields: Option<Vec<Spanned<String>>>,
+}
+
+/// `{ helper = "directory", key = "10.0.0.5", answer = "OK user=ann" }`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAnswer {
+    helper: String,
+    key: String,
+    answer: Spanned<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -139,6 +152,7 @@ fn single(source: &Source, written: WrittenFile, stem: &str) -> Result<Case, Mis
             .map_or_else(|| stem.to_owned(), Spanned::into_inner),
         request: request(source, &asked, span.clone())?,
         completed,
+        answers: answers(source, asked.answers)?,
         addresses: asked.addresses.map(Arc::from),
         config: source.section(&["config"])?,
         response: response(source, written.response)?,
@@ -183,6 +197,7 @@ fn several(source: &Source, written: WrittenFile) -> Result<Vec<Case>, Mistake> 
             name,
             request: request(source, &asked, span.clone())?,
             completed,
+            answers: answers(source, asked.answers)?,
             addresses: asked.addresses.map(Arc::from),
             config,
             response: response(source, answered)?,
@@ -203,6 +218,7 @@ impl WrittenRequest {
             url: self.url.or(common.url),
             client: self.client.or(common.client),
             addresses: self.addresses.or(common.addresses),
+            answers: self.answers.or(common.answers),
             received: self.received.or(common.received),
             fields: self.fields.or(common.fields),
         }
@@ -258,6 +274,30 @@ fn request(
     };
     let client = written.client.unwrap_or(Ipv4Addr::LOCALHOST.into());
     Ok(Request::new(head, target, (client, 0).into(), received).at_offset(offset))
+}
+
+fn answers(
+    source: &Source,
+    written: Option<Vec<WrittenAnswer>>,
+) -> Result<Vec<(Question, Arc<Answer>)>, Mistake> {
+    let answer = |written: WrittenAnswer| {
+        let WrittenAnswer {
+            helper,
+            key,
+            answer,
+        } = written;
+        let parsed = parse_answer(answer.get_ref()).map_err(|garbage| {
+            source
+                .mistake(answer.span(), garbage.to_string())
+                .help("write it as squid's helpers say it: \"OK user=ann\", \"ERR\"")
+        })?;
+        Ok((Question { helper, key }, Arc::new(parsed)))
+    };
+    written
+        .unwrap_or_default()
+        .into_iter()
+        .map(answer)
+        .collect()
 }
 
 fn response(

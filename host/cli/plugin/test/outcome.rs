@@ -1,5 +1,6 @@
 //! What comes of a case: what its file expects, and what the plugin answers, in the same words.
 
+use crate::helper::Question;
 use crate::http::Fields;
 use crate::plugin::{self, Complaint, Hook, Measure, Meter, Refresh, Registered, Rule};
 use serde::de::value::MapAccessDeserializer;
@@ -52,6 +53,12 @@ pub(super) struct Access {
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     challenge: Option<String>,
+    /// Whom it wants to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    helper: Option<String>,
+    /// And what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -61,6 +68,7 @@ enum Verdict {
     Allow,
     Deny,
     Resolve,
+    Lookup,
     Authenticate,
 }
 
@@ -223,6 +231,11 @@ impl From<plugin::Verdict> for Access {
         match verdict {
             plugin::Verdict::Pass => only(Verdict::Pass),
             plugin::Verdict::Resolve => only(Verdict::Resolve),
+            plugin::Verdict::Lookup(Question { helper, key }) => Access {
+                helper: Some(helper),
+                key: Some(key),
+                ..only(Verdict::Lookup)
+            },
             plugin::Verdict::Allow(rule) => Access {
                 rule: words(&rule),
                 ..only(Verdict::Allow)

@@ -4,6 +4,7 @@
 use super::case::{Case, Response};
 use super::outcome::{Outcome, key_of, lines, metrics};
 use crate::config::{Mistake, Settings, Source};
+use crate::helper::{Answer, Question};
 use crate::http::Fields;
 use crate::observers::Completed;
 use crate::plugin::{
@@ -117,7 +118,7 @@ impl Trial {
         };
         // In the order of a request's life: `access` first, while no address is known yet.
         if hooks.contains(&Hook::Access) {
-            run.access(case.addresses.as_ref());
+            run.access(case.addresses.as_ref(), &case.answers);
         }
         if let Some(addresses) = case.addresses {
             run.request.set_addresses(Ok(addresses));
@@ -162,14 +163,26 @@ fn hooks(plugin: &Plugin, case: &Case) -> Vec<Hook> {
 // === impl Run ===
 
 impl Run<'_> {
-    fn access(&mut self, addresses: Option<&Arc<[IpAddr]>>) {
+    /// As the proxy does it: asked again with what it wants to know, as far as the case says that.
+    fn access(&mut self, addresses: Option<&Arc<[IpAddr]>>, answers: &[(Question, Arc<Answer>)]) {
         let verdict = self.ask(Hook::Access, Verdict::Pass, |plugin, request| {
-            match (plugin.authorize(request)?, addresses) {
-                (Verdict::Resolve, Some(addresses)) => {
-                    request.set_addresses(Ok(addresses.clone()));
-                    plugin.authorize(request)
+            loop {
+                match (plugin.authorize(request)?, addresses) {
+                    (Verdict::Resolve, Some(addresses)) if request.addresses().is_none() => {
+                        request.set_addresses(Ok(addresses.clone()));
+                    }
+                    (Verdict::Lookup(question), _) => {
+                        let Question { helper, key } = &question;
+                        let said = answers.iter().find(|(asked, _)| *asked == question);
+                        match said {
+                            Some((_, answer)) if request.answer(helper, key).is_none() => {
+                                request.add_answer(question, answer.clone());
+                            }
+                            _ => return Ok(Verdict::Lookup(question)),
+                        }
+                    }
+                    (verdict, _) => return Ok(verdict),
                 }
-                (verdict, _) => Ok(verdict),
             }
         });
         self.got.access = verdict.map(Into::into);

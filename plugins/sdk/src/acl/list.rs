@@ -1,7 +1,7 @@
 //! Ordered allow and deny lines over named acls.
 
 use super::trace::{Traced, Writer};
-use super::{Acls, NeedsAddresses};
+use super::{Acls, Undecided};
 use crate::{ConfigError, Request};
 
 /// An ordered list of lines such as `deny CONNECT !SSL_ports` (squid's `http_access` and its kin).
@@ -37,9 +37,9 @@ pub struct Decided {
 /// Looks on while a list comes to its decision.
 pub(super) trait Observer {
     /// That acl of the line in hand has been looked at.
-    fn term(&mut self, acl: usize, negated: bool, matches: Result<bool, NeedsAddresses>);
+    fn term(&mut self, acl: usize, negated: bool, matches: &Result<bool, Undecided>);
     /// That line has been looked at: whether it applies.
-    fn line(&mut self, index: usize, applies: Result<bool, NeedsAddresses>);
+    fn line(&mut self, index: usize, applies: &Result<bool, Undecided>);
 }
 
 /// Nobody looks on, which costs nothing.
@@ -100,8 +100,9 @@ impl AccessList {
     /// The first line that applies decides.
     ///
     /// # Errors
-    /// A `dst` acl would decide and the destination's addresses are not known yet.
-    pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, NeedsAddresses> {
+    /// An acl would decide and what it asks for is not known yet. A line is left at the first acl
+    /// that does not match: of those after it nothing need be known.
+    pub fn decide(&self, acls: &Acls, request: &dyn Request) -> Result<Decided, Undecided> {
         self.decide_before(acls, request, &mut Nobody)
     }
 
@@ -121,10 +122,10 @@ impl AccessList {
         acls: &Acls,
         request: &dyn Request,
         observer: &mut impl Observer,
-    ) -> Result<Decided, NeedsAddresses> {
+    ) -> Result<Decided, Undecided> {
         for (index, line) in self.lines.iter().enumerate() {
             let applies = line.applies(acls, request, observer);
-            observer.line(index, applies);
+            observer.line(index, &applies);
             if applies? {
                 return Ok(Decided {
                     allow: line.allow,
@@ -142,6 +143,28 @@ impl AccessList {
     pub fn needs_addresses(&self, acls: &Acls) -> bool {
         let mut terms = self.lines.iter().flat_map(|line| &line.terms);
         terms.any(|term| acls.needs_addresses(term.acl))
+    }
+
+    /// Whether an `external` acl may have to decide: then [`AccessList::decide`] can ask helpers.
+    pub fn needs_answers(&self, acls: &Acls) -> bool {
+        let mut terms = self.lines.iter().flat_map(|line| &line.terms);
+        terms.any(|term| acls.external(term.acl).is_some())
+    }
+
+    /// What helpers say to people about that line's decision (squid's `message=`): the last one
+    /// that says something.
+    pub fn message(&self, line: usize, acls: &Acls, request: &dyn Request) -> Option<String> {
+        let terms = self.lines.get(line)?.terms.iter().rev();
+        let mut answers = terms.filter_map(|term| acls.external(term.acl)?.answer(request));
+        answers.find_map(|answer| answer.pair("message").map(str::to_owned))
+    }
+
+    /// Whether that line, where it denies, denies because of who is asking: then it is asked for
+    /// other credentials. As in squid, its last acl is what counts.
+    pub fn is_about_login(&self, line: usize, acls: &Acls) -> bool {
+        let last = self.lines.get(line).and_then(|line| line.terms.last());
+        let external = last.and_then(|term| acls.external(term.acl));
+        external.is_some_and(super::External::is_about_login)
     }
 
     /// The verdict where the first line is for `all` and so decides whatever the request: such
@@ -164,10 +187,10 @@ impl Line {
         acls: &Acls,
         request: &dyn Request,
         observer: &mut impl Observer,
-    ) -> Result<bool, NeedsAddresses> {
+    ) -> Result<bool, Undecided> {
         for &Term { acl, negated } in &self.terms {
             let matches = acls.matches(acl, request);
-            observer.term(acl, negated, matches);
+            observer.term(acl, negated, &matches);
             if matches? == negated {
                 return Ok(false);
             }
@@ -180,8 +203,8 @@ impl Line {
 
 impl Observer for Nobody {
     #[inline]
-    fn term(&mut self, _: usize, _: bool, _: Result<bool, NeedsAddresses>) {}
+    fn term(&mut self, _: usize, _: bool, _: &Result<bool, Undecided>) {}
 
     #[inline]
-    fn line(&mut self, _: usize, _: Result<bool, NeedsAddresses>) {}
+    fn line(&mut self, _: usize, _: &Result<bool, Undecided>) {}
 }

@@ -1,13 +1,13 @@
 use super::addresses::Addresses;
 use super::*;
-use crate::Moment;
 use crate::sets::Kind;
 use crate::testing::{self, Sample};
+use crate::{Answer, Moment};
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether the acl line, named x, matches the request.
-fn matches(line: &str, request: &Sample) -> Result<bool, NeedsAddresses> {
+fn matches(line: &str, request: &Sample) -> Result<bool, Undecided> {
     let acls = Acls::parse("", &[format!("x {line}")]).expect(line);
     let list = AccessList::parse("", &["allow x"], &acls).expect(line);
     Ok(list.decide(&acls, request)?.line.is_some())
@@ -138,7 +138,10 @@ fn sets_stand_beside_values() {
 #[test]
 fn dst_of_a_name_needs_addresses() {
     let request = Sample::get("http://example.com/");
-    assert_eq!(matches("dst 10.0.0.0/8", &request), Err(NeedsAddresses));
+    assert_eq!(
+        matches("dst 10.0.0.0/8", &request),
+        Err(Undecided::Addresses)
+    );
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn earlier_lines_decide_before_addresses_are_needed() {
     let other_port = Sample::get("http://example.com:81/");
     assert_eq!(list.decide(&acls, &other_port).map(|d| d.line), Ok(Some(1)));
     let web = Sample::get("http://example.com/");
-    assert_eq!(list.decide(&acls, &web), Err(NeedsAddresses));
+    assert_eq!(list.decide(&acls, &web), Err(Undecided::Addresses));
 }
 
 #[test]
@@ -213,6 +216,10 @@ fn errors_say_what_is_wrong_and_where() {
         ("x time M 9:00-25:00", "is not a time"),
         ("x req_header X-Tag", "no pattern after the options"),
         ("all port 80", "`all` is built in"),
+        ("x external directory", "what is the helper `directory` asked?"),
+        ("x external directory %SCR", "`%SCR` is not known; there are: %SRC, "),
+        ("x external directory %>{a b}", "`%>{a` is not known"),
+        ("x external directory %>{}", "`%>{}` is not known"),
     ];
     for (line, message) in cases {
         let error = Acls::parse("/acl", &["a port 1", line]).expect_err(line);
@@ -251,6 +258,68 @@ fn list_errors_say_what_is_wrong_and_where() {
     }
 }
 
+#[test]
+fn a_helper_is_asked_when_its_turn_comes() {
+    let acls = Acls::parse(
+        "",
+        &[
+            "web port 80",
+            "members external directory %SRC staff",
+            "login external passwords %LOGIN %PASSWORD",
+        ],
+    );
+    let acls = acls.expect("valid");
+    let lines = ["deny web !members", "deny !login", "allow all"];
+    let list = AccessList::parse("", &lines, &acls).expect("valid");
+    assert!(list.needs_answers(&acls) && !list.needs_addresses(&acls));
+    let key = "192.0.2.1 staff";
+    let answered = |uri, answer| Sample::get(uri).answered("directory", key, answer);
+    let basic = |sample: Sample| sample.with("Proxy-Authorization", "Basic YW5uOnB3");
+    let ask = |helper: &str, key: &str| Undecided::Answer {
+        helper: helper.into(),
+        key: key.into(),
+    };
+    let failed = Undecided::Failed {
+        helper: "directory".into(),
+        message: Some("down".into()),
+    };
+    let (web, other) = ("http://a/", "http://a:81/");
+    let yes = || Answer::found(&[]);
+    let cases = [
+        (Sample::get(web), Err(ask("directory", key))),
+        (
+            answered(web, Answer::failed(&[("message", "down")])),
+            Err(failed),
+        ),
+        (answered(web, Answer::not_found(&[])), Ok(Some(0))),
+        // The first acl of the line does not match.
+        (Sample::get(other), Err(Undecided::Credentials)),
+        (answered(web, yes()), Err(Undecided::Credentials)),
+        (basic(answered(web, yes())), Err(ask("passwords", "ann pw"))),
+        (
+            basic(Sample::get(other)).answered("passwords", "ann pw", Answer::not_found(&[])),
+            Ok(Some(1)),
+        ),
+        (
+            basic(Sample::get(other)).answered("passwords", "ann pw", yes()),
+            Ok(Some(2)),
+        ),
+    ];
+    for (request, expected) in cases {
+        let decided = list.decide(&acls, &request).map(|decided| decided.line);
+        assert_eq!(decided, expected, "{request:?}");
+    }
+    assert_eq!(
+        [0, 1, 2].map(|line| list.is_about_login(line, &acls)),
+        [false, true, false]
+    );
+    let said = answered(web, Answer::not_found(&[("message", "Not yet.")]));
+    assert_eq!(list.message(0, &acls, &said).as_deref(), Some("Not yet."));
+    assert_eq!(list.message(0, &acls, &Sample::get(web)), None);
+    let twice = Acls::parse("/acl", &["x external a %SRC", "x external a %DST"]);
+    assert_eq!(twice.expect_err("two lines").at, "/acl/1");
+}
+
 proptest! {
     /// The merged, sorted ranges say what each value says alone.
     #[test]
@@ -278,7 +347,7 @@ proptest! {
     /// No line of text makes the parsers panic.
     #[test]
     fn parsers_take_any_text(line in "\\PC{0,60}") {
-        let kinds = ["src", "dst", "dstdomain", "dstdom_regex", "port", "time", "req_header"];
+        let kinds = ["src", "dst", "dstdomain", "dstdom_regex", "port", "time", "req_header", "external"];
         for kind in kinds {
             let _ = Acls::parse("", &[format!("x {kind} {line}")]);
         }

@@ -1,14 +1,14 @@
 //! How a list comes to its decision, and the words for it.
 
 use super::list::{Decided, Observer};
-use super::{Acl, Acls, NeedsAddresses, Test};
+use super::{Acl, Acls, Test, Undecided};
 use crate::{Condition, LookedAt, Outcome, Request};
 
 /// How a list has come to its decision.
 #[derive(Debug)]
 pub struct Traced {
     /// What it says.
-    pub decided: Result<Decided, NeedsAddresses>,
+    pub decided: Result<Decided, Undecided>,
     /// The lines that were looked at, in order.
     pub lines: Vec<TracedLine>,
 }
@@ -18,7 +18,7 @@ pub struct Traced {
 pub struct TracedLine {
     /// Its index.
     pub line: usize,
-    /// Whether it applies; none where the destination's addresses decide and are not known.
+    /// Whether it applies; none where what decides is not known.
     pub applies: Option<bool>,
     /// Its acls, up to the first that does not match: those after it are not looked at.
     pub conditions: Vec<Condition>,
@@ -76,20 +76,20 @@ impl<'a> Writer<'a> {
 }
 
 impl Observer for Writer<'_> {
-    fn term(&mut self, acl: usize, negated: bool, matches: Result<bool, NeedsAddresses>) {
+    fn term(&mut self, acl: usize, negated: bool, matches: &Result<bool, Undecided>) {
         let acl = &self.acls.acls[acl];
         let not = if negated { "!" } else { "" };
         self.conditions.push(Condition {
             text: format!("{not}{}", acl.name),
-            holds: matches.ok().map(|matches| matches != negated),
+            holds: matches.as_ref().ok().map(|matches| *matches != negated),
             why: acl.why(self.request, matches),
         });
     }
 
-    fn line(&mut self, line: usize, applies: Result<bool, NeedsAddresses>) {
+    fn line(&mut self, line: usize, applies: &Result<bool, Undecided>) {
         self.lines.push(TracedLine {
             line,
-            applies: applies.ok(),
+            applies: applies.as_ref().ok().copied(),
             conditions: std::mem::take(&mut self.conditions),
         });
     }
@@ -99,7 +99,7 @@ impl Observer for Writer<'_> {
 
 impl Acl {
     /// What was compared with what: `port 80, 443: 8080`.
-    fn why(&self, request: &dyn Request, matches: Result<bool, NeedsAddresses>) -> String {
+    fn why(&self, request: &dyn Request, matches: &Result<bool, Undecided>) -> String {
         let subject = self.test.subject(request);
         match &self.test {
             Test::All => subject,
@@ -108,7 +108,7 @@ impl Acl {
     }
 
     /// The values for people: where there are many, one that matches, or the first ones.
-    fn shown(&self, request: &dyn Request, matches: Result<bool, NeedsAddresses>) -> String {
+    fn shown(&self, request: &dyn Request, matches: &Result<bool, Undecided>) -> String {
         let all = self.values.join(", ");
         if all.len() <= SHOWN {
             return all;
@@ -178,6 +178,7 @@ impl Test {
             Test::Time(_) => super::schedule::words(request.received()),
             Test::Browser(_) => field(request, "user-agent"),
             Test::ReqHeader(name, _) => field(request, name),
+            Test::External(external) => external.words(request),
         }
     }
 }
@@ -320,7 +321,7 @@ mod tests {
             looked,
             [(Some(false), vec!["!web"]), (None, vec!["web", "inside"])]
         );
-        assert_eq!(traced.decided, Err(NeedsAddresses));
+        assert_eq!(traced.decided, Err(Undecided::Addresses));
     }
 
     proptest! {
@@ -346,7 +347,7 @@ mod tests {
             request.addresses = known.then(|| vec![[192, 0, 2, 7].into()]);
             let decided = list.decide(&acls, &request);
             let traced = list.trace(&acls, &request);
-            prop_assert_eq!(traced.decided, decided);
+            prop_assert_eq!(traced.decided, decided.clone());
             let looked = traced.lines.iter().map(|line| line.line);
             prop_assert!(looked.eq(0..traced.lines.len()));
             let Some((last, before)) = traced.lines.split_last() else {
@@ -355,7 +356,7 @@ mod tests {
             };
             prop_assert!(before.iter().all(|line| line.applies == Some(false)));
             match decided {
-                Err(NeedsAddresses) => prop_assert_eq!(last.applies, None),
+                Err(_) => prop_assert_eq!(last.applies, None),
                 Ok(Decided { line: Some(line), .. }) => {
                     prop_assert_eq!((last.line, last.applies), (line, Some(true)));
                 }

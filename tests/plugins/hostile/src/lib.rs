@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::hint::black_box;
 use wproxy_sdk::{
     Access, CacheKey, CacheRules, ConfigError, Decision, Denial, Explain, Fields, Headers, Key,
-    Level, LookedAt, Matched, Plugin, Request, Spared, Verdict,
+    Level, LookedAt, Matched, Plugin, Question, Request, Spared, Verdict,
 };
 
 struct Hostile {
@@ -110,6 +110,12 @@ impl Access for Hostile {
         match request.path() {
             "/access/pass" => Verdict::Pass,
             "/access/resolve" => Verdict::Resolve,
+            "/access/ask-again" => Verdict::Lookup(Question::new("h", "once")),
+            "/access/ask-on" => ask_on(request),
+            "/access/ask-nothing" => Verdict::Lookup(Question::new("h", "")),
+            "/access/ask-two" => Verdict::Lookup(Question::new("h", "one\ntwo")),
+            "/access/ask-long" => Verdict::Lookup(Question::new("h", "x".repeat(10_000))),
+            "/access/ask-nobody" => Verdict::Lookup(Question::new("no\nbody".repeat(500), "x")),
             "/access/authenticate" => match request.field("proxy-authorization") {
                 Some(_) => Verdict::Allow(Matched::by("proved")),
                 None => Verdict::Authenticate("Basic realm=\"hostile\"".into()),
@@ -155,6 +161,14 @@ impl Access for Hostile {
             _ => Verdict::Allow(Matched::by("hostile allows")),
         }
     }
+}
+
+/// Has another question whenever the last one is answered.
+fn ask_on(request: &dyn Request) -> Verdict {
+    let key = (0..).map(|n: u32| n.to_string());
+    let unanswered = |key: &String| request.answer("h", key).is_none();
+    let key = key.into_iter().find(unanswered);
+    Verdict::Lookup(Question::new("h", key.unwrap_or_default()))
 }
 
 /// A string that is none: the host has to notice.

@@ -1,0 +1,58 @@
+//! What helpers have been asked, and what came of it.
+
+use super::plugins::counters;
+use crate::helper::{Counts, Helpers};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Writes what it was handed last on the page of metrics.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked(Arc<Mutex<Vec<(String, Counts)>>>);
+
+// === impl Asked ===
+
+impl Asked {
+    /// As they stand now.
+    pub(super) fn take(&self, helpers: &Helpers) {
+        let counts =
+            |helper: &crate::helper::Helper| (helper.settings().name.clone(), helper.counts());
+        let counts = helpers.all().map(counts).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+}
+
+impl Collector for Asked {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, what, count) in [
+            (
+                "helper_questions",
+                "Questions of plugins to a helper.",
+                (|counts| counts.questions) as fn(&Counts) -> u64,
+            ),
+            (
+                "helper_hits",
+                "Questions whose answer was kept.",
+                |counts| counts.hits,
+            ),
+            (
+                "helper_failures",
+                "How often a helper had no answer, or none that can be understood.",
+                |counts| counts.failures,
+            ),
+            (
+                "helper_timeouts",
+                "Questions that could not wait any longer.",
+                |counts| counts.timeouts,
+            ),
+        ] {
+            let named = |(helper, counts): &(String, Counts)| {
+                ([("helper".to_owned(), helper.clone())], count(counts))
+            };
+            counters(&mut encoder, name, what, counts.iter().map(named))?;
+        }
+        Ok(())
+    }
+}
