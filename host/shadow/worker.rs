@@ -37,6 +37,8 @@ struct Inquired {
     /// With that.
     request: Arc<Request>,
     access: Option<Access>,
+    /// When it was asked: another candidate may have come since then.
+    era: u64,
 }
 
 /// How long it rests where there is nothing to do.
@@ -134,7 +136,9 @@ impl Worker {
                 noted,
                 request,
                 access,
+                era,
             } = inquired;
+            let access = access.filter(|_| running.era.load(Relaxed) == era);
             self.compare(&running, &noted, &request, access.as_ref());
         }
     }
@@ -145,7 +149,7 @@ impl Worker {
         running: &Running,
         noted: &Arc<Noted>,
         request: &Arc<Request>,
-        access: Option<&Access>,
+        mut access: Option<&Access>,
     ) {
         loop {
             let era = running.era.load(Relaxed);
@@ -164,6 +168,7 @@ impl Worker {
             let mut report = running.report();
             if running.era.load(Relaxed) != era {
                 // That was another candidate, or beside another generation.
+                access = None;
                 continue;
             }
             report.compared(&differences, || self.example(request), SystemTime::now());
@@ -178,6 +183,7 @@ impl Worker {
             running.drop_one();
             return;
         }
+        let era = running.era.load(Relaxed);
         let (candidate, upstreams) = (running.candidate(), self.upstreams.clone());
         self.inquiries.spawn(async move {
             let request = Arc::new(noted.request.apart());
@@ -187,6 +193,7 @@ impl Worker {
                 access: Access::of(&decided.map(Admission::Allowed)),
                 noted,
                 request,
+                era,
             }
         });
     }

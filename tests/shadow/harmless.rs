@@ -194,6 +194,10 @@ fn everything_else_comes_first() {
     let (_folder, candidate) = settings(&policy("\"deny private\", "));
     let candidate = candidate.to_str().unwrap();
     let proxy = Proxy::with_policy(&policy(""), &["--shadow-config", candidate]);
+    // By then all of them run, under their names.
+    let origin = Origin::plain();
+    assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+    report(&proxy, 1);
     let threads = fs::read_dir(format!("/proc/{}/task", proxy.pid())).unwrap();
     let mut nice = BTreeMap::new();
     for thread in threads.map(|thread| thread.unwrap().path()) {
