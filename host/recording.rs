@@ -34,7 +34,9 @@
 //!
 //! Octets, in URIs and fields, are a string where they are UTF-8, else `{"base64":"..."}`: what was
 //! written is read again octet for octet. `addresses` are missing where nobody had asked for them, and
-//! an empty list where there were none. `after` and `refresh` are missing where the hook failed or
+//! an empty list where there were none. What helpers answered stands in the request, too:
+//! `"answers":[{"helper":"ldap","key":"ann","finding":"OK","pairs":[["user","ann"]]}]`, the finding in
+//! squid's words. `after` and `refresh` are missing where the hook failed or
 //! forbade storing. Instead of `allow`, a verdict is `deny` (`status`, `message`), `authenticate`
 //! (`plugin`, `challenge`) or `failed` (`plugin`, `reason`); instead of `"uri"`, a key is `"never"` or
 //! `{"named":"..."}`. Lines may have further keys in later versions. What cannot be read any more with

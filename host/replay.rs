@@ -26,7 +26,7 @@ pub struct Report {
     pub transactions: u64,
     /// Those of which something would change.
     pub changed: u64,
-    /// Those that cannot be judged, because addresses that the candidate asks for are not known.
+    /// Those that cannot be judged, because the candidate wants to know what is not in the recording.
     pub undecided: u64,
     /// Those in which a plugin of the candidate failed.
     pub failed: u64,

@@ -168,8 +168,8 @@ fn what_the_recording_cannot_decide_is_counted_and_said() {
     .unwrap();
     let (code, stdout, _) = replay(&file, &other, &[]);
     assert_eq!(code, Some(0), "{stdout}");
-    let note = "\nnote: 3 cannot be judged: this policy asks for the addresses of servers, and the \
-                recording does not have theirs\n";
+    let note = "\nnote: 3 cannot be judged: this policy asks for addresses of servers or answers of \
+                helpers that are not in the recording\n";
     assert!(stdout.ends_with(note), "{stdout}");
 
     // A proxy that asks for them records them.

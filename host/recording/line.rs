@@ -93,6 +93,35 @@ pub struct Asked {
     /// The destination's, where they were known; an empty list where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<IpAddr>>,
+    /// What helpers answered about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answered>,
+}
+
+/// What a helper answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// Which.
+    pub helper: String,
+    /// What it was asked.
+    pub key: String,
+    /// In short.
+    pub finding: Finding,
+    /// `user`, `message` and whatever else there was, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<(String, String)>,
+}
+
+/// As squid's helpers say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Finding {
+    /// It is so.
+    Ok,
+    /// It is not.
+    Err,
+    /// There was no answer.
+    Bh,
 }
 
 /// Field lines, in order: name and value.

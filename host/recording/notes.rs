@@ -1,9 +1,12 @@
 //! From what was taken down about a request to a line of the recording, and back.
 
 use super::Octets;
-use super::line::{Access, Asked, Edit, Fields, Judged, Key, Refresh, Rule, Transaction};
+use super::line::{
+    Access, Answered, Asked, Edit, Fields, Finding, Judged, Key, Refresh, Rule, Transaction,
+};
 use crate::config::Location;
 use crate::generation::CacheKey;
+use crate::helper::{self, Answer, Question};
 use crate::http::{self, Form, RequestHead, Scheme, Target, Version};
 use crate::notes::{self, Noted, Notes};
 use crate::plugin::{self, Failed, Hook};
@@ -12,6 +15,7 @@ use crate::upstream::DnsError;
 use ::http::Method;
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What of a transaction cannot be understood.
@@ -111,7 +115,39 @@ fn asked(request: &Request) -> Asked {
         version: version(request.version).to_owned(),
         fields: written_fields(&request.fields),
         addresses: request.addresses().map(<[_]>::to_vec),
+        answers: request.answers().iter().map(written_answer).collect(),
     }
+}
+
+fn written_answer((question, answer): &(Question, Arc<Answer>)) -> Answered {
+    Answered {
+        helper: question.helper.clone(),
+        key: question.key.clone(),
+        finding: match answer.finding {
+            helper::Finding::Found => Finding::Ok,
+            helper::Finding::NotFound => Finding::Err,
+            helper::Finding::Failed => Finding::Bh,
+        },
+        pairs: answer.pairs.clone(),
+    }
+}
+
+fn read_answer(answered: Answered) -> (Question, Arc<Answer>) {
+    let Answered {
+        helper,
+        key,
+        finding,
+        pairs,
+    } = answered;
+    let finding = match finding {
+        Finding::Ok => helper::Finding::Found,
+        Finding::Err => helper::Finding::NotFound,
+        Finding::Bh => helper::Finding::Failed,
+    };
+    (
+        Question { helper, key },
+        Arc::new(Answer { finding, pairs }),
+    )
 }
 
 /// As a client sends it: [`Target::parse`] makes the same of it.
@@ -141,6 +177,7 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
         version,
         fields,
         addresses,
+        answers,
     } = asked;
     let method =
         Method::from_bytes(method.as_bytes()).map_err(|_| NotUnderstood::new("method", &method))?;
@@ -169,6 +206,10 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
             request.set_addresses(Err(DnsError::NoAddress));
         }
         Some(addresses) => request.set_addresses(Ok(addresses.into())),
+    }
+    for answered in answers {
+        let (question, answer) = read_answer(answered);
+        request.add_answer(question, answer);
     }
     Ok(request)
 }

@@ -132,5 +132,13 @@ fn size(noted: &Noted) -> usize {
     });
     let judged = cache_rules.as_ref();
     let judged = judged.map_or(0, |judged| judged.fields.wire_len());
-    request.uri().len() + request.fields.wire_len() + edits.sum::<usize>() + judged
+    let answers = request.answers();
+    let answers = answers
+        .iter()
+        .map(|(question, answer)| question.key.len() + answer.octets());
+    answers.sum::<usize>()
+        + request.uri().len()
+        + request.fields.wire_len()
+        + edits.sum::<usize>()
+        + judged
 }

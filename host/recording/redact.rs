@@ -19,8 +19,13 @@
 //! A secret of [`LONG`] octets or more goes wherever else it stands in the transaction: in fields
 //! that a plugin wrote, in messages, in cache keys. A shorter one would take innocent words with it.
 //!
+//! What helpers were asked is gone through word by word, decoded: the name and the password of Basic
+//! credentials are replaced in there however short they are, and what is a field or the URI by what
+//! stands in its place.
+//!
 //! What cannot be told from other words stays: a secret in a path, or under a name that says nothing.
 
+mod answers;
 mod credentials;
 mod names;
 mod scan;
@@ -90,16 +95,29 @@ impl Redactor {
     /// Takes the secrets out, and says where some were.
     pub fn redact(&self, transaction: &mut Transaction) {
         let mut long: BTreeMap<Bytes, String> = BTreeMap::new();
+        // What a word alone can be, whatever its length.
+        let mut same: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+        let mut remember = |secret: Bytes, stand_in: String| {
+            if secret.len() >= LONG {
+                long.insert(secret, stand_in);
+            }
+        };
         each_text(transaction, &mut |place, text| {
-            for secret in secrets(place, &text.0) {
-                let found = text.0.slice(secret.at);
-                if let (Form::Basic, Some((_, password))) = (secret.form, pair(&found)) {
-                    self.remember(&mut long, password);
+            for Secret { at, form } in secrets(place, &text.0) {
+                let found = text.0.slice(at);
+                if let (Form::Basic, Some((name, password))) = (form, pair(&found)) {
+                    remember(password.clone(), self.token(&password));
+                    for part in [name, password] {
+                        let token = self.token(&part).into();
+                        same.insert(part, token);
+                    }
                 }
                 for decoded in scan::decodings(&found) {
-                    self.remember(&mut long, decoded.into());
+                    let token = self.token(&decoded);
+                    remember(decoded.into(), token);
                 }
-                self.remember(&mut long, found);
+                let stand_in = self.stand_in(&found, form);
+                remember(found, stand_in);
             }
         });
         // The longest first: another can be a part of it.
@@ -108,18 +126,23 @@ impl Redactor {
         let mut places = BTreeSet::new();
         each_text(transaction, &mut |place, text| {
             if let Some(redacted) = self.text(place, &text.0, &long) {
-                *text = Octets(redacted.into());
+                let redacted = Bytes::from(redacted);
+                let before = std::mem::replace(&mut text.0, redacted.clone());
+                if let Place::Uri = place {
+                    let paths = [&before, &redacted].map(|uri| uri.slice(path(uri)..));
+                    let [before, redacted] = paths;
+                    same.insert(before, redacted);
+                }
+                same.insert(before, redacted);
                 places.insert(place.name());
             }
         });
-        transaction.redacted = places.into_iter().collect();
-    }
-
-    fn remember(&self, long: &mut BTreeMap<Bytes, String>, secret: Bytes) {
-        if secret.len() >= LONG {
-            let token = self.token(&secret);
-            long.insert(secret, token);
+        for answered in &mut transaction.request.answers {
+            if self.answered(answered, &long, &same) {
+                places.insert("helper".to_owned());
+            }
         }
+        transaction.redacted = places.into_iter().collect();
     }
 
     /// The text without secrets; none where there are none in it.
@@ -182,6 +205,13 @@ fn pair(encoded: &Bytes) -> Option<(Bytes, Bytes)> {
     let decoded = Bytes::from(BASE64_STANDARD.decode(encoded).ok()?);
     let colon = memchr::memchr(b':', &decoded)?;
     Some((decoded.slice(..colon), decoded.slice(colon + 1..)))
+}
+
+/// Where the path of a URI begins.
+fn path(uri: &[u8]) -> usize {
+    let authority = memmem::find(uri, b"://").map_or(0, |at| at + 3);
+    let path = memchr::memchr(b'/', &uri[authority..]);
+    path.map_or(uri.len(), |at| authority + at)
 }
 
 /// In order, and apart from each other.

@@ -1,4 +1,4 @@
-use super::line::{Access, Asked, Edit, Fields, Judged, Key, Refresh, Rule};
+use super::line::{Access, Answered, Asked, Edit, Fields, Finding, Judged, Key, Refresh, Rule};
 use super::*;
 use crate::http::{self, Form, RequestHead, Target, Version};
 use crate::notes::{Noted, Notes, Readers};
@@ -93,6 +93,24 @@ fn judged() -> impl Strategy<Value = Judged> {
     })
 }
 
+fn answered() -> impl Strategy<Value = Answered> {
+    let findings = [Finding::Ok, Finding::Err, Finding::Bh];
+    let text = any::<String>;
+    let pairs = vec((text(), text()), 0..3);
+    (
+        text(),
+        text(),
+        prop::sample::select(findings.to_vec()),
+        pairs,
+    )
+        .prop_map(|(helper, key, finding, pairs)| Answered {
+            helper,
+            key,
+            finding,
+            pairs,
+        })
+}
+
 fn asked() -> impl Strategy<Value = Asked> {
     let times = (-10_000_000_000_i64..10_000_000_000, 0..1_000_000_000_i32);
     (
@@ -101,7 +119,10 @@ fn asked() -> impl Strategy<Value = Asked> {
         any::<(IpAddr, u16)>(),
         octets(),
         fields(),
-        option::of(vec(any::<IpAddr>(), 0..3)),
+        (
+            option::of(vec(any::<IpAddr>(), 0..3)),
+            vec(answered(), 0..3),
+        ),
     )
         .prop_map(
             |(
@@ -110,7 +131,7 @@ fn asked() -> impl Strategy<Value = Asked> {
                 client,
                 uri,
                 fields,
-                addresses,
+                (addresses, answers),
             )| {
                 let received =
                     jiff::Timestamp::new(second, if second < 0 { 0 } else { nanosecond });
@@ -124,6 +145,7 @@ fn asked() -> impl Strategy<Value = Asked> {
                     version,
                     fields,
                     addresses,
+                    answers,
                 }
             },
         )
@@ -351,6 +373,20 @@ fn answers_are_what_they_were() {
         });
         assert_eq!(serde_json::to_string(&again).expect("JSON"), with);
     }
+}
+
+#[test]
+fn helpers_answers_are_what_they_were() {
+    let mut transaction = some("");
+    let answers = r#"[{"helper":"h","key":"a b","finding":"OK","pairs":[["user","ann"],["x",""]]},
+                      {"helper":"h","key":"c","finding":"ERR"},{"helper":"i","key":"c","finding":"BH"}]"#;
+    transaction.request.answers = serde_json::from_str(answers).expect("JSON");
+    let (request, _) = transaction.clone().into_notes().expect("a request");
+    assert_eq!(
+        request.answer("h", "a b").expect("an answer").to_string(),
+        "OK user=\"ann\" x=\"\""
+    );
+    assert_eq!(Transaction::new(&noted(request)), transaction);
 }
 
 #[test]

@@ -110,3 +110,47 @@ fn rules_go_by_the_time_that_was_recorded() {
         assert_eq!(changes[0].uris, [names.url("a.test", expected)]);
     }
 }
+
+/// What helpers answered is in the recording, and what they were asked is not there in clear.
+#[test]
+fn helpers_are_not_asked_again() {
+    let names = Names::new(Origin::plain());
+    let folder = tempfile::tempdir().unwrap();
+    let asked = folder.path().join("asked");
+    let helper = format!(
+        "[helpers.h]\ncommand = [\"/bin/sh\", \"-c\", \"while read -r key; do echo \\\"$key\\\" >> {}; \
+         echo OK; done\"]\n",
+        asked.display()
+    );
+    let policy = format!(
+        "{helper}[plugins.access-policy]\nacl = [\"known external h %LOGIN %PASSWORD %>{{X-Tag}}\"]\n\
+         http_access = [\"allow known\", \"deny all\"]\n"
+    );
+    let proxy = Proxy::with_policy(&settings(&names, &policy), &[]);
+    let recording = Recording::begin(&proxy, &["--requests", "1"]);
+    // ann, and a password that is too short to be looked for everywhere.
+    let fields = ["Proxy-Authorization: Basic YW5uOmgwcnNl", "X-Tag: a b"];
+    let response = proxy.get(&names.url("a.test", "/"), &fields);
+    assert_eq!(response.status, 200);
+    let (file, _) = recording.ended();
+    let before = fs::read_to_string(&asked).unwrap();
+    assert_eq!(before, "ann h0rse a%20b\n");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("h0rse") && text.contains("a%20b"), "{text}");
+    let (code, stdout, _) = replay(&file, &proxy.settings(), &[]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let live = fs::read_to_string(proxy.settings()).unwrap();
+    let other = proxy.folder.path().join("other.toml");
+    for (from, to, changed, undecided) in [
+        ("allow known", "allow known", 0, 0),
+        ("allow known", "deny known", 1, 0),
+        // It asks something else.
+        ("%LOGIN %PASSWORD", "%LOGIN", 0, 1),
+    ] {
+        fs::write(&other, live.replace(from, to)).unwrap();
+        let Replayed { summary, .. } = replay_json(&file, &other, &[]);
+        let counted = ["changed", "undecided"].map(|key| summary[key].as_u64());
+        assert_eq!(counted, [Some(changed), Some(undecided)], "{to}");
+    }
+    assert_eq!(fs::read_to_string(&asked).unwrap(), before);
+}

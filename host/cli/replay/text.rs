@@ -110,8 +110,8 @@ fn remarks(report: &Report) -> Vec<String> {
     let mut remarks = Vec::new();
     if *undecided > 0 {
         remarks.push(format!(
-            "{undecided} cannot be judged: this policy asks for the addresses of servers, and the \
-             recording does not have theirs"
+            "{undecided} cannot be judged: this policy asks for addresses of servers or answers of \
+             helpers that are not in the recording"
         ));
     }
     if *failed > 0 {

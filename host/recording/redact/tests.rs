@@ -1,5 +1,5 @@
 use super::*;
-use crate::recording::line::{Asked, Judged, Refresh, Rule};
+use crate::recording::line::{Answered, Asked, Finding, Judged, Refresh, Rule};
 use proptest::prelude::*;
 
 fn asked(uri: &str, fields: &[(&str, &str)]) -> Transaction {
@@ -13,6 +13,7 @@ fn asked(uri: &str, fields: &[(&str, &str)]) -> Transaction {
         version: "1.1".into(),
         fields: lines(fields),
         addresses: None,
+        answers: vec![],
     };
     Transaction {
         request,
@@ -144,6 +145,61 @@ fn basic_credentials_stay_a_name_and_a_password() {
     assert_eq!(starred(&fields[1].1.text()), "ann said *, did she");
 }
 
+/// What a policy asks a helper again has to be what it was asked, and no more: with the same fields
+/// and the same URI, both redacted.
+#[test]
+fn what_helpers_are_asked_goes_with_the_fields() {
+    let redactor = Redactor::new([7; 32]);
+    let basic = format!("Basic {}", BASE64_STANDARD.encode("ann:p w"));
+    let fields: &[(&str, &str)] = &[("Proxy-Authorization", &basic), ("X-Api-Key", "k")];
+    let mut transaction = asked("http://a.test/b?token=abc", fields);
+    let answered = |key: &str, value: &str| Answered {
+        helper: "h".into(),
+        key: key.into(),
+        finding: Finding::Ok,
+        pairs: vec![
+            ("user".into(), "ann".into()),
+            ("password".into(), value.into()),
+            ("message".into(), "hello".into()),
+        ],
+    };
+    transaction.request.answers = vec![
+        answered("ann p%20w 10.0.0.1", "p w"),
+        answered(&basic.replace(' ', "%20").replace('=', "%3D"), ""),
+        answered("k http://a.test/b?token=abc /b?token=abc", ""),
+        answered("Ann%2520 staff", ""),
+    ];
+    redactor.redact(&mut transaction);
+    let request = &transaction.request;
+    let (ann, password) = (redactor.token(b"ann"), redactor.token(b"p w"));
+    let field = |place: usize| request.fields[place].1.text().into_owned();
+    let uri = request.uri.text().into_owned();
+    let path = uri.strip_prefix("http://a.test").expect("its host");
+    let expected = [
+        format!("{ann} {password} 10.0.0.1"),
+        field(0).replace(' ', "%20"),
+        format!("{} {uri} {path}", field(1)),
+        "Ann%2520 staff".into(),
+    ];
+    let keys: Vec<&str> = request
+        .answers
+        .iter()
+        .map(|answered| answered.key.as_str())
+        .collect();
+    assert_eq!(keys, expected);
+    let pairs = &request.answers[0].pairs;
+    assert_eq!([&pairs[0].1, &pairs[1].1], [&ann, &password]);
+    assert_eq!(pairs[2].1, "hello");
+    let json = serde_json::to_string(&transaction).expect("JSON");
+    for secret in ["ann", "p w", "p%20w", "abc"] {
+        assert!(!json.contains(secret), "{secret}: {json}");
+    }
+    assert_eq!(
+        transaction.redacted,
+        ["helper", "proxy-authorization", "uri", "x-api-key"]
+    );
+}
+
 /// A secret of its own, and innocent otherwise.
 fn secret() -> impl Strategy<Value = String> {
     "[A-Za-z0-9]{12,30}".prop_map(|text| format!("Zq{text}"))
@@ -164,6 +220,12 @@ fn everywhere(transaction: &mut Transaction, secret: &str) {
         message: Some(told.clone()),
     });
     transaction.cache_key = Some(Key::Named(format!("key {secret}")));
+    transaction.request.answers.push(Answered {
+        helper: "h".into(),
+        key: format!("{secret} x%20{secret} y%2520{secret}"),
+        finding: Finding::Bh,
+        pairs: vec![("error".into(), told.clone())],
+    });
     let edit = Edit {
         status: None,
         before: lines(&[("X-Other", secret)]),

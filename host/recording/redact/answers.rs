@@ -1,0 +1,75 @@
+//! Secrets in what helpers were asked, and in what they answered.
+
+use super::{Place, Redactor, names, scan};
+use crate::recording::line::Answered;
+use bytes::Bytes;
+use memchr::memmem;
+use std::collections::BTreeMap;
+
+/// Secrets that are looked for everywhere, with what stands in their place.
+type Long = [(Bytes, String)];
+/// What a word alone can be, with the same.
+type Same = BTreeMap<Bytes, Bytes>;
+
+impl Redactor {
+    /// Whether there were any.
+    pub(super) fn answered(&self, answered: &mut Answered, long: &Long, same: &Same) -> bool {
+        let Answered { key, pairs, .. } = answered;
+        let words = key.split(' ').map(|word| self.word(word, long, same));
+        let redacted = words.collect::<Vec<_>>().join(" ");
+        let mut changed = redacted != *key;
+        *key = redacted;
+        for (name, value) in pairs {
+            let redacted = match names::is_secret(name.as_bytes()) && !value.is_empty() {
+                true => self.token(value.as_bytes()).into_bytes(),
+                false => self.part(value.as_bytes(), long, same),
+            };
+            changed |= redacted != value.as_bytes();
+            *value = String::from_utf8_lossy(&redacted).into_owned();
+        }
+        changed
+    }
+
+    /// A word of a key: encoded, so that it is one.
+    fn word(&self, word: &str, long: &Long, same: &Same) -> String {
+        let decoded = scan::decodings(word.as_bytes()).into_iter().next();
+        let redacted = match decoded {
+            Some(decoded) => escaped(&self.part(&decoded, long, same), &decoded, word),
+            None => String::from_utf8_lossy(&self.part(word.as_bytes(), long, same)).into_owned(),
+        };
+        // Encoded more than once, or as nobody does it here.
+        let hidden = scan::decodings(redacted.as_bytes());
+        let holds = |(secret, _): &(Bytes, String)| {
+            let found = |text: &Vec<u8>| memmem::find(text, secret).is_some();
+            hidden.iter().any(found)
+        };
+        match long.iter().any(holds) {
+            true => self.token(word.as_bytes()),
+            false => redacted,
+        }
+    }
+
+    fn part(&self, part: &[u8], long: &Long, same: &Same) -> Vec<u8> {
+        match same.get(part) {
+            Some(redacted) => redacted.to_vec(),
+            None => self
+                .text(Place::Text, part, long)
+                .unwrap_or_else(|| part.to_vec()),
+        }
+    }
+}
+
+/// As squid's `rfc1738_escape` has it, so that a policy that is asked again asks the same.
+fn escaped(redacted: &[u8], decoded: &[u8], word: &str) -> String {
+    if redacted == decoded {
+        return word.to_owned();
+    }
+    let mut text = String::with_capacity(redacted.len());
+    for &octet in redacted {
+        match octet {
+            0x21..=0x7e if !b"<>\"#%{}|\\^~[]`'".contains(&octet) => text.push(char::from(octet)),
+            _ => text.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    text
+}
