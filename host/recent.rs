@@ -3,7 +3,7 @@
 //! A request is kept as it is, by its reference: nothing is copied when it ends. Its header section
 //! is a piece of memory of its own, so that no buffer is held with it.
 
-use crate::config::Settings;
+use crate::config::{Location, Settings};
 use crate::http::Field;
 use crate::log::Code;
 use crate::plugin::Rule;
@@ -40,11 +40,22 @@ pub struct Past {
     /// Whether the client left before the end.
     pub aborted: bool,
     /// What allowed or denied it.
-    pub rule: Option<Rule>,
+    pub rule: Option<PastRule>,
     /// What went wrong, in RFC 9209's words.
     pub error: Option<&'static str>,
     /// From its first octet to its end.
     pub elapsed: Duration,
+}
+
+/// A rule of a generation that may be over: a copy, so that nothing of that is held.
+#[derive(Debug, Clone)]
+pub struct PastRule {
+    /// The plugin's name, the rule's text and the name of the file, one after the other.
+    words: Box<str>,
+    plugin: usize,
+    text: usize,
+    /// Where it stands in a file.
+    line: Option<usize>,
 }
 
 /// How far back the memory goes.
@@ -144,6 +155,40 @@ impl Recent {
     }
 }
 
+// === impl PastRule ===
+
+impl From<&Rule> for PastRule {
+    fn from(rule: &Rule) -> PastRule {
+        let Rule {
+            plugin,
+            text,
+            location,
+        } = rule;
+        let file = location.as_ref().map_or("", |location| &location.file);
+        PastRule {
+            words: [plugin, text, file].concat().into(),
+            plugin: plugin.len(),
+            text: text.len(),
+            line: location.as_ref().map(|location| location.line),
+        }
+    }
+}
+
+impl From<&PastRule> for Rule {
+    fn from(past: &PastRule) -> Rule {
+        let (plugin, rest) = past.words.split_at(past.plugin);
+        let (text, file) = rest.split_at(past.text);
+        Rule {
+            plugin: plugin.into(),
+            text: text.into(),
+            location: past.line.map(|line| Location {
+                file: file.into(),
+                line,
+            }),
+        }
+    }
+}
+
 fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -224,6 +269,22 @@ mod tests {
         // One that is larger than all of it takes the others with it.
         recent.keep(past(1 + 5 * count, MAX_SHARDS * room));
         assert_eq!(recent.reach().requests, 0);
+    }
+
+    #[test]
+    fn a_rule_is_what_it_was() {
+        let located = |location| Rule {
+            plugin: "access-policy".into(),
+            text: "http_access deny all".into(),
+            location,
+        };
+        let location = Location {
+            file: "/etc/wproxy/wproxy.toml".into(),
+            line: 13,
+        };
+        for rule in [located(Some(location)), located(None)] {
+            assert_eq!(Rule::from(&PastRule::from(&rule)), rule);
+        }
     }
 
     proptest! {

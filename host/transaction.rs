@@ -7,7 +7,7 @@ use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::notes::{Notebook, Noted};
 use crate::plugin::Rule;
-use crate::recent::Past;
+use crate::recent::{Past, PastRule};
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
@@ -311,7 +311,7 @@ impl Drop for Entry {
                 code: self.outcome.code,
                 status: self.outcome.status,
                 aborted: self.outcome.aborted,
-                rule: self.outcome.rule.clone(),
+                rule: self.outcome.rule.as_ref().map(PastRule::from),
                 error: self.outcome.error,
                 elapsed,
             });

@@ -618,7 +618,14 @@ fn who_asks_changes_nothing() {
         );
     }
     assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
+    logged(&proxy);
     assert_eq!(proxy.get(&origin.url("/"), &[]).status, 429);
+    // What it went by is not what it is asked about.
+    let (code, stdout, _) = proxy.command(&["explain", "--id", &logged(&proxy)]);
+    assert_eq!(code, Some(0), "{stdout}");
+    assert!(stdout.contains("outcome  TCP_DENIED/429: "), "{stdout}");
+    let note = "note     then it was decided otherwise: a plugin failed, or goes by more than the request\n";
+    assert!(stdout.contains(note), "{stdout}");
 }
 
 #[test]

@@ -317,7 +317,10 @@ impl Outcome {
             status: past.status,
             generation: past.generation,
             is_over,
-            rule: past.rule.as_ref().map(Line::from),
+            rule: past
+                .rule
+                .as_ref()
+                .map(|rule| Line::from(&plugin::Rule::from(rule))),
             error: past.error.map(str::to_owned),
             elapsed: u64::try_from(past.elapsed.as_millis()).unwrap_or(u64::MAX),
         }

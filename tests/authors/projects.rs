@@ -99,7 +99,7 @@ fn begins_builds_and_serves(language: &str) {
     let explain = ["explain", "GET", url, "--client", "127.0.0.1"];
     let (_, said, _) = run(&[&explain[..], &["--plugins", plugins]].concat());
     assert!(
-        said.starts_with("allow\nrule     hosts example.com\n"),
+        said.contains("\n\nallow\nrule     hosts example.com\n"),
         "{said}"
     );
     for (config, message, place) in [
