@@ -252,7 +252,9 @@ impl Generation {
     pub fn says_the_same(&self, other: &Generation, hook: Hook) -> bool {
         let (own, others) = (self.asked(hook), other.asked(hook));
         let mut pairs = own.iter().zip(others);
-        own.len() == others.len() && pairs.all(|(own, other)| own.says_the_same(other))
+        own.len() == others.len()
+            && pairs.all(|(own, other)| own.says_the_same(other))
+            && (hook != Hook::Access || self.asks_the_same(other))
     }
 
     /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
@@ -264,6 +266,15 @@ impl Generation {
                 tracing::info!("plugin `{}` imports {line}", plugin.name());
             }
         }
+    }
+
+    /// Whether nothing is different since that one, neither plugins nor helpers.
+    pub fn is_as(&self, old: &Generation) -> bool {
+        self.changes_since(old).is_none() && self.asks_the_same(old)
+    }
+
+    fn asks_the_same(&self, other: &Generation) -> bool {
+        self.helpers.settings() == other.helpers.settings()
     }
 
     /// All of it as new.
