@@ -219,8 +219,9 @@ impl App {
                 mistake,
             }
         })?;
+        let changed = !new.is_as(&old);
         let (generation, changes) = self.serve(new, &old);
-        let (serving, changed) = (self.generation(), !changes.is_none());
+        let serving = self.generation();
         Ok(Swap {
             generation,
             changes,

@@ -131,7 +131,7 @@ struct Shadow {
     /// A folder of plugins to try beside those that serve, on the same requests: see `wproxy shadow`
     #[arg(long, value_name = "DIR")]
     shadow: Option<PathBuf>,
-    /// Settings to try: [plugins] and [sets] of that file, for that folder or the same plugins
+    /// Settings to try: [plugins], [sets] and [helpers] of that file, for that folder or the same plugins
     #[arg(long, value_name = "FILE")]
     shadow_config: Option<PathBuf>,
 }

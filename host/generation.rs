@@ -249,10 +249,18 @@ impl Generation {
     pub fn says_the_same(&self, other: &Generation, hook: Hook) -> bool {
         let (own, others) = (self.asked(hook), other.asked(hook));
         let mut pairs = own.iter().zip(others);
-        let same_helpers = || self.helpers.settings() == other.helpers.settings();
         own.len() == others.len()
             && pairs.all(|(own, other)| own.says_the_same(other))
-            && (hook != Hook::Access || same_helpers())
+            && (hook != Hook::Access || self.asks_the_same(other))
+    }
+
+    /// Whether nothing is different since that one, neither plugins nor helpers.
+    pub fn is_as(&self, old: &Generation) -> bool {
+        self.changes_since(old).is_none() && self.asks_the_same(old)
+    }
+
+    fn asks_the_same(&self, other: &Generation) -> bool {
+        self.helpers.settings() == other.helpers.settings()
     }
 
     /// All of it as new.

@@ -302,7 +302,7 @@ impl Running {
     ) -> (Option<u64>, Option<Changes>) {
         let changes = candidate.changes_since(old);
         let number = candidate.generation.id();
-        let same = changes.is_none();
+        let same = candidate.generation.is_as(&old.generation);
         self.put(live, Arc::new(candidate));
         if !same {
             self.reset();

@@ -36,7 +36,7 @@ pub struct Bounds {
 pub struct Chain {
     /// A folder of plugins.
     pub plugins: Option<PathBuf>,
-    /// A settings file: its `[plugins]` and `[sets]` hold, and nothing else of it.
+    /// A settings file: its `[plugins]`, `[sets]` and `[helpers]` hold, and nothing else of it.
     pub config: Option<PathBuf>,
 }
 

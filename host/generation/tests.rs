@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::{Configuration, Source};
 use crate::http::{Fields, Form, RequestHead, Target, Version};
 use crate::plugin::toolchain;
 use crate::transaction::Request;
@@ -153,4 +154,31 @@ fn what_is_made_of_the_same_and_granted_nothing_says_the_same() {
     }
     std::fs::write(&manifest, format!("{same}\norder = 60\n")).expect("a file");
     assert!(!build(&engine, None).says_the_same(&first, Hook::Access));
+}
+
+#[test]
+fn other_helpers_are_a_difference_to_access_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    add(&folder, "a", "");
+    let engine = Engine::new(1).expect("an engine");
+    let with = |text: &str| {
+        let source = Source::new("wproxy.toml", text);
+        let settings = Configuration::from_source(Some(&source), &[]).expect("good settings");
+        let plugins = Plugins::Folder(folder.path().into());
+        Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None)
+            .expect("good plugins")
+            .with_helpers(&settings.helpers)
+    };
+    let helper = |url: &str| format!("[helpers.x]\nurl = \"{url}\"\n");
+    let one = with(&helper("http://127.0.0.1/a"));
+    for (text, same) in [
+        (helper("http://127.0.0.1/a"), true),
+        (helper("http://127.0.0.1/b"), false),
+        (String::new(), false),
+    ] {
+        let other = with(&text);
+        assert_eq!(one.says_the_same(&other, Hook::Access), same, "{text}");
+        assert!(one.says_the_same(&other, Hook::ResponseHeaders), "{text}");
+        assert_eq!(one.asks_the_same(&other), same, "{text}");
+    }
 }

@@ -5,10 +5,11 @@ use rustix::process::Signal;
 use std::fs;
 
 /// A policy that says what number it is: in its rule, and in a field on the way to the origin and
-/// back. Requests that are decided by a mixture would show two numbers.
+/// back. Requests that are decided by a mixture would show two numbers. None is remembered when it is
+/// over: what that takes in the allocator's pages is not what swaps take.
 pub(crate) fn policy(number: usize) -> String {
     format!(
-        "logformat = \"json\"\n\
+        "logformat = \"json\"\nexplain_requests = 0\n\
          [plugins.access-policy]\nacl = [\"policy-{number} src 127.0.0.0/8\"]\nhttp_access = [\"allow policy-{number}\"]\n\
          [plugins.header-scrub]\nrequest_header_access = [\"X-Policy deny all\"]\nrequest_header_replace = [\"X-Policy {number}\"]\n\
          reply_header_access = [\"X-Policy deny all\"]\nreply_header_replace = [\"X-Policy {number}\"]\n"

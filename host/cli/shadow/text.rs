@@ -163,7 +163,7 @@ pub(super) fn promotion(promotion: &Promotion) -> String {
     if let Some(config) = config {
         let _ = writeln!(
             text,
-            "  put [plugins] and [sets] of {config} into its settings, in place of those there"
+            "  put [plugins], [sets] and [helpers] of {config} into its settings, in place of those there"
         );
     }
     text.push_str("  leave out --shadow and --shadow-config, and what [shadow] names\n");
@@ -302,8 +302,7 @@ mod tests {
         let plugins = "  start it with --plugins next\n";
         assert_eq!(promotion(&done), format!("{begin}{plugins}{end}"));
         done.config = Some("next.toml".into());
-        let config =
-            "  put [plugins] and [sets] of next.toml into its settings, in place of those there\n";
+        let config = "  put [plugins], [sets] and [helpers] of next.toml into its settings, in place of those there\n";
         assert_eq!(promotion(&done), format!("{begin}{plugins}{config}{end}"));
     }
 }
