@@ -351,7 +351,7 @@ fn programs_get_the_same_as_json() {
         json!({
             "request": {
                 "id": null, "method": "GET", "uri": "http://a:81/?q", "name": "a", "client": "::1",
-                "received": null, "addresses": null, "no_addresses": null,
+                "received": null, "addresses": null, "no_addresses": null, "answers": [],
             },
             "past": null,
             "generation": 1,

@@ -72,9 +72,18 @@ fn explain_asks_and_says_so() {
         file,
     ]);
     assert_eq!(code, Some(2), "{err}");
-    let expected =
-        "lookup   h: a%20b: OK user=\"a%20b\"\ndeny     403\nrule     http_access deny found\n";
-    assert!(out.starts_with(expected), "{out}");
+    assert!(
+        out.starts_with("lookup   h: a%20b: OK user=\"a%20b\"\n\naccess: access-policy\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("yes  found    external h %>{Key}: yes\n"),
+        "{out}"
+    );
+    assert!(
+        out.contains("\ndeny     403\nrule     http_access deny found\n"),
+        "{out}"
+    );
     let started = fs::read_to_string(folder.path().join("started")).unwrap();
     wait_for_end(started.trim().parse().unwrap());
 
