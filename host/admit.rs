@@ -127,20 +127,29 @@ impl Inquiry {
                     request = request.id,
                     "{what}: [helpers.{helper}] is missing"
                 );
-                Err(denied(what))
+                Err(misconfigured(what))
             }
         }
     }
 }
 
 fn denied(why: impl Into<Arc<str>>) -> Failure {
+    refused(why.into(), 403, None)
+}
+
+/// That is the operator's mistake, and nothing that the client could be allowed.
+fn misconfigured(why: String) -> Failure {
+    refused(why.as_str().into(), 503, Some(why))
+}
+
+fn refused(text: Arc<str>, status: u16, message: Option<String>) -> Failure {
     Failure::Denied {
         rule: Rule {
             plugin: "wproxy".into(),
-            text: why.into(),
+            text,
             location: None,
         },
-        status: 403,
-        message: None,
+        status,
+        message,
     }
 }

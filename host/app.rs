@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::config::{Chain, Configuration, Mistake, Overrides, Settings};
 use crate::control::{self, Socket, SocketFile};
 use crate::generation::{
-    Alive, Changes, Generation, Generations, Kept, Plugins, RESTART_NEEDED, Swap,
+    Alive, Changes, Generation, Generations, Kept, NOBODY_ADMITS, Plugins, RESTART_NEEDED, Swap,
 };
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
@@ -15,7 +15,7 @@ use crate::plugin::Engine;
 use crate::recent::Recent;
 use crate::recording::Recorder;
 use crate::serve;
-use crate::shadow::{Candidate, Shadow};
+use crate::shadow::{self, Candidate, Shadow};
 use crate::signals::{Order, Signals};
 use crate::upstream::Upstreams;
 use crate::watch::Watch;
@@ -124,6 +124,9 @@ impl App {
         let observers = Observers::new(settings.strip_query_terms);
         observers.serve(generation.observers());
         generation.tell_what_is_empty(None);
+        if !generation.admits_anybody() {
+            tracing::warn!("{NOBODY_ADMITS}");
+        }
         let shadow = Shadow::new(settings.clone(), metrics.shadow.clone());
         Ok(App {
             observers,
@@ -225,6 +228,7 @@ impl App {
         Ok(Swap {
             generation,
             changes,
+            promoted: serving.promoted().cloned(),
             restart_needed: configuration.settings != self.settings,
             shadow: self
                 .shadow
@@ -240,6 +244,9 @@ impl App {
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
         new.tell_what_is_empty(Some(old));
+        if !new.admits_anybody() {
+            tracing::warn!("{NOBODY_ADMITS}");
+        }
         self.last_failure.store(None);
         self.generations.swap(new, SystemTime::now());
         self.observers.serve(self.generation().observers());
@@ -262,6 +269,7 @@ impl App {
             generation, chain, ..
         } = &*candidate;
         let (id, workers) = (old.id() + 1, self.settings.workers);
+        let origin = shadow::origin(chain);
         let new = generation.moved(id, &reloader.engine, workers, &old);
         let new = new.inspect_err(|mistake| {
             tracing::error!(
@@ -269,12 +277,13 @@ impl App {
                 old.id()
             );
         })?;
-        let (generation, changes) = self.serve(new, &old);
+        let (generation, changes) = self.serve(new.promoted_from(&origin), &old);
         self.shadow.end(&self.readers);
         reloader.promoted = chain.clone();
         let swap = Swap {
             generation,
             changes,
+            promoted: Some(origin.into()),
             restart_needed: false,
             shadow: None,
         };
@@ -300,6 +309,10 @@ impl App {
             self.settings.workers,
             Some(old),
         )?;
+        let next = match reloader.promoted.is_own() {
+            true => next,
+            false => next.promoted_from(&shadow::origin(&reloader.promoted)),
+        };
         Ok((next.keeping_helpers_of(old), configuration))
     }
 

@@ -155,7 +155,17 @@ struct Prepared {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // 2 is a verdict: what cannot be understood is a failure like others.
+            return match error.use_stderr() {
+                true => ExitCode::FAILURE,
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
     log_to_stderr();
     let done = match cli.command {
         Command::Run {

@@ -12,7 +12,7 @@ mod swap;
 pub use bodies::Watched;
 pub use explanation::{Account, Explanation, Told};
 pub use serving::{Alive, Generations, Pinned};
-pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, reload_failed};
+pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, as_promoted, reload_failed};
 
 use crate::config::{HelperSettings, Mistake, Section, SetFile};
 use crate::helper::{Helpers, Question};
@@ -44,6 +44,8 @@ pub struct Generation {
     shelf: Shelf,
     /// Whom they ask what they cannot know.
     helpers: Helpers,
+    /// Where it comes from, where that is not what the proxy's settings name.
+    promoted: Option<Arc<str>>,
     pins: Pins,
 }
 
@@ -74,6 +76,10 @@ pub enum CacheKey {
     /// Nothing: the cache neither answers the request nor stores the response.
     Never,
 }
+
+/// What is said where nothing can pass.
+pub const NOBODY_ADMITS: &str = "no plugin has the hook `access`, so that every request is denied; a folder of plugins stands in \
+     place of the default ones: access-policy, say, has to be in it";
 
 /// Manifest and component of the plugin in that folder.
 ///
@@ -198,6 +204,20 @@ impl Generation {
         }
     }
 
+    /// The same, which comes from there since a candidate was promoted.
+    #[must_use]
+    pub fn promoted_from(self, origin: &str) -> Generation {
+        Generation {
+            promoted: Some(origin.into()),
+            ..self
+        }
+    }
+
+    /// Where it comes from since a candidate was promoted; none where that is what the settings name.
+    pub fn promoted(&self) -> Option<&Arc<str>> {
+        self.promoted.as_ref()
+    }
+
     /// The same, with those of its helpers taken over that are as in `previous`, and what they know.
     #[must_use]
     pub fn keeping_helpers_of(self, previous: &Generation) -> Generation {
@@ -221,6 +241,7 @@ impl Generation {
             plugins,
             shelf: Shelf::default(),
             helpers: Helpers::default(),
+            promoted: None,
             pins: Pins::default(),
         }
     }
@@ -266,6 +287,11 @@ impl Generation {
     /// All of it as new.
     pub fn as_changes(&self) -> Changes {
         Changes::between(&[], &self.plugins, |plugin| plugin.name())
+    }
+
+    /// Whether there is a plugin that could let a request pass.
+    pub fn admits_anybody(&self) -> bool {
+        !self.asked(Hook::Access).is_empty()
     }
 
     /// Its plugins, in the order in which they are asked.

@@ -394,7 +394,7 @@ fn a_request_is_written_down_or_it_is_one_that_was_served() {
     ];
     for (arguments, message) in cases {
         let (code, _, stderr) = run(&[&["explain"], arguments].concat());
-        assert_eq!(code, Some(2), "{arguments:?}");
+        assert_eq!(code, Some(1), "{arguments:?}");
         assert!(stderr.contains(message), "{arguments:?}: {stderr}");
     }
     let (code, stdout, _) = run(&["explain", "--help"]);

@@ -47,7 +47,7 @@ fn recorded() -> (Proxy, Names, Recording) {
 
 #[test]
 fn against_the_same_policy_nothing_changes() {
-    let (proxy, _names, recording) = recorded();
+    let (proxy, names, recording) = recorded();
     let (file, said) = recording.ended();
     assert!(said.contains("sample.rec: 4 transactions, "), "{said}");
     assert!(said.ends_with(": as many as were asked for\n"), "{said}");
@@ -157,7 +157,7 @@ fn for_people_a_change_has_rules_with_their_places_and_examples() {
 /// that are addresses are.
 #[test]
 fn what_the_recording_cannot_decide_is_counted_and_said() {
-    let (proxy, _names, recording) = recorded();
+    let (proxy, names, recording) = recorded();
     let (file, _) = recording.ended();
     let text = fs::read_to_string(proxy.settings()).unwrap();
     let other = proxy.folder.path().join("other.toml");
@@ -172,11 +172,22 @@ fn what_the_recording_cannot_decide_is_counted_and_said() {
                 helpers that are not in the recording\n";
     assert!(stdout.ends_with(note), "{stdout}");
 
+    // Where that is all there is, nothing has been tried.
+    let recording = Recording::begin(&proxy, &["--requests", "1"]);
+    proxy.get(&names.url("a.test", "/4"), &[]);
+    let (file, _) = recording.ended();
+    let (code, stdout, _) = replay(&file, &other, &[]);
+    assert_eq!(code, Some(1), "{stdout}");
+    assert!(
+        stdout.contains("\nnone of them could be tried\n"),
+        "{stdout}"
+    );
+
     // A proxy that asks for them records them.
     fs::copy(&other, proxy.settings()).unwrap();
     assert_eq!(proxy.command(&["reload"]).0, Some(0));
     let recording = Recording::begin(&proxy, &["--requests", "1"]);
-    proxy.get(&_names.url("a.test", "/4"), &[]);
+    proxy.get(&names.url("a.test", "/4"), &[]);
     let (file, _) = recording.ended();
     let Replayed { summary, .. } = replay_json(&file, &other, &[]);
     assert_eq!(summary["undecided"], 0);
@@ -334,7 +345,7 @@ fn one_records_at_a_time_and_the_next_when_that_is_over() {
 
 #[test]
 fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
-    let (proxy, _names, recording) = recorded();
+    let (proxy, names, recording) = recorded();
     let (file, _) = recording.ended();
     let whole = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
@@ -400,7 +411,7 @@ fn bounds_that_are_none_are_said_to_be_so() {
         (["--requests", "-1"], "unexpected argument '-1'"),
     ] {
         let (code, _, stderr) = run(&[&["record", "f"], &arguments[..]].concat());
-        assert_eq!(code, Some(2));
+        assert_eq!(code, Some(1));
         assert!(stderr.contains(expected), "{stderr}");
     }
 }

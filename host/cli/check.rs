@@ -2,6 +2,7 @@
 
 use super::{Prepared, Sources};
 use crate::config::{Chain, HelperSettings, Overrides};
+use crate::generation::NOBODY_ADMITS;
 use crate::{control, shadow};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ pub(super) fn check(sources: Sources, shadow: Chain) -> anyhow::Result<ExitCode>
         let from = shadow::origin(&candidate.chain);
         let plugins = candidate.generation.describe_plugins();
         writeln!(out, "in the shadow: {from}\n{plugins}")?;
+    }
+    if !generation.admits_anybody() {
+        writeln!(out, "note: {NOBODY_ADMITS}")?;
     }
     writeln!(out, "All of it is good.")?;
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 use super::running::{self, Proxy};
 use super::shadow;
 use crate::control::{Reload, Request};
-use crate::generation::{Changes, RESTART_NEEDED, reload_failed};
+use crate::generation::{Changes, RESTART_NEEDED, as_promoted, reload_failed};
 use anyhow::bail;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -43,6 +43,10 @@ pub(super) fn reload(proxy: &Proxy) -> anyhow::Result<ExitCode> {
 fn text(reload: &Reload) -> String {
     let changes = reload.plugins.clone().unwrap_or_default();
     let mut text = changed(reload.generation, &changes);
+    if let Some(origin) = &reload.promoted {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "promoted   {}", as_promoted(origin));
+    }
     if reload.restart_needed {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{RESTART_NEEDED}");
@@ -92,6 +96,7 @@ mod tests {
                 unchanged: names(&["cache-rules", "header-scrub"]),
                 gone: names(&["quota"]),
             }),
+            promoted: None,
             restart_needed: false,
             failure: None,
             shadow: None,

@@ -63,6 +63,8 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
 
 fn code(report: &Report) -> ExitCode {
     match report.changed {
+        // Nobody is to take that for a policy that has been tried.
+        0 if report.undecided >= report.transactions => ExitCode::FAILURE,
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(CHANGED),
     }

@@ -4,7 +4,7 @@ use super::running::{self, Proxy};
 use super::shadow;
 use super::text::{short_digest, span, tiers};
 use crate::control::{PluginStatus, Request, Status};
-use crate::generation::reload_failed;
+use crate::generation::{as_promoted, reload_failed};
 use crate::shadow::renewal_failed;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -69,6 +69,9 @@ fn facts(status: &Status) -> String {
             format!("{reloads} done, {reload_failures} failed"),
         ),
     ];
+    if let Some(origin) = &status.promoted {
+        facts.push(("promoted", as_promoted(origin)));
+    }
     if let Some(shadow) = &status.shadow {
         facts.push(("shadow", shadow::facts(shadow)));
     }
@@ -136,6 +139,7 @@ mod tests {
             connections: 7,
             generation: 3,
             since: "2026-11-24T21:50:03Z".into(),
+            promoted: None,
             generations: 1,
             reloads: 2,
             reload_failures: 0,

@@ -13,6 +13,10 @@ pub struct Reload {
     pub generation: u64,
     /// What is different in it; none where it is the old one, because of a mistake.
     pub plugins: Option<Changes>,
+    /// Where its plugins come from since a candidate was promoted; left out where that is what the
+    /// settings name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<String>,
     /// Whether settings have changed that hold only when the proxy is started anew.
     pub restart_needed: bool,
     /// The mistake, with file, line and caret; none where all went well.
@@ -33,6 +37,7 @@ impl From<Result<Swap, Kept>> for Reload {
             Ok(swap) => Reload {
                 generation: swap.generation,
                 plugins: Some(swap.changes),
+                promoted: swap.promoted.map(|origin| origin.to_string()),
                 restart_needed: swap.restart_needed,
                 failure: None,
                 shadow: swap.shadow.map(ShadowReload::from),
@@ -40,6 +45,7 @@ impl From<Result<Swap, Kept>> for Reload {
             Err(kept) => Reload {
                 generation: kept.generation,
                 plugins: None,
+                promoted: None,
                 restart_needed: false,
                 failure: Some(kept.mistake.to_string()),
                 shadow: None,

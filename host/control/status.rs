@@ -29,6 +29,10 @@ pub struct Status {
     pub generation: u64,
     /// When it began to, as `2026-11-24T21:50:03Z`.
     pub since: String,
+    /// Where its plugins come from since a candidate was promoted; left out where that is what the
+    /// settings name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted: Option<String>,
     /// How many generations there are: that one, and those that requests are still pinned to.
     pub generations: u64,
     /// Generations that were swapped in.
@@ -83,6 +87,7 @@ pub(super) fn status(app: &App, answer: &mut Answer) {
         connections: u64::try_from(app.metrics.connections.get()).unwrap_or_default(),
         generation: serving.generation.id(),
         since: moment(serving.since),
+        promoted: serving.generation.promoted().map(ToString::to_string),
         generations: alive.len() as u64,
         reloads: app.metrics.reloads.get(),
         reload_failures: app.metrics.reload_failures.get(),

@@ -83,6 +83,8 @@ fn line(failure: &Failure, settings: &Settings, request: About<'_>, title: &str)
         _ => format!(", request {id} (wproxy explain --id {id})"),
     });
     let id = id.unwrap_or_default();
+    let failure = failure.to_string();
+    let failure = failure.trim_end_matches('.');
     format!("{title}: {failure}. {advice} Contact: {cache_mgr}, proxy {visible_hostname}{id}.\n")
 }
 

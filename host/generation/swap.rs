@@ -13,6 +13,8 @@ pub struct Swap {
     pub generation: u64,
     /// What is different in it.
     pub changes: Changes,
+    /// Where its plugins come from, where that is not what the settings name.
+    pub promoted: Option<Arc<str>>,
     /// Whether settings have changed that hold only when the proxy is started anew.
     pub restart_needed: bool,
     /// What has become of the shadow; none where there is none.
@@ -45,6 +47,13 @@ pub struct Changes {
 /// What is said of settings that a reload does not touch.
 pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have changed: they hold when the proxy is \
      started anew";
+
+/// What is said of plugins that come from elsewhere than the settings say.
+pub fn as_promoted(origin: &str) -> String {
+    format!(
+        "{origin}, as promoted, and not what the settings name, until the proxy is started anew"
+    )
+}
 
 /// What is said before the mistake.
 pub fn reload_failed(generation: u64) -> String {
@@ -91,7 +100,11 @@ impl fmt::Display for Changes {
 
 impl fmt::Display for Swap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "generation {} serves: {}", self.generation, self.changes)
+        write!(f, "generation {} serves: {}", self.generation, self.changes)?;
+        match &self.promoted {
+            Some(origin) => write!(f, "; {}", as_promoted(origin)),
+            None => Ok(()),
+        }
     }
 }
 

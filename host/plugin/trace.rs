@@ -40,7 +40,7 @@ pub enum Outcome {
 pub struct Condition {
     /// As the rule has it: `!Safe_ports`.
     pub text: String,
-    /// Whether it holds; none where addresses would have to be known.
+    /// Whether it holds; none where something would have to be known for that.
     pub holds: Option<bool>,
     /// What was compared with what.
     pub why: String,

@@ -340,7 +340,7 @@ fn a_swap_leaves_it_alone_until_its_settings_change() {
     let head = written.split_once("[helpers.h]").unwrap().0;
     swap(&format!("{head}{POLICY}{rest}"), 4);
     wait_for_end(second[1]);
-    let missing = "403 the rule `a plugin asked the helper `h`, which is not in the settings` does not allow it";
+    let missing = "503 a plugin asked the helper `h`, which is not in the settings";
     assert_eq!(ask(&proxy, "a"), missing);
     proxy.says(
         "a plugin asked the helper `h`, which is not in the settings: [helpers.h] is missing",

@@ -56,12 +56,23 @@ fn the_candidate_serves_what_begins_then_and_the_old_policy_what_has_begun() {
     assert_eq!(code, Some(1));
     assert!(stderr.contains("candidate.toml"), "{stderr}");
     assert_eq!(status("/private"), 403);
+    // The settings would deny everything, and do not count: whoever looks is told.
+    fs::write(proxy.settings(), policy("\"deny all\", ")).unwrap();
     fs::write(&candidate, policy("\"deny secret\", ")).unwrap();
     let reload = ask(&proxy, &["reload"]);
     assert_eq!(
         (&reload["generation"], reload.get("shadow")),
         (&json!(3), None)
     );
+    let origin = format!("the same plugins by {}", candidate.display());
+    assert_eq!(reload["promoted"], origin);
+    assert_eq!(ask(&proxy, &["status"])["promoted"], origin);
+    let told = format!("{origin}, as promoted, and not what the settings name");
+    proxy.says(&told);
+    for command in ["status", "reload"] {
+        let (_, text, _) = proxy.command(&[command]);
+        assert!(text.contains(&told), "{text}");
+    }
     assert_eq!((status("/private"), status("/secret")), (200, 403));
 }
 

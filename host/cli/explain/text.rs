@@ -82,7 +82,7 @@ fn write_past(
     } else if past.rule != explained.verdict.by {
         writeln!(
             text,
-            "note     then it was decided otherwise: a plugin failed, or goes by more than the request"
+            "note     at the time it was decided otherwise: by a body, by a plugin that failed, or by what it knew"
         )?;
     }
     Ok(())

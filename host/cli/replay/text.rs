@@ -12,6 +12,7 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         header,
         transactions,
         changed,
+        undecided,
         groups,
         ..
     } = report;
@@ -23,9 +24,10 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     } = header;
     let from = format!("at {began} from generation {generation} of wproxy {wproxy}");
     let from = printable(&from);
-    let transactions = count(*transactions, "transaction");
-    writeln!(out, "{transactions}, recorded {from}")?;
+    let number = count(*transactions, "transaction");
+    writeln!(out, "{number}, recorded {from}")?;
     match changed {
+        0 if undecided >= transactions => writeln!(out, "none of them could be tried")?,
         0 => writeln!(out, "none of them would change")?,
         changed => writeln!(out, "{changed} of them would change")?,
     }

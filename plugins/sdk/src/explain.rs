@@ -95,8 +95,8 @@ impl LookedAt {
         }
     }
 
-    /// The same with one more condition: whether it holds, none where that depends on addresses that
-    /// are not known, and what was compared with what. A rule decides where all of them hold.
+    /// The same with one more condition: whether it holds, none where that depends on
+    /// what is not known, and what was compared with what. A rule decides where all of them hold.
     #[must_use]
     pub fn condition(
         mut self,
