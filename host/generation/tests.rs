@@ -182,3 +182,9 @@ fn other_helpers_are_a_difference_to_access_alone() {
         assert_eq!(one.asks_the_same(&other), same, "{text}");
     }
 }
+
+#[test]
+fn without_the_hook_access_nobody_is_admitted() {
+    assert!(generation(&[""]).admits_anybody());
+    assert!(!Generation::of(1, vec![]).admits_anybody());
+}
