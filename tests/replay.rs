@@ -47,7 +47,7 @@ fn recorded() -> (Proxy, Names, Recording) {
 
 #[test]
 fn against_the_same_policy_nothing_changes() {
-    let (proxy, names, recording) = recorded();
+    let (proxy, _names, recording) = recorded();
     let (file, said) = recording.ended();
     assert!(said.contains("sample.rec: 4 transactions, "), "{said}");
     assert!(said.ends_with(": as many as were asked for\n"), "{said}");
@@ -345,7 +345,7 @@ fn one_records_at_a_time_and_the_next_when_that_is_over() {
 
 #[test]
 fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
-    let (proxy, names, recording) = recorded();
+    let (proxy, _names, recording) = recorded();
     let (file, _) = recording.ended();
     let whole = fs::read_to_string(&file).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
