@@ -140,7 +140,15 @@ impl Plugin {
                         manifest.name
                     );
                 }
-                return Err(wrong(format!("the plugin fails when it starts: {reason}")));
+                let mistake = wrong(format!("the plugin fails when it starts: {reason}"));
+                // wasmtime's words for types that do not match.
+                return Err(match reason.starts_with("expected ") {
+                    true => mistake.help(
+                        "it is built for another state of the interface: build it anew, with \
+                         `wproxy plugin build`",
+                    ),
+                    false => mistake,
+                });
             }
         }
         Ok(Ok(Plugin {

@@ -8,6 +8,7 @@ use crate::comparison::Sizes;
 use crate::recording::Reader;
 use crate::replay::{Report, replay as tried};
 use clap::Args;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +28,9 @@ pub(super) struct Trial {
     sources: Sources,
 }
 
+/// What is said where nothing was named.
+const DOCUMENTED: &str =
+    "the documented configuration was tried: --config and --plugins name another one";
 /// Something would change. As `explain` denies.
 const CHANGED: u8 = 2;
 
@@ -37,6 +41,7 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         json,
         sources,
     } = trial;
+    let has_folder = sources.plugins.is_some();
     // What is wrong with it is to be said before anything is compiled.
     let recording = Reader::open(&file)?;
     let Prepared {
@@ -51,11 +56,17 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         request: configuration.settings.request_header_max_size,
         reply: configuration.settings.reply_header_max_size,
     };
+    let documented = configuration.file.is_none() && !has_folder;
     let report = tried(recording, &generation, sizes, examples)?;
     running::print(|out| {
         match json {
             true => json::print(&report, out)?,
-            false => text::print(&report, out)?,
+            false => {
+                text::print(&report, out)?;
+                if documented {
+                    writeln!(out, "\nnote: {DOCUMENTED}")?;
+                }
+            }
         }
         Ok(code(&report))
     })
