@@ -27,7 +27,6 @@ pub use report::{Example, Group, Report};
 use crate::app::Reloader;
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
 use crate::generation::{Changes, Generation};
-use crate::http::{Field, Fields};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers};
 use crate::plugin::Hook;
@@ -238,22 +237,6 @@ pub fn renewal_failed(candidate: Option<u64>) -> String {
     }
 }
 
-/// Of memory that it takes while it waits, about.
-fn octets(noted: &Noted) -> usize {
-    const REST: usize = 1 << 10;
-    let (request, notes) = (&noted.request, &noted.notes);
-    let response = notes.response_headers.as_ref().map(|edit| &edit.before);
-    let judged = notes.cache_rules.as_ref().map(|judged| &judged.fields);
-    // Lines that are the same share their octets, but each list has places of its own for them.
-    let text = request.fields.wire_len() + response.map_or(0, Fields::wire_len);
-    let edits = [&notes.request_headers, &notes.response_headers];
-    let edits = edits.into_iter().flatten();
-    let lists = edits.flat_map(|edit| [Some(&edit.before), edit.after.as_ref()]);
-    let lists = lists.flatten().chain(judged).chain([&request.fields]);
-    let lines: usize = lists.map(Fields::len).sum();
-    REST + request.uri().len() + text + lines * size_of::<Field>()
-}
-
 /// Whether a request is among them. Numbers of requests follow upon each other: multiplied, they are
 /// anywhere.
 fn is_sampled(request: u64, sample: u64) -> bool {
@@ -276,7 +259,7 @@ impl Reader for Running {
 
     fn read(&self, noted: &Arc<Noted>) {
         // It may be another one that wants the notes of this one.
-        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), octets(noted)) {
+        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), noted.octets()) {
             self.counts.dropped.inc();
         }
     }
