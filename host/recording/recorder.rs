@@ -1,7 +1,6 @@
 //! The proxy's side: what workers leave, and who takes it.
 
 use super::Share;
-use super::share::mixed;
 use crate::notes::{Noted, Reader, Readers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -25,8 +24,8 @@ pub struct Recording<'a> {
 
 /// Where workers leave what is recorded.
 struct Tap {
-    /// Requests whose mixed number is not above that are.
-    threshold: u64,
+    /// Of all requests.
+    share: Share,
     queue: SyncSender<Waiting>,
     /// That the queue holds, about.
     octets: AtomicUsize,
@@ -51,7 +50,7 @@ impl Recorder {
         }
         let (sender, queue) = sync_channel(QUEUED);
         let tap = Arc::new(Tap {
-            threshold: share.threshold(),
+            share,
             queue: sender,
             octets: AtomicUsize::new(0),
             missed: AtomicU64::new(0),
@@ -100,7 +99,7 @@ impl Drop for Recording<'_> {
 
 impl Reader for Tap {
     fn wants(&self, request: u64) -> bool {
-        mixed(request) <= self.threshold
+        self.share.has(request)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
