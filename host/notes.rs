@@ -139,6 +139,18 @@ impl Access {
             _ => None,
         }
     }
+
+    /// Octets of what a plugin says in its own words.
+    fn octets(&self) -> usize {
+        match self {
+            Access::Allowed(rule) => rule.text.len(),
+            Access::Denied { rule, message, .. } => {
+                rule.text.len() + message.as_ref().map_or(0, String::len)
+            }
+            Access::Challenged { challenge, .. } => challenge.len(),
+            Access::Failed(failed) => failed.reason.len(),
+        }
+    }
 }
 
 // === impl Edit ===
@@ -151,6 +163,35 @@ impl Edit {
             before,
             after: after.map(|after| after.clone()),
         }
+    }
+}
+
+// === impl Noted ===
+
+impl Noted {
+    /// Octets of memory that it takes for as long as it waits to be read, about. Lists of lines share
+    /// what is the same in them, but that is counted in each: rather too much than too little.
+    pub fn octets(&self) -> usize {
+        let Notes {
+            access,
+            key,
+            request_headers,
+            cache_rules,
+            response_headers,
+        } = &self.notes;
+        let edits = [request_headers, response_headers].into_iter().flatten();
+        let edits = edits.flat_map(|edit| [Some(&edit.before), edit.after.as_ref()]);
+        let judged = cache_rules.as_ref().map(|judged| &judged.fields);
+        let lists = edits.flatten().chain(judged);
+        let key = match key {
+            Some(CacheKey::Named(key)) => key.len(),
+            Some(CacheKey::Uri | CacheKey::Never) | None => 0,
+        };
+        size_of::<Noted>()
+            + self.request.octets()
+            + lists.map(Fields::octets).sum::<usize>()
+            + access.as_ref().map_or(0, Access::octets)
+            + key
     }
 }
 

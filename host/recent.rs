@@ -4,7 +4,6 @@
 //! is a piece of memory of its own, so that no buffer is held with it.
 
 use crate::config::{Location, Settings};
-use crate::http::Field;
 use crate::log::Code;
 use crate::plugin::Rule;
 use crate::transaction::Request;
@@ -110,7 +109,7 @@ impl Recent {
     /// Keeps one more, in place of the oldest if need be. What is larger than all that may be kept
     /// is not.
     pub fn keep(&self, past: Past) {
-        let octets = octets(&past.request);
+        let octets = past.octets();
         // What is dropped is dropped when nobody waits for the lock any more, but for what is rare:
         // many small ones that give way to a large one.
         let mut gone = None;
@@ -155,6 +154,16 @@ impl Recent {
     }
 }
 
+// === impl Past ===
+
+impl Past {
+    /// About what it takes to keep that.
+    fn octets(&self) -> usize {
+        let rule = self.rule.as_ref().map_or(0, |rule| rule.words.len());
+        size_of::<Kept>() + self.request.octets() + rule
+    }
+}
+
 // === impl PastRule ===
 
 impl From<&Rule> for PastRule {
@@ -193,17 +202,10 @@ fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// About what it takes to keep that.
-fn octets(request: &Request) -> usize {
-    let fields = &request.fields;
-    // The target is in the header section, beside what has been made of it.
-    let texts = fields.wire_len() + request.target.path.len() + 2 * request.uri().len();
-    size_of::<Kept>() + size_of::<Request>() + fields.len() * size_of::<Field>() + texts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::helper::{Answer, Finding, Question};
     use crate::http::{Fields, Form, RequestHead, Target, Version};
     use bytes::Bytes;
     use http::Method;
@@ -260,7 +262,7 @@ mod tests {
         let since = Some(UNIX_EPOCH + Duration::from_secs(3));
         assert_eq!(recent.reach(), Reach { requests: 3, since });
 
-        let room = 3 * octets(&past(1, 100).request);
+        let room = 3 * past(1, 100).octets();
         let recent = Recent::with(1000, MAX_SHARDS as u64 * room as u64).expect("some");
         let count = recent.count.get();
         (0..5).for_each(|turn| recent.keep(past(1 + turn * count, 100)));
@@ -269,6 +271,33 @@ mod tests {
         // One that is larger than all of it takes the others with it.
         recent.keep(past(1 + 5 * count, MAX_SHARDS * room));
         assert_eq!(recent.reach().requests, 0);
+    }
+
+    #[test]
+    fn what_helpers_answered_counts() {
+        let answered = |id| {
+            let past = past(id, 100);
+            let question = Question {
+                helper: "ldap".into(),
+                key: id.to_string(),
+            };
+            let answer = Answer {
+                finding: Finding::Found,
+                pairs: vec![("message".into(), "x".repeat(60_000))],
+            };
+            past.request.add_answer(question, Arc::new(answer));
+            past
+        };
+        let (with, without) = (answered(1), past(1, 100));
+        assert!(with.request.octets() > without.request.octets() + 60_000);
+        // There is room for three of them, and for hundreds without.
+        let recent = Recent::with(SHARD, 200_000).expect("some");
+        assert_eq!(recent.count.get(), 1);
+        (1..=10).for_each(|id| recent.keep(past(id, 100)));
+        assert_eq!(recent.reach().requests, 10);
+        (11..=20).for_each(|id| recent.keep(answered(id)));
+        let found: Vec<u64> = (1..=20).filter(|id| recent.find(*id).is_some()).collect();
+        assert_eq!(found, [18, 19, 20]);
     }
 
     #[test]

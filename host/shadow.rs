@@ -27,10 +27,10 @@ pub use report::{Example, Group, Report};
 use crate::app::Reloader;
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
 use crate::generation::{Changes, Generation};
-use crate::http::{Field, Fields};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers};
 use crate::plugin::Hook;
+use crate::recording::Share;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use queue::Queue;
@@ -56,8 +56,8 @@ pub struct Running {
     tried: ArcSwap<Tried>,
     queue: Queue<Arc<Noted>>,
     report: Mutex<Report>,
-    /// Of `u32::MAX + 1` numbers, requests are taken up to this one.
-    sample: u64,
+    /// The requests that it is asked about.
+    sample: Share,
     /// Since that live generation, the plugins have been those that serve now: what others said is
     /// none of the candidate's business.
     live_since: AtomicU64,
@@ -130,7 +130,7 @@ impl Shadow {
             report: Mutex::new(Report::new(Room::of(bounds), candidate.since)),
             tried: ArcSwap::from_pointee(Tried::beside(live, Arc::new(candidate))),
             queue,
-            sample: sample(bounds.sample_pct),
+            sample: Share::percent(bounds.sample_pct),
             live_since: AtomicU64::new(live.id()),
             era: AtomicU64::new(0),
             dropped_before: AtomicU64::new(0),
@@ -238,45 +238,16 @@ pub fn renewal_failed(candidate: Option<u64>) -> String {
     }
 }
 
-/// Of memory that it takes while it waits, about.
-fn octets(noted: &Noted) -> usize {
-    const REST: usize = 1 << 10;
-    let (request, notes) = (&noted.request, &noted.notes);
-    let response = notes.response_headers.as_ref().map(|edit| &edit.before);
-    let judged = notes.cache_rules.as_ref().map(|judged| &judged.fields);
-    // Lines that are the same share their octets, but each list has places of its own for them.
-    let text = request.fields.wire_len() + response.map_or(0, Fields::wire_len);
-    let edits = [&notes.request_headers, &notes.response_headers];
-    let edits = edits.into_iter().flatten();
-    let lists = edits.flat_map(|edit| [Some(&edit.before), edit.after.as_ref()]);
-    let lists = lists.flatten().chain(judged).chain([&request.fields]);
-    let lines: usize = lists.map(Fields::len).sum();
-    REST + request.uri().len() + text + lines * size_of::<Field>()
-}
-
-/// Whether a request is among them. Numbers of requests follow upon each other: multiplied, they are
-/// anywhere.
-fn is_sampled(request: u64, sample: u64) -> bool {
-    (request.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) < sample
-}
-
-/// Of `u32::MAX + 1` numbers, that many.
-fn sample(percent: f64) -> u64 {
-    let all = (1u64 << 32) as f64;
-    // From 0 to 100 percent of it are within u64.
-    (percent / 100.0 * all) as u64
-}
-
 // === impl Running ===
 
 impl Reader for Running {
     fn wants(&self, request: u64) -> bool {
-        is_sampled(request, self.sample)
+        self.sample.has(request)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
         // It may be another one that wants the notes of this one.
-        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), octets(noted)) {
+        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), noted.octets()) {
             self.counts.dropped.inc();
         }
     }
@@ -391,21 +362,6 @@ impl Room {
         Room {
             groups: bounds.report,
             examples: bounds.examples,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_is_that_share_of_any_requests_in_a_row() {
-        for percent in [0.1, 1.0, 10.0, 50.0, 99.0, 100.0] {
-            let wanted = sample(percent);
-            let taken = (1_000_001..1_100_001u64).filter(|id| is_sampled(*id, wanted));
-            let off = (taken.count() as f64 / 1000.0 - percent).abs();
-            assert!(off < 0.1, "{percent}: off by {off}");
         }
     }
 }

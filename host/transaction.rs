@@ -209,6 +209,25 @@ impl Request {
         }
     }
 
+    /// Octets of memory that it takes for as long as it is kept, about: with what was found out for it,
+    /// which may be far more than what the client sent.
+    pub fn octets(&self) -> usize {
+        let answers = self.answers();
+        let answers = answers
+            .iter()
+            .map(|(question, answer)| question.octets() + answer.octets());
+        let answers: usize = answers.sum();
+        // The target is in the header section, beside what has been made of it.
+        let target = self.target.path.len() + 2 * self.uri().len();
+        let addresses = self.addresses().map_or(0, size_of_val);
+        size_of::<Request>()
+            + self.method.as_str().len()
+            + target
+            + self.fields.octets()
+            + addresses
+            + answers
+    }
+
     /// Seconds since the epoch when it was received, and the local time's offset from UTC then.
     pub fn received_locally(&self) -> (i64, i32) {
         let unix = match self.received.duration_since(UNIX_EPOCH) {

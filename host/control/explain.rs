@@ -211,7 +211,8 @@ pub(super) fn explain(app: &App, asked: &Explain, answer: &mut Answer) -> Result
     let explanation = generation.explain(&past.request);
     let strip_query = app.settings.strip_query_terms;
     let mut explained = Explained::of(&past.request, &generation, &explanation, strip_query);
-    explained.past = Some(Outcome::of(&past, is_over));
+    let secrets = Secrets::of(&past.request, strip_query);
+    explained.past = Some(Outcome::of(&past, is_over, &secrets));
     explained.request.id = Some(past.request.id);
     explained
         .request
@@ -258,7 +259,7 @@ impl Explained {
             asked: accounts
                 .map(|account| PluginAsked::of(account, &secrets))
                 .collect(),
-            verdict: Verdict::of(request, &explanation.verdict),
+            verdict: Verdict::of(request, &explanation.verdict, &secrets),
         }
     }
 }
@@ -310,7 +311,7 @@ impl From<&(Question, Arc<helper::Answer>)> for HelperSaid {
 // === impl Outcome ===
 
 impl Outcome {
-    fn of(past: &Past, is_over: bool) -> Outcome {
+    fn of(past: &Past, is_over: bool, secrets: &Secrets) -> Outcome {
         let aborted = if past.aborted { "_ABORTED" } else { "" };
         Outcome {
             code: format!("{}{aborted}", past.code.as_str()),
@@ -320,7 +321,7 @@ impl Outcome {
             rule: past
                 .rule
                 .as_ref()
-                .map(|rule| Line::from(&plugin::Rule::from(rule))),
+                .map(|rule| Line::of(&rule.into(), secrets)),
             error: past.error.map(str::to_owned),
             elapsed: u64::try_from(past.elapsed.as_millis()).unwrap_or(u64::MAX),
         }
@@ -334,7 +335,7 @@ impl PluginAsked {
         let (explains, failure, rules) = match &account.told {
             Told::Rules(rules) => (true, None, &rules[..]),
             Told::Nothing => (false, None, &[][..]),
-            Told::Failed(reason) => (true, Some(reason.clone()), &[][..]),
+            Told::Failed(reason) => (true, Some(secrets.hidden(reason)), &[][..]),
         };
         let said = account.said.as_ref();
         PluginAsked {
@@ -344,7 +345,9 @@ impl PluginAsked {
             failure,
             rules: rules.iter().map(|rule| Rule::of(rule, secrets)).collect(),
             said: said.map(|said| secrets.hidden(&said.text)),
-            by: said.and_then(|said| said.rule.as_ref()).map(Line::from),
+            by: said
+                .and_then(|said| said.rule.as_ref())
+                .map(|rule| Line::of(rule, secrets)),
         }
     }
 }
@@ -353,7 +356,7 @@ impl PluginAsked {
 
 impl Rule {
     fn of(looked_at: &LookedAt, secrets: &Secrets) -> Rule {
-        let Line { rule, at, .. } = Line::from(&looked_at.rule);
+        let Line { rule, at, .. } = Line::of(&looked_at.rule, secrets);
         let condition = |condition: &plugin::Condition| Condition {
             condition: condition.text.clone(),
             holds: condition.holds,
@@ -373,10 +376,17 @@ impl Rule {
     }
 }
 
-impl From<&plugin::Rule> for Line {
-    fn from(rule: &plugin::Rule) -> Line {
+// === impl Line ===
+
+impl Line {
+    /// What stands in the configuration stays as it is there; a plugin's own words can have secrets in
+    /// them.
+    fn of(rule: &plugin::Rule, secrets: &Secrets) -> Line {
         Line {
-            rule: rule.text.to_string(),
+            rule: match rule.location {
+                Some(_) => rule.text.to_string(),
+                None => secrets.hidden(&rule.text),
+            },
             plugin: rule.plugin.to_string(),
             at: rule.location.as_ref().map(ToString::to_string),
         }
@@ -386,16 +396,16 @@ impl From<&plugin::Rule> for Line {
 // === impl Verdict ===
 
 impl Verdict {
-    fn of(request: &Request, verdict: &Result<Admission, Failure>) -> Verdict {
+    fn of(request: &Request, verdict: &Result<Admission, Failure>, secrets: &Secrets) -> Verdict {
         match verdict {
             Ok(Admission::Allowed(rule)) => Verdict {
                 verdict: Decision::Allow,
                 status: None,
                 reason: None,
-                by: Some(rule.into()),
+                by: Some(Line::of(rule, secrets)),
             },
             Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
-                Verdict::of(request, &Err(asked_again()))
+                Verdict::of(request, &Err(asked_again()), secrets)
             }
             Ok(want @ (Admission::NeedsAddresses | Admission::NeedsAnswer(_))) => Verdict {
                 verdict: Decision::Undecided,
@@ -413,9 +423,9 @@ impl Verdict {
                 status: Some(failure.face().status.as_u16()),
                 reason: match failure.rule() {
                     Some(_) => None,
-                    None => Some(failure.to_string()),
+                    None => Some(secrets.hidden(&failure.to_string())),
                 },
-                by: failure.rule().map(Line::from),
+                by: failure.rule().map(|rule| Line::of(rule, secrets)),
             },
         }
     }

@@ -31,6 +31,15 @@ pub enum Finding {
     Failed,
 }
 
+// === impl Question ===
+
+impl Question {
+    /// Octets that it takes, about.
+    pub fn octets(&self) -> usize {
+        size_of::<Question>() + self.helper.len() + self.key.len()
+    }
+}
+
 // === impl Answer ===
 
 impl Answer {

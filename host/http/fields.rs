@@ -128,6 +128,12 @@ impl Fields {
         self.lines.iter().map(line).sum()
     }
 
+    /// Octets of memory that they take, about. Those of a value that other lines have, too, count as
+    /// well: it lasts as long as one of them.
+    pub fn octets(&self) -> usize {
+        self.wire_len() + size_of_val(&self.lines[..])
+    }
+
     /// Writes the lines, without the empty one that ends a section.
     pub fn write(&self, out: &mut Vec<u8>) {
         for Field { name, value } in &self.lines {

@@ -1,9 +1,7 @@
 //! The proxy's side: what workers leave, and who takes it.
 
 use super::Share;
-use super::share::mixed;
-use crate::http::Fields;
-use crate::notes::{Noted, Notes, Reader, Readers};
+use crate::notes::{Noted, Reader, Readers};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -21,18 +19,21 @@ pub struct Recording<'a> {
     readers: &'a Readers,
     reader: Arc<dyn Reader>,
     tap: Arc<Tap>,
-    queue: Receiver<Arc<Noted>>,
+    queue: Receiver<Waiting>,
 }
 
 /// Where workers leave what is recorded.
 struct Tap {
-    /// Requests whose mixed number is not above that are.
-    threshold: u64,
-    queue: SyncSender<Arc<Noted>>,
+    /// Of all requests.
+    share: Share,
+    queue: SyncSender<Waiting>,
     /// That the queue holds, about.
     octets: AtomicUsize,
     missed: AtomicU64,
 }
+
+/// A transaction that waits, and the octets that it was counted for: it may have become larger since.
+type Waiting = (Arc<Noted>, usize);
 
 /// Transactions that wait to be taken.
 pub(super) const QUEUED: usize = 4096;
@@ -49,7 +50,7 @@ impl Recorder {
         }
         let (sender, queue) = sync_channel(QUEUED);
         let tap = Arc::new(Tap {
-            threshold: share.threshold(),
+            share,
             queue: sender,
             octets: AtomicUsize::new(0),
             missed: AtomicU64::new(0),
@@ -72,8 +73,8 @@ impl Recording<'_> {
     /// The next transaction; none where none comes within that time.
     pub fn next(&self, within: Duration) -> Option<Arc<Noted>> {
         match self.queue.recv_timeout(within) {
-            Ok(noted) => {
-                self.tap.octets.fetch_sub(size(&noted), Ordering::Relaxed);
+            Ok((noted, octets)) => {
+                self.tap.octets.fetch_sub(octets, Ordering::Relaxed);
                 Some(noted)
             }
             // Whoever sends is kept by this.
@@ -98,7 +99,7 @@ impl Drop for Recording<'_> {
 
 impl Reader for Tap {
     fn wants(&self, request: u64) -> bool {
-        mixed(request) <= self.threshold
+        self.share.has(request)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
@@ -106,39 +107,12 @@ impl Reader for Tap {
         if !self.wants(noted.request.id) {
             return;
         }
-        let octets = size(noted);
+        let octets = noted.octets();
         let waiting = self.octets.fetch_add(octets, Ordering::Relaxed);
         let fits = waiting + octets <= QUEUED_OCTETS;
-        if !fits || self.queue.try_send(noted.clone()).is_err() {
+        if !fits || self.queue.try_send((noted.clone(), octets)).is_err() {
             self.octets.fetch_sub(octets, Ordering::Relaxed);
             self.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
-
-/// Octets that it keeps, about.
-fn size(noted: &Noted) -> usize {
-    let Noted { request, notes, .. } = noted;
-    let Notes {
-        request_headers,
-        cache_rules,
-        response_headers,
-        ..
-    } = notes;
-    let edits = [request_headers, response_headers].into_iter().flatten();
-    let edits = edits.map(|edit| {
-        let after = edit.after.as_ref().map_or(0, Fields::wire_len);
-        edit.before.wire_len() + after
-    });
-    let judged = cache_rules.as_ref();
-    let judged = judged.map_or(0, |judged| judged.fields.wire_len());
-    let answers = request.answers();
-    let answers = answers
-        .iter()
-        .map(|(question, answer)| question.key.len() + answer.octets());
-    answers.sum::<usize>()
-        + request.uri().len()
-        + request.fields.wire_len()
-        + edits.sum::<usize>()
-        + judged
 }

@@ -27,6 +27,7 @@
 
 mod answers;
 mod credentials;
+mod long;
 mod names;
 mod scan;
 
@@ -35,6 +36,7 @@ use super::{Octets, line};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use long::Long;
 use memchr::memmem;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,9 +122,7 @@ impl Redactor {
                 remember(found, stand_in);
             }
         });
-        // The longest first: another can be a part of it.
-        let mut long: Vec<(Bytes, String)> = long.into_iter().collect();
-        long.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+        let long = Long::new(long);
         let mut places = BTreeSet::new();
         each_text(transaction, &mut |place, text| {
             if let Some(redacted) = self.text(place, &text.0, &long) {
@@ -146,19 +146,35 @@ impl Redactor {
     }
 
     /// The text without secrets; none where there are none in it.
-    fn text(&self, place: Place<'_>, text: &[u8], long: &[(Bytes, String)]) -> Option<Vec<u8>> {
+    fn text(&self, place: Place<'_>, text: &[u8], long: &Long) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(text.len());
         let mut changed = false;
         let mut done = 0;
         for Secret { at, form } in secrets(place, text) {
             changed = true;
-            replace_all(&text[done..at.start], long, &mut out);
+            self.replace_all(&text[done..at.start], long, &mut out);
             out.extend(self.stand_in(&text[at.clone()], form).into_bytes());
             done = at.end;
         }
-        changed |= replace_all(&text[done..], long, &mut out);
+        changed |= self.replace_all(&text[done..], long, &mut out);
         // A secret of one place can stand in what is before one of another.
         (changed || out != text).then_some(out)
+    }
+
+    /// Copies the text with tokens in the places of these. Whether there were any.
+    fn replace_all(&self, text: &[u8], long: &Long, out: &mut Vec<u8>) -> bool {
+        let mut done = 0;
+        while let Some(at) = long.next(text, done) {
+            out.extend_from_slice(&text[done..at.start]);
+            let secret = &text[at.clone()];
+            match long.stand_in(secret) {
+                Some(stand_in) => out.extend_from_slice(stand_in.as_bytes()),
+                None => out.extend(self.token(secret).into_bytes()),
+            }
+            done = at.end;
+        }
+        out.extend_from_slice(&text[done..]);
+        done > 0
     }
 
     fn stand_in(&self, secret: &[u8], form: Form) -> String {
@@ -184,20 +200,23 @@ impl Redactor {
     }
 }
 
-/// Copies the text with the tokens of these in their places. Whether there were any.
-fn replace_all(text: &[u8], long: &[(Bytes, String)], out: &mut Vec<u8>) -> bool {
-    let found = long.iter().find_map(|(secret, token)| {
-        let at = memmem::find(text, secret)?;
-        Some((at, secret, token))
+/// Whether all that a field of that name says is for nobody else: credentials, cookies.
+pub fn is_secret_field(name: &[u8]) -> bool {
+    credentials::is_field(name) || names::is_secret(name)
+}
+
+/// What is secret in a field, as it stands there, with the password of Basic credentials.
+pub fn in_field(name: &[u8], value: &Bytes) -> Vec<Bytes> {
+    let found = credentials::field(name, value).into_iter();
+    let found = found.flat_map(|Secret { at, form }| {
+        let secret = value.slice(at);
+        let password = match form {
+            Form::Basic => pair(&secret).map(|(_, password)| password),
+            Form::Plain => None,
+        };
+        [Some(secret), password]
     });
-    let Some((at, secret, token)) = found else {
-        out.extend_from_slice(text);
-        return false;
-    };
-    replace_all(&text[..at], long, out);
-    out.extend_from_slice(token.as_bytes());
-    replace_all(&text[at + secret.len()..], long, out);
-    true
+    found.flatten().collect()
 }
 
 /// Name and password of Basic credentials.

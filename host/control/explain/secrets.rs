@@ -1,5 +1,7 @@
 //! What explanations leave out: credentials, and queries where the access log has none either.
 
+use crate::http::Field;
+use crate::recording::redact;
 use crate::transaction::Request;
 
 /// What must not be shown of a request.
@@ -9,8 +11,6 @@ pub(super) struct Secrets {
     hidden: Vec<(String, &'static str)>,
 }
 
-/// Fields that hold credentials.
-const FIELDS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 /// What is shorter is no secret, but would be found in any text.
 const SHORTEST: usize = 4;
 /// In place of credentials.
@@ -20,8 +20,11 @@ const NOT_SHOWN: &str = "(not shown)";
 
 impl Secrets {
     pub(super) fn of(request: &Request, strip_query: bool) -> Secrets {
-        let values = FIELDS.iter().flat_map(|name| request.fields.all(name));
-        let values = values.map(|value| String::from_utf8_lossy(value).into_owned());
+        let lines = request.fields.iter();
+        let secret = lines
+            .clone()
+            .filter(|line| redact::is_secret_field(&line.name));
+        let values = secret.map(|line| String::from_utf8_lossy(&line.value).into_owned());
         // A plugin may have taken them apart: cookies one by one, credentials without their scheme.
         let parts = values.flat_map(|value| {
             let credentials = value
@@ -34,7 +37,11 @@ impl Secrets {
             let parts: Vec<String> = cookies.chain(crumbs).chain(credentials).collect();
             std::iter::once(value).chain(parts)
         });
+        // What a recording leaves out, an explanation does.
+        let found = lines.flat_map(|Field { name, value }| redact::in_field(name, value));
+        let found = found.map(|secret| String::from_utf8_lossy(&secret).into_owned());
         let mut hidden: Vec<_> = parts
+            .chain(found)
             .filter(|part| part.len() >= SHORTEST)
             .map(|part| (part, NOT_SHOWN))
             .collect();
@@ -80,6 +87,10 @@ mod tests {
         fields.push("Authorization", "Basic c2VjcmV0");
         fields.push("Cookie", "id=0123456; a=1; lang=en-GB");
         fields.push("User-Agent", "curl/8");
+        fields.push("Proxy-Authorization", "Basic YW5uOmhvcnNl");
+        fields.push("X-Api-Key", "k-4711");
+        fields.push("X-Amz-Security-Token", "FwoGZXIv");
+        fields.push("Referer", "http://b/?q=what&sig=5f3e");
         let head = RequestHead {
             method: Method::GET,
             target,
@@ -94,6 +105,10 @@ mod tests {
             ("it is c2VjcmV0", "it is (not shown)", "it is (not shown)"),
             ("id=0123456; a=1; lang=en-GB", "(not shown)", "(not shown)"),
             ("id is 0123456, a is 1", "id is (not shown), a is 1", "id is (not shown), a is 1"),
+            ("ann said horse", "ann said (not shown)", "ann said (not shown)"),
+            ("key k-4711, not k-4712", "key (not shown), not k-4712", "key (not shown), not k-4712"),
+            ("it had FwoGZXIv", "it had (not shown)", "it had (not shown)"),
+            ("from http://b/?q=what&sig=5f3e", "from http://b/?q=what&sig=(not shown)", "from http://b/?q=what&sig=(not shown)"),
             ("http://a/b?token=abc", "http://a/b?", "http://a/b?token=abc"),
             ("/b?token=abc", "/b?", "/b?token=abc"),
         ];

@@ -1,13 +1,10 @@
 //! Secrets in what helpers were asked, and in what they answered.
 
-use super::{Place, Redactor, names, scan};
+use super::{Long, Place, Redactor, names, scan};
 use crate::recording::line::Answered;
 use bytes::Bytes;
-use memchr::memmem;
 use std::collections::BTreeMap;
 
-/// Secrets that are looked for everywhere, with what stands in their place.
-type Long = [(Bytes, String)];
 /// What a word alone can be, with the same.
 type Same = BTreeMap<Bytes, Bytes>;
 
@@ -39,11 +36,7 @@ impl Redactor {
         };
         // Encoded more than once, or as nobody does it here.
         let hidden = scan::decodings(redacted.as_bytes());
-        let holds = |(secret, _): &(Bytes, String)| {
-            let found = |text: &Vec<u8>| memmem::find(text, secret).is_some();
-            hidden.iter().any(found)
-        };
-        match long.iter().any(holds) {
+        match hidden.iter().any(|text| long.next(text, 0).is_some()) {
             true => self.token(word.as_bytes()),
             false => redacted,
         }

@@ -26,6 +26,17 @@ const SCHEMES: &[&str] = &[
     "Token",
     "vapid",
 ];
+/// Fields of credentials (RFC 9110 §11).
+const CREDENTIALS: &[&str] = &[
+    "authorization",
+    "proxy-authorization",
+    "authentication-info",
+    "proxy-authentication-info",
+];
+/// Cookies that come back.
+const COOKIES: &[&str] = &["cookie", "cookie2"];
+/// Cookies that are set.
+const SET_COOKIES: &[&str] = &["set-cookie", "set-cookie2"];
 /// Those whose challenges have more in them than a name.
 const WITH_TOKENS: &[&str] = &["Kerberos", "NTLM", "Negotiate"];
 /// RFC 6265 §5.2, and what has come since: what stands beside a cookie's value.
@@ -43,20 +54,25 @@ const ATTRIBUTES: &[&str] = &[
     "version",
 ];
 
+/// Whether a field of that name is there for credentials or cookies.
+pub(super) fn is_field(name: &[u8]) -> bool {
+    let all = [CREDENTIALS, COOKIES, SET_COOKIES];
+    all.iter().any(|names| is_any(name, names))
+}
+
+fn is_any(name: &[u8], names: &[&str]) -> bool {
+    let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
+    names.iter().any(is)
+}
+
 /// In a field's value.
 pub(super) fn field(name: &[u8], value: &[u8]) -> Vec<Secret> {
-    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-    let any = |names: &[&str]| names.iter().any(|name| is(name));
-    if any(&[
-        "authorization",
-        "proxy-authorization",
-        "authentication-info",
-        "proxy-authentication-info",
-    ]) {
+    let any = |names: &[&str]| is_any(name, names);
+    if any(CREDENTIALS) {
         credentials(value)
-    } else if any(&["cookie", "cookie2"]) {
+    } else if any(COOKIES) {
         cookies(value, &[])
-    } else if any(&["set-cookie", "set-cookie2"]) {
+    } else if any(SET_COOKIES) {
         cookies(value, ATTRIBUTES)
     } else if any(&["www-authenticate", "proxy-authenticate"]) {
         challenge(value)

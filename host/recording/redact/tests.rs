@@ -200,6 +200,34 @@ fn what_helpers_are_asked_goes_with_the_fields() {
     );
 }
 
+#[test]
+fn thousands_of_secrets_are_found_wherever_they_are() {
+    let redactor = Redactor::new([7; 32]);
+    let values: Vec<String> = (0..4000).map(|n| format!("value{n:07}")).collect();
+    let cookies = values.iter().enumerate();
+    let cookies: Vec<String> = cookies.map(|(n, value)| format!("c{n}={value}")).collect();
+    let told = values.join(" then ");
+    let fields: &[(&str, &str)] = &[("Cookie", &cookies.join("; ")), ("X-Told", &told)];
+    let mut transaction = asked("http://a/", fields);
+    transaction.request.answers.push(Answered {
+        helper: "h".into(),
+        key: values.join(" "),
+        finding: Finding::Ok,
+        pairs: vec![("said".into(), told.clone())],
+    });
+    redactor.redact(&mut transaction);
+    let tokens: Vec<String> = values
+        .iter()
+        .map(|v| redactor.token(v.as_bytes()))
+        .collect();
+    let request = &transaction.request;
+    assert_eq!(request.fields[1].1.text(), tokens.join(" then "));
+    assert_eq!(request.answers[0].key, tokens.join(" "));
+    assert_eq!(request.answers[0].pairs[0].1, tokens.join(" then "));
+    let json = serde_json::to_string(&transaction).expect("JSON");
+    assert!(!json.contains("value0"));
+}
+
 /// A secret of its own, and innocent otherwise.
 fn secret() -> impl Strategy<Value = String> {
     "[A-Za-z0-9]{12,30}".prop_map(|text| format!("Zq{text}"))

@@ -35,12 +35,16 @@ pub(super) struct Writer<'a> {
 
 /// Characters of an acl's values that are shown as they are.
 const SHOWN: usize = 80;
-/// Fields whose values are not for everybody who may see rules.
-const SECRET: [&str; 4] = [
+/// Fields whose values are not for everybody who may see rules: the usual ones. The host, which shows
+/// the words, knows more of them, and goes through these once more.
+const SECRET: [&str; 7] = [
     "authorization",
     "proxy-authorization",
     "cookie",
     "set-cookie",
+    "x-api-key",
+    "x-amz-security-token",
+    "x-auth-token",
 ];
 
 // === impl TracedLine ===
