@@ -126,7 +126,8 @@ impl Plugin {
         let json = config.json().to_owned();
         let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
         let (slots, observing) = (Slots::new(workers), Slots::new(1));
-        match observing::warm(&template, compiled.hooks(), &slots, &observing) {
+        let places = Places::new(engine, manifest.limits.bodies.most);
+        match observing::warm(&template, compiled.hooks(), &slots, &observing, &places) {
             Ok(Ok(())) => {}
             Ok(Err(lifecycle::ConfigError { at, message })) => {
                 return Ok(Err(Complaint { at, message }));
@@ -158,7 +159,7 @@ impl Plugin {
             template,
             slots,
             observing,
-            places: Places::default(),
+            places,
             backoffs: Hook::ALL.map(|_| Backoff::new(manifest.limits.failures)),
             manifest,
         }))
@@ -263,17 +264,7 @@ impl Plugin {
 
     /// Whether its configuration leaves that hook nothing to do.
     pub fn spares(&self, hook: Hook) -> bool {
-        let spared = self.template.spared();
-        match hook {
-            Hook::Access => false,
-            Hook::RequestHeaders => spared.contains(Spared::REQUEST_HEADERS),
-            Hook::ResponseHeaders => spared.contains(Spared::RESPONSE_HEADERS),
-            Hook::CacheRules => spared.contains(Spared::CACHE_RULES),
-            Hook::CacheKey => spared.contains(Spared::CACHE_KEY),
-            Hook::Observer => spared.contains(Spared::OBSERVER),
-            Hook::RequestBody => spared.contains(Spared::REQUEST_BODY),
-            Hook::ResponseBody => spared.contains(Spared::RESPONSE_BODY),
-        }
+        self.template.spares(hook)
     }
 
     /// Whether its `cache-rules` never overrules what RFC 9111 forbids to store.

@@ -78,13 +78,8 @@ impl Exchange<'_> {
         let request = transaction.request.clone();
         let target = &request.target;
         let switch_to = upgrade(self.app, &request);
-        let length = match (&watched, self.body) {
-            (Some(upload), _) => upload.length(),
-            (None, Framing::None | Framing::UntilClose) => BodyLength::None,
-            (None, Framing::Length(length)) => BodyLength::Known(length),
-            (None, Framing::Chunked) => BodyLength::Chunked,
-        };
         self.queue_head(&request, switch_to.as_deref(), &mut upstream.writer);
+        let length = self.length(watched.as_deref());
         upstream.writer.begin_body(length);
         // Of one that hooks look into, some may have been read.
         if watched.is_none() {
@@ -129,22 +124,31 @@ impl Exchange<'_> {
                             &mut recording,
                         );
                         let relayed = alongside(upload, relay).await;
-                        match (relayed, recording) {
-                            (Ok(reusable), _) => Ended::Relayed { reusable },
-                            // What has failed is not what others wait for.
-                            (Err(failure), Some(recording)) if !failure.is_servers() => {
-                                Ended::Broken(failure, recording)
-                            }
-                            (Err(failure), _) => return Err(failure),
-                        }
+                        Ended::of(relayed, recording)?
                     }
                 },
             }
         };
+        let sent = sent.load(Relaxed);
+        self.end(ended, transaction, client, upstream, request_time, sent)
+            .await
+    }
+
+    /// What follows once nothing runs at once any more.
+    async fn end(
+        &self,
+        ended: Ended,
+        transaction: &mut Transaction,
+        client: &mut Client,
+        upstream: Upstream,
+        request_time: SystemTime,
+        sent: bool,
+    ) -> Result<Outcome, Failure> {
+        let request = transaction.request.clone();
         match ended {
             Ended::Relayed { reusable } => {
                 // Before the client has all of it: if it asks again at once, it is there.
-                if reusable && sent.load(Relaxed) {
+                if reusable && sent {
                     self.app.upstreams.checkin(upstream);
                 }
                 let limit = self.app.settings.write_timeout;
@@ -164,7 +168,7 @@ impl Exchange<'_> {
             }
             Ended::NotModified(head) => {
                 let hit = self.still_fresh(&head, request_time).await;
-                if sent.load(Relaxed) && is_reusable(&request, &head) {
+                if sent && is_reusable(&request, &head) {
                     self.app.upstreams.checkin(upstream);
                 }
                 Ok(hit)
@@ -180,6 +184,16 @@ impl Exchange<'_> {
                     .await?;
                 Ok(Outcome::Switched(Box::new(upstream)))
             }
+        }
+    }
+
+    /// How long the body is that is sent.
+    fn length(&self, watched: Option<&Upload>) -> BodyLength {
+        match (watched, self.body) {
+            (Some(upload), _) => upload.length(),
+            (None, Framing::None | Framing::UntilClose) => BodyLength::None,
+            (None, Framing::Length(length)) => BodyLength::Known(length),
+            (None, Framing::Chunked) => BodyLength::Chunked,
         }
     }
 
@@ -438,6 +452,22 @@ impl Exchange<'_> {
         writer.begin_body(BodyLength::None);
         let flushed = writer.flush(self.app.settings.write_timeout).await;
         flushed.map_err(|_| Failure::ClientGone)
+    }
+}
+
+// === impl Ended ===
+
+impl Ended {
+    /// A response that went to the client, and maybe into the cache.
+    fn of(relayed: Result<bool, Failure>, recording: Option<Recording>) -> Result<Ended, Failure> {
+        match (relayed, recording) {
+            (Ok(reusable), _) => Ok(Ended::Relayed { reusable }),
+            // What has failed is not what others wait for.
+            (Err(failure), Some(recording)) if !failure.is_servers() => {
+                Ok(Ended::Broken(failure, recording))
+            }
+            (Err(failure), _) => Err(failure),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -19,6 +20,8 @@ pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
     ticker: Arc<Ticker>,
     meters: Arc<Meters>,
+    /// Places for bodies that are watched.
+    bodies: Arc<Semaphore>,
 }
 
 /// The most memory that a manifest can give an instance.
@@ -41,6 +44,8 @@ const IDLE_TICKS: u64 = 15_000;
 const PLUGINS: usize = 32;
 /// Instances that can watch bodies at a time, of all plugins together.
 pub(super) const BODIES: usize = 1000;
+/// Instances that a plugin keeps for bodies that may come.
+pub(super) const RESERVE: usize = 16;
 /// The same in all, but for those. A place takes 4 GB of address space, and there are 128 TB of it.
 const PLACES: RangeInclusive<usize> = 256..=16_000;
 /// Core instances and tables that a component can be made of: one from Python has dozens.
@@ -53,7 +58,7 @@ impl Engine {
     /// with places for the instances of that many workers.
     pub fn new(workers: usize) -> anyhow::Result<Engine> {
         let places = (2 * PLUGINS * workers).clamp(*PLACES.start(), *PLACES.end());
-        let places = u32::try_from(places + BODIES)?;
+        let places = u32::try_from(places + BODIES + 2 * PLUGINS * RESERVE)?;
         let mut pool = PoolingAllocationConfig::new();
         // Virtual address space, not memory.
         pool.total_component_instances(places)
@@ -87,12 +92,18 @@ impl Engine {
             wasmtime,
             ticker,
             meters: Arc::default(),
+            bodies: Arc::new(Semaphore::new(BODIES)),
         })
     }
 
     /// What plugins count and keep, and what is counted of them: for as long as the process lives.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters
+    }
+
+    /// Places for bodies that are watched, of all plugins together.
+    pub(super) fn bodies(&self) -> &Arc<Semaphore> {
+        &self.bodies
     }
 
     /// The same engine for plugins that begin with nothing: none of them finds what others of its

@@ -39,6 +39,11 @@ impl Hook {
         Hook::Observer,
     ];
 
+    /// Whether it looks into bodies.
+    pub(super) fn is_of_bodies(self) -> bool {
+        matches!(self, Hook::RequestBody | Hook::ResponseBody)
+    }
+
     /// Whether that version of the WIT has it.
     pub(super) fn is_in(self, version: Version) -> bool {
         let since = match self {

@@ -14,7 +14,7 @@ use super::meters::{Limit, Meter, Meters};
 use super::sets::Sets;
 use super::state::{FieldsHandle, Own, RequestHandle, State};
 use super::wasi::{Preopen, Wasi};
-use super::{Configured, printable};
+use super::{Configured, Hook, printable};
 use crate::http::Fields;
 use crate::transaction::Request;
 use std::cell::Cell;
@@ -231,6 +231,21 @@ impl Template {
     pub(super) fn spared(&self) -> Spared {
         self.spared.get().copied().unwrap_or_default()
     }
+
+    /// Whether the configuration leaves that hook nothing to do.
+    pub(super) fn spares(&self, hook: Hook) -> bool {
+        let spared = match hook {
+            Hook::Access => return false,
+            Hook::RequestHeaders => Spared::REQUEST_HEADERS,
+            Hook::ResponseHeaders => Spared::RESPONSE_HEADERS,
+            Hook::CacheRules => Spared::CACHE_RULES,
+            Hook::CacheKey => Spared::CACHE_KEY,
+            Hook::Observer => Spared::OBSERVER,
+            Hook::RequestBody => Spared::REQUEST_BODY,
+            Hook::ResponseBody => Spared::RESPONSE_BODY,
+        };
+        self.spared().contains(spared)
+    }
 }
 
 // === impl Instance ===
@@ -368,6 +383,11 @@ impl Slots {
             places: (0..workers.max(1)).map(|_| Mutex::new(None)).collect(),
             closed: AtomicBool::new(false),
         }
+    }
+
+    /// How many places there are.
+    pub(super) fn count(&self) -> usize {
+        self.places.len()
     }
 
     /// Fills every place, so that no request waits for an instance.

@@ -2,21 +2,29 @@
 
 use super::bindings::{address, method, observer};
 use super::instance::{Slots, Template};
+use super::watch::Places;
 use super::{Configured, Failed, Hook, Plugin};
 use crate::observers::Completed;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Makes the instances that a plugin with these hooks needs: one for each worker, unless all that it
-/// does is to observe, and one for that.
+/// does is done in others; for bodies, one for each worker and hook; and one to observe.
 pub(super) fn warm(
     template: &Template,
     hooks: &[Hook],
     workers: &Slots,
     observing: &Slots,
+    places: &Places,
 ) -> wasmtime::Result<Configured<()>> {
-    if hooks.iter().any(|hook| *hook != Hook::Observer)
+    let is_usual = |hook: &Hook| *hook != Hook::Observer && !hook.is_of_bodies();
+    if hooks.iter().any(is_usual)
         && let Err(complaint) = workers.warm(template)?
     {
+        return Ok(Err(complaint));
+    }
+    let looks = |hook: &&Hook| hook.is_of_bodies() && !template.spares(**hook);
+    let for_bodies = || workers.count() * hooks.iter().filter(looks).count();
+    if let Err(complaint) = places.warm(template, for_bodies)? {
         return Ok(Err(complaint));
     }
     if !hooks.contains(&Hook::Observer) {

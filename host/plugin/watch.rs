@@ -4,6 +4,7 @@ mod bounds;
 mod places;
 
 pub use bounds::{Beyond, Bounds};
+use places::Place;
 pub(super) use places::Places;
 
 use super::backoff::Turn;
@@ -25,6 +26,8 @@ pub struct Watch {
     hook: Hook,
     request: Arc<Request>,
     instance: Box<Instance>,
+    /// Its place. It goes after the instance.
+    _place: Place,
     /// Taken until the body is over, and given back well unless the hook failed.
     turn: Option<Turn>,
     interest: Interest,
@@ -93,58 +96,64 @@ impl Plugin {
         request: &Arc<Request>,
         fields: &mut Fields,
     ) -> Result<Option<Watch>, Failed> {
-        let (hook, most) = (of.hook(), self.manifest.limits.bodies.most);
-        if !self.places.enter(most) {
+        let hook = of.hook();
+        let place = self.places.enter().map_err(|full| {
             self.template.meter().ran_into(Limit::Bodies);
-            let what = format!("it watches {most} bodies already, which is its limit");
-            return Err(self.failed(hook, what));
-        }
-        let turn = self.backoffs[hook as usize].turn();
-        let turn = turn.map_err(|aside| {
-            self.places.leave();
-            self.failed(hook, aside.to_string())
+            self.failed(hook, full.to_string())
         })?;
+        let turn = self.backoffs[hook as usize].turn();
+        let turn = turn.map_err(|aside| self.failed(hook, aside.to_string()))?;
         let begun = Instant::now();
         self.template.meter().called(hook);
-        let asked = self.places.instance(&self.template).and_then(|mut made| {
-            let lent = Lent {
-                fields,
-                limit: 0,
-                keep: Keep::ReadOnly,
-            };
-            let interest = self.template.begin_body(&mut made, of, request, lent)?;
-            Ok((made, interest))
-        });
-        match asked {
+        let (instance, interest) = match self.begin_body(of, request, fields) {
             Ok((instance, interest)) if interest == Interest::empty() => {
                 self.end_turn(hook, turn, true);
-                self.places.leave();
                 if let Some(instance) = self.template.used_once(instance) {
                     self.places.keep(instance);
                 }
-                Ok(None)
+                return Ok(None);
             }
-            Ok((instance, interest)) => Ok(Some(Watch {
-                plugin: self.clone(),
-                hook,
-                request: request.clone(),
-                instance,
-                turn: Some(turn),
-                interest,
-                holds: interest.contains(Interest::HOLD),
-                changes: interest.contains(Interest::CHANGE),
-                over: false,
-                altered: false,
-                shown: 0,
-                spent: begun.elapsed(),
-            })),
+            Ok(asked) => asked,
             Err(error) => {
                 let failed = self.report(self.template.meter(), hook, Some(request.id), &error);
                 self.end_turn(hook, turn, false);
-                self.places.leave();
-                Err(failed)
+                self.refill();
+                return Err(failed);
             }
-        }
+        };
+        self.refill();
+        Ok(Some(Watch {
+            plugin: self.clone(),
+            hook,
+            request: request.clone(),
+            instance,
+            _place: place,
+            turn: Some(turn),
+            interest,
+            holds: interest.contains(Interest::HOLD),
+            changes: interest.contains(Interest::CHANGE),
+            over: false,
+            altered: false,
+            shown: 0,
+            spent: begun.elapsed(),
+        }))
+    }
+
+    /// The instance that is asked, and what it wants.
+    fn begin_body(
+        &self,
+        of: Of,
+        request: &Arc<Request>,
+        fields: &mut Fields,
+    ) -> wasmtime::Result<(Box<Instance>, Interest)> {
+        let mut instance = self.places.instance(&self.template)?;
+        let lent = Lent {
+            fields,
+            limit: 0,
+            keep: Keep::ReadOnly,
+        };
+        let interest = self.template.begin_body(&mut instance, of, request, lent)?;
+        Ok((instance, interest))
     }
 }
 
@@ -396,7 +405,6 @@ fn size(octets: usize) -> String {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.plugin.places.leave();
         if let Some(turn) = self.turn.take() {
             self.plugin.end_turn(self.hook, turn, true);
         }

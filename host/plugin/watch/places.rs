@@ -1,17 +1,39 @@
 //! Instances for bodies: one for each that is watched, and some in reserve.
 
+use crate::plugin::engine::{BODIES, Engine, RESERVE};
 use crate::plugin::instance::{Instance, Template};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::plugin::{Configured, Plugin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The instances of one plugin that watch bodies.
 ///
 /// One that has watched a body is gone with it: neither what it remembers nor what it leaks reaches
 /// another one. One that wanted nothing of a body is kept for the next.
-#[derive(Default)]
 pub(in crate::plugin) struct Places {
-    taken: AtomicUsize,
+    /// Bodies that the plugin can watch at a time.
+    most: usize,
+    free: Arc<Semaphore>,
+    /// The same of all plugins together.
+    free_of_all: Arc<Semaphore>,
     reserve: Mutex<Reserve>,
+}
+
+/// The place of a body that is watched, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _own: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+/// No more bodies can be watched at this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Full {
+    #[error("it watches {0} bodies already, which is its limit")]
+    Own(usize),
+    #[error("{BODIES} bodies are watched already, which is the limit of all plugins together")]
+    OfAll,
 }
 
 #[derive(Default)]
@@ -21,27 +43,52 @@ struct Reserve {
         reason = "they come and go in their boxes: one is large"
     )]
     instances: Vec<Box<Instance>>,
+    /// How many there are to be when a body comes.
+    wanted: usize,
+    /// Whether they are made in the background.
+    filling: bool,
     /// None is kept any more.
     closed: bool,
 }
 
-/// Instances that are kept for bodies that may come.
-const RESERVE: usize = 16;
-
 // === impl Places ===
 
 impl Places {
-    /// Takes one of so many places. `false` where none is free.
-    pub(super) fn enter(&self, most: usize) -> bool {
-        let one_more = |taken| (taken < most).then_some(taken + 1);
-        let taken = &self.taken;
-        let entered = taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        entered.is_ok()
+    /// For that many bodies at a time.
+    pub(in crate::plugin) fn new(engine: &Engine, most: usize) -> Places {
+        Places {
+            most,
+            free: Arc::new(Semaphore::new(most)),
+            free_of_all: engine.bodies().clone(),
+            reserve: Mutex::default(),
+        }
     }
 
-    /// Gives a place back.
-    pub(super) fn leave(&self) {
-        self.taken.fetch_sub(1, Ordering::Relaxed);
+    /// Takes a place.
+    pub(super) fn enter(&self) -> Result<Place, Full> {
+        let own = self.free.clone().try_acquire_owned();
+        let own = own.map_err(|_| Full::Own(self.most))?;
+        let of_all = self.free_of_all.clone().try_acquire_owned();
+        let of_all = of_all.map_err(|_| Full::OfAll)?;
+        Ok(Place {
+            _own: own,
+            _of_all: of_all,
+        })
+    }
+
+    /// Makes as many as are wanted, which is known for sure once there is one.
+    pub(in crate::plugin) fn warm(
+        &self,
+        template: &Template,
+        wanted: impl Fn() -> usize,
+    ) -> wasmtime::Result<Configured<()>> {
+        while self.wants(wanted()) {
+            match template.instantiate()? {
+                Ok(instance) => self.keep(instance),
+                Err(complaint) => return Ok(Err(complaint)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// An instance that has watched nothing yet.
@@ -65,7 +112,72 @@ impl Places {
         reserve.instances.clear();
     }
 
+    /// From now on so many are to be there. Whether there are too few.
+    fn wants(&self, wanted: usize) -> bool {
+        let mut reserve = self.reserve();
+        reserve.wanted = wanted.min(self.most).min(RESERVE);
+        let wanted = reserve.wanted;
+        reserve.instances.truncate(wanted);
+        reserve.is_short()
+    }
+
+    /// Whether somebody has to begin to make more.
+    fn begin_filling(&self) -> bool {
+        let mut reserve = self.reserve();
+        let begins = reserve.is_short() && !reserve.filling;
+        reserve.filling |= begins;
+        begins
+    }
+
+    /// Makes what has gone.
+    fn fill(&self, template: &Template) {
+        while self.goes_on_filling() {
+            match template.fresh() {
+                Ok(instance) => self.keep(instance),
+                Err(error) => {
+                    // The body that finds none makes its own, and tells of what happens then.
+                    tracing::debug!(plugin = &*template.plugin(), "no reserve: {error:?}");
+                    self.reserve().filling = false;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn goes_on_filling(&self) -> bool {
+        let mut reserve = self.reserve();
+        reserve.filling = reserve.is_short();
+        reserve.filling
+    }
+
     fn reserve(&self) -> MutexGuard<'_, Reserve> {
         self.reserve.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+// === impl Reserve ===
+
+impl Reserve {
+    fn is_short(&self) -> bool {
+        !self.closed && self.instances.len() < self.wanted
+    }
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    /// One of the reserve is gone: the next body is not to wait until another one is configured,
+    /// nor is what else the worker has to do. Where nothing runs in the background, it waits.
+    pub(super) fn refill(self: &Arc<Plugin>) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.places.begin_filling() {
+            let plugin = self.clone();
+            drop(runtime.spawn_blocking(move || plugin.places.fill(&plugin.template)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
