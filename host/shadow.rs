@@ -206,6 +206,7 @@ impl Shadow {
                     Some(old) => candidate.changes_since(old),
                     None => candidate.generation.as_changes(),
                 };
+                let candidate = candidate.with_fresh_helpers();
                 let begun = self.begin(readers, candidate, bounds, live);
                 begun
                     .map(|()| (Some(number), Some(changes)))
