@@ -29,6 +29,8 @@ struct Worker {
     log: Window,
     /// What waits for addresses, or for helpers.
     inquiries: JoinSet<Inquired>,
+    /// When idle connections were looked through.
+    swept: Instant,
 }
 
 /// A request that the candidate has decided about, when all was found out that it wanted to know.
@@ -43,6 +45,8 @@ struct Inquired {
 
 /// How long it rests where there is nothing to do.
 const REST: Duration = Duration::from_millis(20);
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
 /// Requests that are compared before inquiries have their turn.
 const BATCH: usize = 64;
 /// Requests that wait for that at most.
@@ -70,6 +74,7 @@ pub(super) fn start(
         },
         log: Window::default(),
         inquiries: JoinSet::new(),
+        swept: Instant::now(),
     };
     let nice = i32::from(running.bounds.nice);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,8 +115,17 @@ impl Worker {
                     if let Some(found) = found {
                         self.found(found);
                     }
+                    self.sweep(Instant::now());
                 }
             }
+        }
+    }
+
+    /// Looks through the idle connections to helpers, now and then.
+    fn sweep(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.upstreams.sweep();
         }
     }
 
