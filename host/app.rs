@@ -428,6 +428,9 @@ impl App {
         for Alive { generation, .. } in self.generations.alive() {
             generation.helpers().close().await;
         }
+        if let Some(running) = self.shadow.running() {
+            running.candidate().generation.helpers().close().await;
+        }
     }
 
     async fn all_closed(&self) {

@@ -27,14 +27,17 @@ pub use report::{Example, Group, Report};
 use crate::app::Reloader;
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
 use crate::generation::{Changes, Generation};
+use crate::helper::{Helper, Question};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers};
 use crate::plugin::Hook;
 use crate::recording::Share;
+use crate::transaction::Request;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use queue::Queue;
 use report::Room;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,6 +78,8 @@ struct Tried {
     /// By hook: whether the candidate could say something else than what serves. Where its plugins are
     /// the same, it need not be asked.
     differs: [bool; Hook::ALL.len()],
+    /// Helpers that are the same in both: what they have said to one, they say to the other.
+    alike: BTreeSet<String>,
 }
 
 /// What a reload means for the shadow.
@@ -201,6 +206,7 @@ impl Shadow {
                     Some(old) => candidate.changes_since(old),
                     None => candidate.generation.as_changes(),
                 };
+                let candidate = candidate.with_fresh_helpers();
                 let begun = self.begin(readers, candidate, bounds, live);
                 begun
                     .map(|()| (Some(number), Some(changes)))
@@ -325,7 +331,35 @@ impl Running {
 impl Tried {
     fn beside(live: &Generation, candidate: Arc<Candidate>) -> Tried {
         let differs = Hook::ALL.map(|hook| !candidate.generation.says_the_same(live, hook));
-        Tried { candidate, differs }
+        let is_alike = |helper: &&Helper| {
+            let other = live.helpers().get(&helper.settings().name);
+            other.is_some_and(|other| other.settings() == helper.settings())
+        };
+        let helpers = candidate.generation.helpers().all().filter(is_alike);
+        let alike = helpers.map(|helper| helper.settings().name.clone());
+        Tried {
+            alike: alike.collect(),
+            candidate,
+            differs,
+        }
+    }
+
+    /// The request as the candidate may know it: without what helpers have said that are others there.
+    fn view(&self, request: &Arc<Request>) -> Arc<Request> {
+        let knows_all = request.answers().iter().all(|(asked, _)| self.knows(asked));
+        match knows_all {
+            true => request.clone(),
+            false => Arc::new(self.apart(request)),
+        }
+    }
+
+    /// The same, for it to find out more.
+    fn apart(&self, request: &Request) -> Request {
+        request.apart(|asked| self.knows(asked))
+    }
+
+    fn knows(&self, question: &Question) -> bool {
+        self.alike.contains(&question.helper)
     }
 }
 

@@ -164,8 +164,11 @@ impl Request {
     }
 
     /// The same, for those who ask about it when it has long been served: what they find out must
-    /// not meddle with what is still done for the cache.
-    pub fn apart(&self) -> Request {
+    /// not meddle with what is still done for the cache. Of what helpers have answered, it has what
+    /// they answered to the questions that are `kept`.
+    pub fn apart(&self, kept: impl Fn(&Question) -> bool) -> Request {
+        let mut answers = self.answers().clone();
+        answers.retain(|(question, _)| kept(question));
         Request {
             id: self.id,
             method: self.method.clone(),
@@ -176,7 +179,7 @@ impl Request {
             received: self.received,
             utc_offset: self.utc_offset,
             addresses: self.addresses.clone(),
-            answers: Mutex::new(self.answers().clone()),
+            answers: Mutex::new(answers),
             uri: self.uri.clone(),
             notebook: None,
         }

@@ -35,7 +35,7 @@ fn with_script(script: &str, settings: &str) -> Proxy {
 }
 
 /// `[helpers.h]`: the script in that folder.
-fn helper(folder: &TempDir, script: &str, settings: &str) -> String {
+pub(crate) fn helper(folder: &TempDir, script: &str, settings: &str) -> String {
     let path = folder.path();
     let script = format!("cd \"$1\"\necho $$ >> started\n{script}\n");
     fs::write(path.join("helper.sh"), script).expect("a file");
@@ -58,12 +58,17 @@ fn view(response: &crate::support::Response) -> String {
 
 /// The programs that were started, by their process numbers.
 fn started(proxy: &Proxy) -> Vec<u32> {
-    let text = fs::read_to_string(proxy.folder.path().join("started")).unwrap_or_default();
+    started_in(proxy.folder.path())
+}
+
+/// The same of a script in that folder.
+pub(crate) fn started_in(folder: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(folder.join("started")).unwrap_or_default();
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 /// Waits until that is so.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "it never comes to this: {what}");
@@ -72,9 +77,16 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// Waits until that process is no more: not even a zombie.
-fn wait_for_end(pid: u32) {
+pub(crate) fn wait_for_end(pid: u32) {
     let process = format!("/proc/{pid}");
     wait_until("the program is gone", || !Path::new(&process).exists());
+}
+
+/// Whether a process that a program has started is no more. It has nobody to wait for it but the
+/// machine's first process, which may not.
+pub(crate) fn is_gone(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/stat"));
+    status.map_or(true, |status| status.contains(") Z "))
 }
 
 /// The number that the page of metrics has for this.

@@ -1,6 +1,7 @@
 //! The shadow: what a candidate would do otherwise, which no client ever notices.
 
 mod harmless;
+mod helpers;
 mod promoted;
 mod renewed;
 

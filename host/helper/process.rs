@@ -4,7 +4,7 @@
 
 use super::escaped;
 use crate::plugin::rate::{Ruling, Window};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
@@ -35,7 +35,7 @@ pub(super) enum Event {
     Ended(u64, String),
 }
 
-/// Its end is seen to, however this ends.
+/// Its end is seen to, however this ends: killed when this is dropped before.
 struct Running(Option<Child>);
 
 /// Octets of a line: beyond that it is no answer.
@@ -180,28 +180,53 @@ impl Running {
     /// How it ended; none where it had to be made to. `by_itself`: its output has ended, and the
     /// rest of it is about to.
     async fn end(mut self, by_itself: bool) -> Option<ExitStatus> {
-        let mut child = self.0.take()?;
-        let group = Pid::from_child(&child);
+        let group = Pid::from_child(self.0.as_ref()?);
         if !by_itself {
             let _ = kill_process_group(group, Signal::KILL);
         }
-        let mut wait = tokio::task::spawn_blocking(move || child.wait());
-        if by_itself && let Ok(ended) = timeout(LAST, &mut wait).await {
-            return ended.ok()?.ok();
+        // It stays a zombie, so that the number is its own for as long as it may have to be killed.
+        let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let mut exit = tokio::task::spawn_blocking(move || waitid(WaitId::Pid(group), exited));
+        let in_time = by_itself && timeout(LAST, &mut exit).await.is_ok();
+        if !in_time {
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = exit.await;
         }
-        // Nobody has waited for it, so that the number is still its own.
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = wait.await;
-        None
+        // At once: it has ended.
+        let status = self.0.take()?.wait();
+        status.ok().filter(|_| in_time)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-            // Mostly it is gone by now; if not, the proxy's end will see to it.
-            let _ = child.try_wait();
+        if let Some(mut child) = self.0.take() {
+            let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+            // That takes a moment, and there may be no runtime any more to wait in. Without a thread,
+            // the proxy's end will see to it.
+            let reaper = std::thread::Builder::new().name("reaper".into());
+            let _ = reaper.spawn(move || child.wait());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// Whoever saw to it may end with a runtime.
+    #[tokio::test]
+    async fn one_that_is_about_to_end_is_killed_when_nobody_waits_for_that_any_more() {
+        let child = Command::new("sleep").arg("60").process_group(0).spawn();
+        let child = child.unwrap();
+        let process = format!("/proc/{}", child.id());
+        let end = Running(Some(child)).end(true);
+        assert!(timeout(Duration::ZERO, end).await.is_err());
+        let start = Instant::now();
+        while Path::new(&process).exists() {
+            assert!(start.elapsed() < 10 * LAST, "it runs, or is a zombie");
+            std::thread::yield_now();
         }
     }
 }

@@ -75,6 +75,17 @@ impl Candidate {
         }))
     }
 
+    /// The same, with helpers that nobody has asked yet: the programs of those that somebody has run
+    /// on the thread that has asked, and end with it.
+    #[must_use]
+    pub fn with_fresh_helpers(self) -> Candidate {
+        let settings = self.generation.helpers().settings();
+        Candidate {
+            generation: self.generation.with_helpers(&settings),
+            ..self
+        }
+    }
+
     /// What is different since that one; all of it, where that came from elsewhere.
     pub fn changes_since(&self, old: &Candidate) -> Changes {
         self.generation.changes_since(&old.generation)

@@ -2,9 +2,9 @@
 //!
 //! It looks for work now and then, instead of being woken: that would cost each request a system call.
 
-use super::Running;
 use super::queue::{Nothing, Outlet};
 use super::report::Example;
+use super::{Running, Tried};
 use crate::admit;
 use crate::comparison::{self, Difference, Said, Sizes, Undecided};
 use crate::config::Settings;
@@ -29,6 +29,8 @@ struct Worker {
     log: Window,
     /// What waits for addresses, or for helpers.
     inquiries: JoinSet<Inquired>,
+    /// When idle connections were looked through.
+    swept: Instant,
 }
 
 /// A request that the candidate has decided about, when all was found out that it wanted to know.
@@ -43,6 +45,8 @@ struct Inquired {
 
 /// How long it rests where there is nothing to do.
 const REST: Duration = Duration::from_millis(20);
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
 /// Requests that are compared before inquiries have their turn.
 const BATCH: usize = 64;
 /// Requests that wait for that at most.
@@ -70,6 +74,7 @@ pub(super) fn start(
         },
         log: Window::default(),
         inquiries: JoinSet::new(),
+        swept: Instant::now(),
     };
     let nice = i32::from(running.bounds.nice);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -110,8 +115,17 @@ impl Worker {
                     if let Some(found) = found {
                         self.found(found);
                     }
+                    self.sweep(Instant::now());
                 }
             }
+        }
+    }
+
+    /// Looks through the idle connections to helpers, now and then.
+    fn sweep(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.swept) >= SWEEP {
+            self.swept = now;
+            self.upstreams.sweep();
         }
     }
 
@@ -122,7 +136,7 @@ impl Worker {
         };
         for _ in 0..BATCH {
             match self.outlet.take() {
-                Ok(noted) => self.compare(&running, &noted, &noted.request, None),
+                Ok(noted) => self.compare(&running, &noted, None),
                 Err(nothing) => return Some(nothing),
             }
         }
@@ -132,25 +146,13 @@ impl Worker {
     /// That is known now: what waited for it goes on.
     fn found(&mut self, found: Result<Inquired, JoinError>) {
         if let (Ok(inquired), Some(running)) = (found, self.running.upgrade()) {
-            let Inquired {
-                noted,
-                request,
-                access,
-                era,
-            } = inquired;
-            let access = access.filter(|_| running.era.load(Relaxed) == era);
-            self.compare(&running, &noted, &request, access.as_ref());
+            self.compare(&running, &inquired.noted, Some(&inquired));
         }
     }
 
-    /// Asks the candidate what the live chain was asked; about access no more, where that is known.
-    fn compare(
-        &mut self,
-        running: &Running,
-        noted: &Arc<Noted>,
-        request: &Arc<Request>,
-        mut access: Option<&Access>,
-    ) {
+    /// Asks the candidate what the live chain was asked; about access no more, where that is known
+    /// of this candidate.
+    fn compare(&mut self, running: &Running, noted: &Arc<Noted>, inquired: Option<&Inquired>) {
         loop {
             let era = running.era.load(Relaxed);
             if noted.generation < running.live_since.load(Relaxed) {
@@ -158,36 +160,38 @@ impl Worker {
             }
             let tried = running.tried.load_full();
             let chain = &tried.candidate.generation;
+            let (request, access) = match inquired.filter(|inquired| inquired.era == era) {
+                Some(inquired) => (inquired.request.clone(), inquired.access.as_ref()),
+                None => (tried.view(&noted.request), None),
+            };
             let wanted = |hook| tried.differs[hook as usize];
             let (notes, sizes) = (&noted.notes, self.sizes);
-            let asked = comparison::differences_in(wanted, access, chain, request, notes, sizes);
+            let asked = comparison::differences_in(wanted, access, chain, &request, notes, sizes);
             let differences = match asked {
                 Ok(differences) => differences,
-                Err(Undecided) => return self.inquire(running, noted.clone()),
+                Err(Undecided) => return self.inquire(running, tried, era, noted.clone()),
             };
             let mut report = running.report();
             if running.era.load(Relaxed) != era {
                 // That was another candidate, or beside another generation.
-                access = None;
                 continue;
             }
-            report.compared(&differences, || self.example(request), SystemTime::now());
+            report.compared(&differences, || self.example(&request), SystemTime::now());
             drop(report);
-            return self.tell(running, request, &differences);
+            return self.tell(running, &request, &differences);
         }
     }
 
     /// Finds out what the candidate wants to know, while others are compared.
-    fn inquire(&mut self, running: &Running, noted: Arc<Noted>) {
+    fn inquire(&mut self, running: &Running, tried: Arc<Tried>, era: u64, noted: Arc<Noted>) {
         if self.inquiries.len() >= INQUIRIES {
             running.drop_one();
             return;
         }
-        let era = running.era.load(Relaxed);
-        let (candidate, upstreams) = (running.candidate(), self.upstreams.clone());
+        let upstreams = self.upstreams.clone();
         self.inquiries.spawn(async move {
-            let request = Arc::new(noted.request.apart());
-            let chain = &candidate.generation;
+            let request = Arc::new(tried.apart(&noted.request));
+            let chain = &tried.candidate.generation;
             let decided = admit::decide(chain, &request, &upstreams).await;
             Inquired {
                 access: Access::of(&decided.map(Admission::Allowed)),

@@ -1,8 +1,8 @@
 //! Programs that die, hang, babble, are late, or are asked a thousand things at once.
 
 use super::{
-    FAILED, NOT_FOUND, POLICY, ask, helper, metric, started, view, wait_for_end, wait_until,
-    with_script,
+    FAILED, NOT_FOUND, POLICY, ask, helper, is_gone, metric, started, view, wait_for_end,
+    wait_until, with_script,
 };
 use crate::support::Proxy;
 use crate::support::proxy::{fifo, request};
@@ -359,12 +359,6 @@ fn it_ends_with_the_proxy_and_so_does_what_it_has_started() {
     for process in processes {
         wait_until("it is gone", || is_gone(process));
     }
-}
-
-/// What it has started has nobody to wait for it but the machine's first process, which may not.
-fn is_gone(process: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{process}/stat"));
-    status.map_or(true, |status| status.contains(") Z "))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fs;
 
 /// The settings are these from now on.
-fn save(proxy: &Proxy, settings: &str) {
+pub(super) fn save(proxy: &Proxy, settings: &str) {
     let cache = proxy.folder.path().join("cache");
     let head = format!("http_port = [\"127.0.0.1:0\"]\ncache_dir = {cache:?}\n");
     let settings = head + settings;
