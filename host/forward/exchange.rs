@@ -2,7 +2,8 @@
 
 use super::Errand;
 use super::fields::{
-    end_to_end, remove_connection_challenges, safe_trailers, upgrade, vouches_for_connection,
+    add_cache_status, content_length, end_to_end, remove_connection_challenges, safe_trailers,
+    upgrade, vouches_for_connection,
 };
 use super::hit::Basis;
 use super::relay::{finish_without_client, write_body};
@@ -494,21 +495,5 @@ fn is_reusable(request: &Request, head: &ResponseHead) -> bool {
     match head.version {
         Version::Http11 => !head.fields.has_element("connection", "close"),
         Version::Http10 => head.fields.has_element("connection", "keep-alive"),
-    }
-}
-
-fn content_length(fields: &Fields) -> Option<u64> {
-    let digits = std::str::from_utf8(fields.get("content-length")?).ok()?;
-    digits.parse().ok()
-}
-
-/// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
-pub(super) fn add_cache_status(fields: &mut Fields, member: String) {
-    match fields.joined("cache-status") {
-        Some(others) => fields.set(
-            "Cache-Status",
-            [others.as_ref(), b", ", member.as_bytes()].concat(),
-        ),
-        None => fields.push("Cache-Status", member),
     }
 }

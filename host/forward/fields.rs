@@ -224,6 +224,23 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
+/// What Content-Length says.
+pub(super) fn content_length(fields: &Fields) -> Option<u64> {
+    let digits = std::str::from_utf8(fields.get("content-length")?).ok()?;
+    digits.parse().ok()
+}
+
+/// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
+pub(super) fn add_cache_status(fields: &mut Fields, member: String) {
+    match fields.joined("cache-status") {
+        Some(others) => fields.set(
+            "Cache-Status",
+            [others.as_ref(), b", ", member.as_bytes()].concat(),
+        ),
+        None => fields.push("Cache-Status", member),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! A response from the cache.
 
-use super::exchange::add_cache_status;
+use super::fields::add_cache_status;
 use super::relay::write_body;
 use super::watched::{self, Delivery};
 use crate::app::App;

@@ -105,38 +105,37 @@ impl Plugin {
         let turn = turn.map_err(|aside| self.failed(hook, aside.to_string()))?;
         let begun = Instant::now();
         self.template.meter().called(hook);
-        let (instance, interest) = match self.begin_body(of, request, fields) {
+        let watch = match self.begin_body(of, request, fields) {
             Ok((instance, interest)) if interest == Interest::empty() => {
                 self.end_turn(hook, turn, true);
                 if let Some(instance) = self.template.used_once(instance) {
                     self.places.keep(instance);
                 }
-                return Ok(None);
+                Ok(None)
             }
-            Ok(asked) => asked,
+            Ok((instance, interest)) => Ok(Some(Watch {
+                plugin: self.clone(),
+                hook,
+                request: request.clone(),
+                instance,
+                _place: place,
+                turn: Some(turn),
+                interest,
+                holds: interest.contains(Interest::HOLD),
+                changes: interest.contains(Interest::CHANGE),
+                over: false,
+                altered: false,
+                shown: 0,
+                spent: begun.elapsed(),
+            })),
             Err(error) => {
                 let failed = self.report(self.template.meter(), hook, Some(request.id), &error);
                 self.end_turn(hook, turn, false);
-                self.refill();
-                return Err(failed);
+                Err(failed)
             }
         };
         self.refill();
-        Ok(Some(Watch {
-            plugin: self.clone(),
-            hook,
-            request: request.clone(),
-            instance,
-            _place: place,
-            turn: Some(turn),
-            interest,
-            holds: interest.contains(Interest::HOLD),
-            changes: interest.contains(Interest::CHANGE),
-            over: false,
-            altered: false,
-            shown: 0,
-            spent: begun.elapsed(),
-        }))
+        watch
     }
 
     /// The instance that is asked, and what it wants.

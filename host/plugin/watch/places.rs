@@ -121,12 +121,15 @@ impl Places {
         reserve.is_short()
     }
 
-    /// Whether somebody has to begin to make more.
-    fn begin_filling(&self) -> bool {
+    /// Where somebody has to begin to make more, and what runs that in the background.
+    fn begin_filling(&self) -> Option<Handle> {
         let mut reserve = self.reserve();
-        let begins = reserve.is_short() && !reserve.filling;
-        reserve.filling |= begins;
-        begins
+        if reserve.filling || !reserve.is_short() {
+            return None;
+        }
+        let runtime = Handle::try_current().ok()?;
+        reserve.filling = true;
+        Some(runtime)
     }
 
     /// Makes what has gone.
@@ -166,13 +169,11 @@ impl Reserve {
 // === impl Plugin ===
 
 impl Plugin {
-    /// One of the reserve is gone: the next body is not to wait until another one is configured,
-    /// nor is what else the worker has to do. Where nothing runs in the background, it waits.
+    /// If one of the reserve is gone, makes another: the next body is not to wait until that is
+    /// configured, nor is all else that the worker has to do. Where nothing runs in the background,
+    /// it waits.
     pub(super) fn refill(self: &Arc<Plugin>) {
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        if self.places.begin_filling() {
+        if let Some(runtime) = self.places.begin_filling() {
             let plugin = self.clone();
             drop(runtime.spawn_blocking(move || plugin.places.fill(&plugin.template)));
         }

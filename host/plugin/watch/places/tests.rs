@@ -108,6 +108,14 @@ fn bodies_do_not_wait_for_an_instance_to_be_configured() {
     assert_eq!(made(&plugin), (9, 2));
 }
 
+/// One that has served its number of calls does not come back.
+#[test]
+fn what_is_used_up_is_made_anew_in_the_background() {
+    let (plugin, runtime) = (onlooker("limits.calls = 1"), runtime());
+    meanwhile(&runtime, || assert!(begin(&plugin, "unseen").is_none()));
+    assert_eq!(made(&plugin), (4, 2));
+}
+
 #[test]
 fn without_a_runtime_bodies_use_up_the_reserve_and_then_wait() {
     let plugin = onlooker("");

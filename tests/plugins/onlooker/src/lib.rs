@@ -135,7 +135,7 @@ impl Scan for Looker {
             }
         }
         if self.has("dawdle") {
-            (0..5_000_000).for_each(|n| {
+            (0..50_000_000).for_each(|n| {
                 black_box(n);
             });
         }
