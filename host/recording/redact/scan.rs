@@ -5,20 +5,25 @@ use std::ops::Range;
 
 /// How often a value may be encoded: a URL in a URL in a URL.
 const DEPTH: usize = 3;
+/// What ends a value in any text.
+const ENDS: &[u8] = b"&# \t\"'<>";
+
+/// Says of a value whether a secret is inside it.
+type Inside = fn(&[u8]) -> bool;
 
 /// In a URI, or in a key that looks like one.
 pub(super) fn uri(text: &[u8]) -> Vec<Secret> {
     let query = memchr::memchr(b'?', text).unwrap_or(text.len());
     let mut found = user_information(&text[..query], 0);
-    found.extend(assignments(&text[..query], 0, b";/#"));
-    found.extend(assignments(&text[query..], query, b"&#"));
+    found.extend(assignments(&text[..query], 0, b";/#", holds_one));
+    found.extend(assignments(&text[query..], query, b"&#", holds_one));
     apart(found)
 }
 
 /// In anything.
 pub(super) fn text(text: &[u8]) -> Vec<Secret> {
     let mut found = user_information(text, 0);
-    found.extend(assignments(text, 0, b"&# \t\"'<>"));
+    found.extend(assignments(text, 0, ENDS, holds_one));
     apart(found)
 }
 
@@ -34,13 +39,22 @@ pub(super) fn decodings(text: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// The values of secret names, which end before one of these.
-fn assignments(text: &[u8], offset: usize, ends: &[u8]) -> Vec<Secret> {
+/// The values of secret names, and those with a secret inside, which end before one of these.
+fn assignments(text: &[u8], offset: usize, ends: &[u8], inside: Inside) -> Vec<Secret> {
     let mut found = Vec::new();
+    // Up to there, values have been looked into: `a=b=c` is not to be once for each of its parts.
+    let mut looked = 0;
+    // Where the next of the ends is.
+    let mut stop = 0;
     let mut from = 0;
     while let Some(equals) = memchr::memchr(b'=', &text[from..]).map(|at| from + at) {
         let name = name_before(&text[from..equals]);
-        let value = value_after(text, equals + 1, ends);
+        if stop <= equals {
+            let rest = text[equals + 1..].iter();
+            let end = rest.clone().position(|octet| ends.contains(octet));
+            stop = equals + 1 + end.unwrap_or(rest.len());
+        }
+        let value = value_after(text, equals + 1, stop);
         from = equals + 1;
         if value.is_empty() {
             continue;
@@ -48,7 +62,8 @@ fn assignments(text: &[u8], offset: usize, ends: &[u8]) -> Vec<Secret> {
         let decoded = decode(name);
         let secret = names::is_secret(name)
             || decoded.is_some_and(|name| names::is_secret(&name))
-            || holds_one(&text[value.clone()]);
+            || (value.end > looked && inside(&text[value.clone()]));
+        looked = looked.max(value.end);
         if secret {
             from = value.end;
             found.push(Secret::plain(value.start + offset..value.end + offset));
@@ -64,21 +79,23 @@ fn name_before(text: &[u8]) -> &[u8] {
     &text[start.map_or(0, |at| at + 1)..]
 }
 
-/// The value that begins there, without its quotes.
-fn value_after(text: &[u8], start: usize, ends: &[u8]) -> Range<usize> {
+/// The value that begins there, without its quotes; one without quotes stops there.
+fn value_after(text: &[u8], start: usize, stop: usize) -> Range<usize> {
     if let Some(quote @ (b'"' | b'\'')) = text.get(start)
         && let Some(length) = memchr::memchr(*quote, &text[start + 1..])
     {
         return start + 1..start + 1 + length;
     }
-    let length = text[start..].iter().position(|octet| ends.contains(octet));
-    start..length.map_or(text.len(), |length| start + length)
+    start..stop
 }
 
 /// Whether a secret is in it once it is decoded.
 fn holds_one(value: &[u8]) -> bool {
-    let decoded = decodings(value);
-    decoded.iter().any(|decoded| !text(decoded).is_empty())
+    let holds = |text: &Vec<u8>| {
+        // What is encoded in there, the next decoding shows.
+        !user_information(text, 0).is_empty() || !assignments(text, 0, ENDS, |_| false).is_empty()
+    };
+    decodings(value).iter().any(holds)
 }
 
 /// Percent-decoded; none where nothing is encoded in it.

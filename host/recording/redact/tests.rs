@@ -228,6 +228,20 @@ fn thousands_of_secrets_are_found_wherever_they_are() {
     assert!(!json.contains("value0"));
 }
 
+/// Each part of such a value could be looked into at each depth: that would never end.
+#[test]
+fn values_within_values_are_looked_into_once() {
+    let redactor = Redactor::new([7; 32]);
+    let many = "a=".repeat(10_000) + "%" + &"25".repeat(10_000);
+    let uri = format!("http://a/?{many}&token=abc&u=x%253Dy%253D%253Ftoken%253Dabc");
+    let mut transaction = asked(&uri, &[("X-Note", &many)]);
+    redactor.redact(&mut transaction);
+    let request = &transaction.request;
+    let expected = format!("http://a/?{many}&token=*&u=*");
+    assert_eq!(starred(&request.uri.text()), expected);
+    assert_eq!(request.fields[0].1.text(), many);
+}
+
 /// A secret of its own, and innocent otherwise.
 fn secret() -> impl Strategy<Value = String> {
     "[A-Za-z0-9]{12,30}".prop_map(|text| format!("Zq{text}"))
