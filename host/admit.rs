@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::generation::{Admission, Generation};
 use crate::helper::{Answer, Question};
 use crate::notes::Access;
-use crate::plugin::Rule;
+use crate::plugin::{Hook, Rule};
 use crate::transaction::{Request, Transaction};
 use crate::upstream::Upstreams;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
         Err(failure) => failure.rule(),
     };
     // The plugins say so themselves, where it is they who forbid it.
-    if let (Err(failure), Some(notebook)) = (&admission, request.notebook()) {
+    if let (Err(failure), Some(notebook)) = (&admission, request.notebook_of(Hook::Access)) {
         notebook.note(|notes| notes.access = Access::refused(failure));
     }
     transaction.entry.outcome.rule = rule.cloned();

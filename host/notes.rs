@@ -4,7 +4,7 @@
 use crate::error::Failure;
 use crate::generation::{Admission, CacheKey};
 use crate::http::Fields;
-use crate::plugin::{Failed, Refresh, Rule};
+use crate::plugin::{Failed, Hook, Refresh, Rule};
 use crate::transaction::Request;
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -82,19 +82,28 @@ pub struct Noted {
     pub generation: u64,
     /// What it said.
     pub notes: Notes,
+    /// In which hooks that was noted.
+    pub wanted: Wanted,
 }
 
 /// A request's place for notes.
 #[derive(Debug, Default)]
-pub struct Notebook(Mutex<Option<Notes>>);
+pub struct Notebook {
+    wanted: Wanted,
+    notes: Mutex<Option<Notes>>,
+}
+
+/// A set of hooks that somebody wants notes of: what nobody compares is not copied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted(u16);
 
 /// Somebody who reads notes.
 pub trait Reader: Send + Sync {
-    /// Whether it wants those of the request of that number: of all, unless it says otherwise. Called
-    /// on the workers.
-    fn wants(&self, request: u64) -> bool {
+    /// Of which hooks it wants those of the request of that number: of all, unless it says otherwise.
+    /// None: it does not want that request. Called on the workers.
+    fn wants(&self, request: u64) -> Option<Wanted> {
         let _ = request;
-        true
+        Some(Wanted::ALL)
     }
 
     /// A transaction is over, one that somebody wanted the notes of. Called on the workers: must
@@ -198,14 +207,22 @@ impl Noted {
 // === impl Notebook ===
 
 impl Notebook {
-    /// An empty one: from now on, notes are taken.
-    pub fn new() -> Notebook {
-        Notebook(Mutex::new(Some(Notes::default())))
+    /// An empty one: from now on, notes of these are taken.
+    pub fn new(wanted: Wanted) -> Notebook {
+        Notebook {
+            wanted,
+            notes: Mutex::new(Some(Notes::default())),
+        }
+    }
+
+    /// Of which hooks.
+    pub fn wanted(&self) -> Wanted {
+        self.wanted
     }
 
     /// Adds to them, unless they have been taken away.
     pub fn note(&self, note: impl FnOnce(&mut Notes)) {
-        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(notes) = &mut *notes {
             note(notes);
         }
@@ -213,22 +230,54 @@ impl Notebook {
 
     /// Whether they have not been taken away.
     pub fn is_open(&self) -> bool {
-        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.is_some()
     }
 
     /// Takes them away: what is asked later is not noted.
     pub fn take(&self) -> Option<Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+// === impl Wanted ===
+
+impl Wanted {
+    /// All hooks.
+    pub const ALL: Wanted = Wanted(u16::MAX);
+
+    /// These.
+    pub fn of(hooks: impl IntoIterator<Item = Hook>) -> Wanted {
+        let bits = hooks.into_iter().map(|hook| 1 << hook as u16);
+        Wanted(bits.fold(0, |all, bit| all | bit))
+    }
+
+    /// Whether that hook is among them.
+    pub fn has(self, hook: Hook) -> bool {
+        self.covers(Wanted::of([hook]))
+    }
+
+    /// Whether all of those are.
+    pub fn covers(self, others: Wanted) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    fn or(self, other: Wanted) -> Wanted {
+        Wanted(self.0 | other.0)
     }
 }
 
 // === impl Readers ===
 
 impl Readers {
-    /// Whether anybody wants those of the request of that number.
-    pub fn want(&self, request: u64) -> bool {
-        self.0.load().iter().any(|reader| reader.wants(request))
+    /// Of which hooks somebody wants those of the request of that number; none where nobody does.
+    pub fn want(&self, request: u64) -> Option<Wanted> {
+        let readers = self.0.load();
+        let wanted = readers.iter().filter_map(|reader| reader.wants(request));
+        wanted.reduce(Wanted::or)
     }
 
     /// From now on, this one reads them, too.

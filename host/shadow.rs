@@ -25,11 +25,12 @@ pub use candidate::Candidate;
 pub use report::{Example, Group, Report};
 
 use crate::app::Reloader;
+use crate::comparison::HOOKS;
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
 use crate::generation::{Changes, Generation};
 use crate::helper::{Helper, Question};
 use crate::metrics;
-use crate::notes::{Noted, Reader, Readers};
+use crate::notes::{Noted, Reader, Readers, Wanted};
 use crate::plugin::Hook;
 use crate::recording::Share;
 use crate::transaction::Request;
@@ -75,9 +76,9 @@ pub struct Running {
 #[derive(Debug)]
 struct Tried {
     candidate: Arc<Candidate>,
-    /// By hook: whether the candidate could say something else than what serves. Where its plugins are
-    /// the same, it need not be asked.
-    differs: [bool; Hook::ALL.len()],
+    /// The hooks in which the candidate could say something else than what serves. Where its plugins
+    /// are the same, it need not be asked.
+    differs: Wanted,
     /// Helpers that are the same in both: what they have said to one, they say to the other.
     alike: BTreeSet<String>,
 }
@@ -247,13 +248,13 @@ pub fn renewal_failed(candidate: Option<u64>) -> String {
 // === impl Running ===
 
 impl Reader for Running {
-    fn wants(&self, request: u64) -> bool {
-        self.sample.has(request)
+    fn wants(&self, request: u64) -> Option<Wanted> {
+        self.sample.has(request).then(|| self.tried.load().differs)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
         // It may be another one that wants the notes of this one.
-        if self.wants(noted.request.id) && !self.queue.put(noted.clone(), noted.octets()) {
+        if self.sample.has(noted.request.id) && !self.queue.put(noted.clone(), noted.octets()) {
             self.counts.dropped.inc();
         }
     }
@@ -330,7 +331,8 @@ impl Running {
 
 impl Tried {
     fn beside(live: &Generation, candidate: Arc<Candidate>) -> Tried {
-        let differs = Hook::ALL.map(|hook| !candidate.generation.says_the_same(live, hook));
+        let says_the_same = |hook: &Hook| candidate.generation.says_the_same(live, *hook);
+        let differs = Wanted::of(HOOKS.into_iter().filter(|hook| !says_the_same(hook)));
         let is_alike = |helper: &&Helper| {
             let other = live.helpers().get(&helper.settings().name);
             other.is_some_and(|other| other.settings() == helper.settings())

@@ -5,8 +5,8 @@ use crate::generation::Pinned;
 use crate::helper::{Answer, Question};
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
-use crate::notes::{Notebook, Noted};
-use crate::plugin::Rule;
+use crate::notes::{Notebook, Noted, Wanted};
+use crate::plugin::{Hook, Rule};
 use crate::recent::{Past, PastRule};
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
@@ -132,14 +132,20 @@ impl Request {
 
     /// The same, with notes taken of what the hooks are asked and say.
     #[must_use]
-    pub fn noted(mut self) -> Self {
-        self.notebook = Some(Notebook::new());
+    pub fn noted(mut self, wanted: Wanted) -> Self {
+        self.notebook = Some(Notebook::new(wanted));
         self
     }
 
     /// Where notes are taken; none where nobody wants them, or has them already.
     pub fn notebook(&self) -> Option<&Notebook> {
         self.notebook.as_ref().filter(|notebook| notebook.is_open())
+    }
+
+    /// The same, where notes of that hook are wanted.
+    pub fn notebook_of(&self, hook: Hook) -> Option<&Notebook> {
+        self.notebook()
+            .filter(|notebook| notebook.wanted().has(hook))
     }
 
     /// The target in one piece: for rules, the log and the cache.
@@ -267,8 +273,8 @@ impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
         let request = match app.readers.want(request.id) {
-            true => request.noted(),
-            false => request,
+            Some(wanted) => request.noted(wanted),
+            None => request,
         };
         let request = Arc::new(request);
         let generation = Pinned::new(app.generation());
@@ -309,11 +315,14 @@ impl Entry {
     /// No hook is asked about the request any more: who reads notes gets them. At the latest when
     /// the entry is dropped, which of a tunnel can be hours after it was allowed.
     pub fn judged(&self) {
-        if let Some(notes) = self.request.notebook().and_then(Notebook::take) {
+        if let Some(notebook) = self.request.notebook()
+            && let Some(notes) = notebook.take()
+        {
             self.app.readers.hand_out(Noted {
                 request: self.request.clone(),
                 generation: self.generation,
                 notes,
+                wanted: notebook.wanted(),
             });
         }
     }

@@ -3,7 +3,7 @@
 use super::{Hooks, LIMIT};
 use crate::comparison::Sizes;
 use crate::http::{Fields, Form, RequestHead, Target, Version};
-use crate::notes::{Notebook, Noted};
+use crate::notes::{Notebook, Noted, Wanted};
 use crate::recording::redact::Redactor;
 use crate::recording::{FORMAT, Finished, Header, Line, Reader, Transaction};
 use crate::replay::replay;
@@ -111,7 +111,7 @@ impl Recorded {
         };
         let received = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_557_003_000 + number);
         let request = Request::new(head, target, ([10, 1, 2, 3], 40_000).into(), received);
-        let request = std::sync::Arc::new(request.noted());
+        let request = std::sync::Arc::new(request.noted(Wanted::ALL));
         let generation = &self.hooks.generation;
         if generation.authorize(&request).is_ok() {
             generation.key_for(&request);
@@ -127,6 +127,7 @@ impl Recorded {
             notes: notes.context("no notes are taken")?,
             generation: 1,
             request,
+            wanted: Wanted::ALL,
         })
     }
 }

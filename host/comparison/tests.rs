@@ -2,7 +2,7 @@ use super::*;
 use crate::config::{Configuration, Source};
 use crate::generation::{Admission, Plugins};
 use crate::http::{Form, RequestHead, Target, Version};
-use crate::notes::Notebook;
+use crate::notes::{Notebook, Wanted};
 use crate::plugin::Engine;
 use http::Method;
 use std::time::SystemTime;
@@ -37,7 +37,7 @@ fn get(uri: &str) -> Request {
 
 /// What the live policy says of a request that goes all the way, and the request without its notebook.
 fn live(policy: &Generation, uri: &str) -> (Arc<Request>, Notes) {
-    let noted = Arc::new(get(uri).noted());
+    let noted = Arc::new(get(uri).noted(Wanted::ALL));
     let fields = |lines: &[(&'static str, &'static str)]| {
         let mut fields = Fields::default();
         lines
@@ -187,7 +187,7 @@ fn notes_are_taken_where_they_are_wanted_and_until_they_are_taken_away() {
     );
     assert_eq!(notes.cache_rules.expect("it was asked").status, 200);
 
-    let noted = Arc::new(get("http://a.test/").noted());
+    let noted = Arc::new(get("http://a.test/").noted(Wanted::ALL));
     let notebook = noted.notebook().expect("one");
     assert_eq!(notebook.take(), Some(Notes::default()));
     assert!(usual.authorize(&noted).is_ok());

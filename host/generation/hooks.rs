@@ -13,7 +13,7 @@ impl Generation {
     /// without plugins, nothing passes.
     pub fn authorize(&self, request: &Arc<Request>) -> Result<Admission, Failure> {
         let admission = self.authorize_by(|plugin| plugin.authorize(request));
-        if let Some(notebook) = request.notebook() {
+        if let Some(notebook) = request.notebook_of(Hook::Access) {
             notebook.note(|notes| notes.access = Access::of(&admission));
         }
         admission
@@ -67,7 +67,7 @@ impl Generation {
         limit: usize,
     ) -> Result<(), Failure> {
         let before = request
-            .notebook()
+            .notebook_of(Hook::RequestHeaders)
             .map(|notebook| (notebook, fields.clone()));
         let edited = self
             .asked(Hook::RequestHeaders)
@@ -92,7 +92,7 @@ impl Generation {
         limit: usize,
     ) -> Result<(), Failure> {
         let before = request
-            .notebook()
+            .notebook_of(Hook::ResponseHeaders)
             .map(|notebook| (notebook, fields.clone()));
         let edited = self
             .asked(Hook::ResponseHeaders)
@@ -123,7 +123,7 @@ impl Generation {
         fields: &mut Fields,
     ) -> Option<Refresh> {
         let refresh = self.refresh(request, status, fields).unwrap_or(None);
-        if let Some(notebook) = request.notebook() {
+        if let Some(notebook) = request.notebook_of(Hook::CacheRules) {
             let judged = Judged {
                 status,
                 fields: fields.clone(),
@@ -160,7 +160,7 @@ impl Generation {
     /// nothing but the cache.
     pub fn key_for(&self, request: &Arc<Request>) -> CacheKey {
         let key = self.key(request).unwrap_or(CacheKey::Never);
-        if let Some(notebook) = request.notebook() {
+        if let Some(notebook) = request.notebook_of(Hook::CacheKey) {
             notebook.note(|notes| notes.key = Some(key.clone()));
         }
         key

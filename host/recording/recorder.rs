@@ -1,7 +1,7 @@
 //! The proxy's side: what workers leave, and who takes it.
 
 use super::Share;
-use crate::notes::{Noted, Reader, Readers};
+use crate::notes::{Noted, Reader, Readers, Wanted};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -98,13 +98,13 @@ impl Drop for Recording<'_> {
 // === impl Tap ===
 
 impl Reader for Tap {
-    fn wants(&self, request: u64) -> bool {
-        self.share.has(request)
+    fn wants(&self, request: u64) -> Option<Wanted> {
+        self.share.has(request).then_some(Wanted::ALL)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
         // It may be another one that wants the notes of this one.
-        if !self.wants(noted.request.id) {
+        if !self.share.has(noted.request.id) {
             return;
         }
         let octets = noted.octets();

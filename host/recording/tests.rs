@@ -1,7 +1,7 @@
 use super::line::{Access, Answered, Asked, Edit, Fields, Finding, Judged, Key, Refresh, Rule};
 use super::*;
 use crate::http::{self, Form, RequestHead, Target, Version};
-use crate::notes::{Noted, Notes, Readers};
+use crate::notes::{Noted, Notes, Readers, Wanted};
 use crate::transaction::Request;
 use ::http::Method;
 use bytes::Bytes;
@@ -239,6 +239,7 @@ fn noted(request: Request) -> Noted {
         request: request.into(),
         generation: 3,
         notes: Notes::default(),
+        wanted: Wanted::ALL,
     }
 }
 
@@ -520,11 +521,11 @@ fn one_records_at_a_time_and_workers_never_wait() {
     hand_out(2);
     assert_eq!(first.missed(), 4);
     drop(first);
-    assert!(!readers.want(1));
+    assert_eq!(readers.want(1), None);
     let second = recorder
         .begin(&readers, Share::ALL)
         .expect("the first is over");
-    assert!(readers.want(1));
+    assert_eq!(readers.want(1), Some(Wanted::ALL));
     assert_eq!(second.missed(), 0);
     assert!(second.next(Duration::ZERO).is_none());
 }

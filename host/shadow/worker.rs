@@ -164,7 +164,11 @@ impl Worker {
                 Some(inquired) => (inquired.request.clone(), inquired.access.as_ref()),
                 None => (tried.view(&noted.request), None),
             };
-            let wanted = |hook| tried.differs[hook as usize];
+            // It began under another candidate, for which other hooks were noted.
+            if !noted.wanted.covers(tried.differs) {
+                return;
+            }
+            let wanted = |hook| tried.differs.has(hook);
             let (notes, sizes) = (&noted.notes, self.sizes);
             let asked = comparison::differences_in(wanted, access, chain, &request, notes, sizes);
             let differences = match asked {
