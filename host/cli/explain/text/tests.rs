@@ -181,7 +181,7 @@ fn what_became_of_a_request_stands_first() {
         ..over
     };
     explained.past = Some(alive);
-    assert!(text(&explained).contains("note     then it was decided otherwise: "));
+    assert!(text(&explained).contains("note     at the time it was decided otherwise"));
     explained.verdict.by = Some(line("http_access deny all", Some("a.toml:8")));
     let shown = text(&explained);
     assert!(shown.starts_with(&format!("{head}{resolved}")), "{shown}");
