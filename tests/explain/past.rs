@@ -248,6 +248,6 @@ fn who_asks_changes_nothing() {
     let (code, stdout, _) = proxy.command(&["explain", "--id", &logged(&proxy)]);
     assert_eq!(code, Some(0), "{stdout}");
     assert!(stdout.contains("outcome  TCP_DENIED/429: "), "{stdout}");
-    let note = "note     then it was decided otherwise: a plugin failed, or goes by more than the request\n";
+    let note = "note     at the time it was decided otherwise: by a body, by a plugin that failed, or by what it knew\n";
     assert!(stdout.contains(note), "{stdout}");
 }
