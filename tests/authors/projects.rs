@@ -42,7 +42,7 @@ fn nothing_is_overwritten_and_a_name_is_a_name() {
     for name in ["../gate", "Gate", "2nd", ""] {
         let refused = plugin(&["new", "--lang", "rust", name], &folder);
         let error = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(2), "{error}");
+        assert_eq!(refused.status.code(), Some(1), "{error}");
         assert!(
             error.contains("a lower-case letter, then letters"),
             "{error}"
