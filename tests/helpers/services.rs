@@ -56,7 +56,7 @@ fn status_and_json_say_what_the_client_sees() {
     let proxy = with_service(&origin.url("/members?of=staff"), "");
     let found = "403 the rule `http_access deny found` does not allow it";
     for _ in 0..2 {
-        assert_eq!(ask(&proxy, "ann"), "403 Hello, Ann.");
+        assert_eq!(ask(&proxy, "ann"), "403 Hello, Ann");
         assert_eq!(ask(&proxy, "bob"), found);
         assert_eq!(ask(&proxy, "carl"), NOT_FOUND);
         assert_eq!(ask(&proxy, "dora"), NOT_FOUND);
@@ -126,7 +126,7 @@ fn it_can_be_asked_in_tls() {
     let helper = format!("[helpers.h]\nurl = \"{url}\"\n{POLICY}");
     let trusting = format!("tls_outgoing_cafile = {file:?}\n{helper}");
     let proxy = Proxy::with_policy(&trusting, &[]);
-    assert_eq!(ask(&proxy, "ann"), "403 Hello, Ann.");
+    assert_eq!(ask(&proxy, "ann"), "403 Hello, Ann");
     assert_eq!(origin.seen().target, "/?key=ann");
 
     // Whoever it is, it is not the one that was meant.

@@ -37,7 +37,9 @@ fn questions_without_an_end_are_denied() {
     ] {
         let response = proxy.get(&origin.url(&format!("/access/{path}")), &[]);
         let text = response.text();
-        assert_eq!(response.status, 403, "{path}: {text}");
+        // One that the settings do not name is the operator's mistake.
+        let status = if path == "ask-nobody" { 503 } else { 403 };
+        assert_eq!(response.status, status, "{path}: {text}");
         assert!(text.contains(rule), "{path}: {text}");
     }
     assert_eq!(proxy.get(&origin.url("/good"), &[]).status, 200);
