@@ -3,9 +3,12 @@
 use bytes::Bytes;
 
 /// A header or trailer section.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Fields {
     lines: Vec<Field>,
+    /// The [`mark`]s of all names that were ever in it. A request is looked through for dozens of
+    /// fields that it does not have.
+    marks: u64,
 }
 
 /// One field line.
@@ -22,19 +25,29 @@ impl Fields {
     pub fn with_capacity(lines: usize) -> Self {
         Fields {
             lines: Vec::with_capacity(lines),
+            marks: 0,
         }
     }
 
     /// The first line's value of that name.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
-        let line = self.lines.iter().find(|line| line.is(name));
-        line.map(|line| &line.value)
+        let may_have = self.may_have(name.as_bytes());
+        let line = may_have.then(|| self.lines.iter().find(|line| line.is(name)));
+        line.flatten().map(|line| &line.value)
     }
 
     /// Every line's value of that name, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Bytes> {
-        let lines = self.lines.iter().filter(move |line| line.is(name));
+        let lines = match self.may_have(name.as_bytes()) {
+            true => &self.lines[..],
+            false => &[],
+        };
+        let lines = lines.iter().filter(move |line| line.is(name));
         lines.map(|line| &line.value)
+    }
+
+    fn may_have(&self, name: &[u8]) -> bool {
+        self.marks & mark(name) != 0
     }
 
     /// All lines of that name as one value, joined by `, ` (RFC 9110 §5.3).
@@ -54,7 +67,7 @@ impl Fields {
 
     /// Whether there is a line of that name.
     pub fn has(&self, name: &str) -> bool {
-        self.lines.iter().any(|line| line.is(name))
+        self.get(name).is_some()
     }
 
     /// The elements of a list-valued field (RFC 9110 §5.6.1), empty ones left out. Not for fields
@@ -78,6 +91,9 @@ impl Fields {
             name: name.into(),
             value: value.into(),
         };
+        if !self.may_have(&line.name) {
+            return self.push_line(line);
+        }
         let same = |other: &Field| other.name.eq_ignore_ascii_case(&line.name);
         match self.lines.iter().position(same) {
             Some(place) => {
@@ -94,14 +110,22 @@ impl Fields {
 
     /// One more line at the end.
     pub fn push(&mut self, name: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.lines.push(Field {
+        self.push_line(Field {
             name: name.into(),
             value: value.into(),
         });
     }
 
+    fn push_line(&mut self, line: Field) {
+        self.marks |= mark(&line.name);
+        self.lines.push(line);
+    }
+
     /// Removes every line of that name. Whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
+        if !self.may_have(name.as_bytes()) {
+            return false;
+        }
         let before = self.lines.len();
         self.lines.retain(|line| !line.is(name));
         self.lines.len() < before
@@ -146,6 +170,20 @@ impl Fields {
     pub(super) fn last_mut(&mut self) -> Option<&mut Field> {
         self.lines.last_mut()
     }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Fields) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for Fields {}
+
+/// One bit of 64 for a name, whatever its case: two names that have another one differ.
+fn mark(name: &[u8]) -> u64 {
+    let first = name.first().map_or(0, |first| first | 0x20);
+    1 << (usize::from(first).wrapping_add(name.len() * 7) % 64)
 }
 
 // === impl Field ===
@@ -199,6 +237,7 @@ static TOKEN: [bool; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn fields(lines: &[(&'static str, &'static str)]) -> Fields {
         let mut fields = Fields::default();
@@ -225,5 +264,25 @@ mod tests {
         assert_eq!(some.joined("c"), None);
         assert_eq!(some.elements("A").collect::<Vec<_>>(), [b"1", b"3", b"4"]);
         assert!(some.has_element("a", "4"));
+    }
+
+    proptest! {
+        /// The marks spare looking; they never hide a line.
+        #[test]
+        fn what_is_there_is_found(
+            names in prop::collection::vec("[A-Ca-c^~-]{1,3}", 0..8),
+            gone in "[A-Ca-c^~-]{1,3}",
+            wanted in "[A-Ca-c^~-]{1,3}",
+        ) {
+            let mut some = Fields::default();
+            for name in &names {
+                some.push(name.clone(), "x");
+            }
+            let there = |name: &str| names.iter().any(|other| other.eq_ignore_ascii_case(name));
+            prop_assert_eq!(some.has(&wanted), there(&wanted));
+            prop_assert_eq!(some.remove(&gone), there(&gone));
+            let left = there(&wanted) && !wanted.eq_ignore_ascii_case(&gone);
+            prop_assert_eq!(some.has(&wanted), left);
+        }
     }
 }

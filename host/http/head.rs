@@ -198,7 +198,7 @@ impl<'a> Lines<'a> {
     }
 
     fn fields(mut self, patience: Patience) -> Result<Fields, Malformed> {
-        let mut fields = Fields::with_capacity(16);
+        let mut fields = Fields::with_capacity(8);
         while let Some(text) = self.next_line(patience)? {
             let line = self.line;
             if text.is_empty() {
