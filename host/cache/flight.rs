@@ -6,25 +6,36 @@ use super::stored::Stored;
 use crate::http::Fields;
 use moka::sync::Cache;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// The requests that are on their way to origins.
 #[derive(Debug)]
 pub(super) struct Flights {
-    flying: Mutex<HashMap<Key, Arc<Flight>>>,
+    flying: Mutex<Flying>,
     /// How many have brought something.
     landed: AtomicU64,
     /// What was not to be shared when somebody waited for it: nobody waits for it again soon.
     unshared: Cache<Key, ()>,
 }
 
+#[derive(Debug, Default)]
+struct Flying {
+    flights: HashMap<Key, Flight>,
+    begun: u64,
+}
+
 /// One of them.
 #[derive(Debug)]
 struct Flight {
-    word: watch::Sender<Word>,
+    /// What was forgotten may be on its way still, beside another one for the same.
+    number: u64,
+    word: Word,
+    /// How those learn of it who wait: made for the first of them, because mostly nobody does.
+    followers: Option<watch::Sender<Word>>,
 }
 
 /// What those who wait learn.
@@ -36,8 +47,6 @@ enum Word {
     Arriving(Arc<Arriving>),
     /// The cache can answer now.
     Stored,
-    /// Nothing came of it: somebody else has to lead.
-    Again,
     /// It is not for others.
     Alone,
 }
@@ -66,9 +75,9 @@ pub struct Lead(Arc<Leading>);
 
 #[derive(Debug)]
 struct Leading {
-    flights: Weak<Flights>,
+    flights: Arc<Flights>,
     key: Key,
-    flight: Arc<Flight>,
+    number: u64,
 }
 
 /// Waits for the leader.
@@ -108,22 +117,27 @@ impl Flights {
     /// What a request for this does. None: it goes to the origin, whoever else does.
     pub(super) fn join(self: &Arc<Self>, key: &Key) -> Option<Role> {
         let mut flying = self.lock();
-        if let Some(flight) = flying.get(key) {
-            let word = flight.word.subscribe();
-            return Some(Role::Follower(Follower { word }));
-        }
+        let Flying { flights, begun } = &mut *flying;
+        let vacant = match flights.entry(key.clone()) {
+            Entry::Occupied(mut flight) => return Some(flight.get_mut().follow()),
+            Entry::Vacant(vacant) => vacant,
+        };
         // A look that is free while nothing of the kind has happened.
         if self.unshared.entry_count() > 0 && self.unshared.contains_key(key) {
             return None;
         }
-        let flight = Arc::new(Flight {
-            word: watch::Sender::new(Word::Wait),
+        *begun += 1;
+        let number = *begun;
+        vacant.insert(Flight {
+            number,
+            word: Word::Wait,
+            followers: None,
         });
-        flying.insert(key.clone(), flight.clone());
+        drop(flying);
         Some(Role::Leader(Lead(Arc::new(Leading {
-            flights: Arc::downgrade(self),
+            flights: self.clone(),
             key: key.clone(),
-            flight,
+            number,
         }))))
     }
 
@@ -135,23 +149,45 @@ impl Flights {
 
     /// What a request for this does that leads nobody: what comes may be of use to itself alone.
     pub(super) fn follow(&self, key: &Key) -> Option<Role> {
-        let flying = self.lock();
-        let word = flying.get(key)?.word.subscribe();
-        Some(Role::Follower(Follower { word }))
+        let mut flying = self.lock();
+        flying.flights.get_mut(key).map(Flight::follow)
     }
 
-    /// What is stored under that key is no more: nobody joins those who asked before.
+    /// What is stored under that key is no more: nobody joins those who asked before, and who has
+    /// joined them looks again.
     pub(super) fn forget(&self, key: &Key) {
-        self.lock().remove(key);
+        let flight = self.lock().flights.remove(key);
+        // Not while it is locked: others wait for that.
+        drop(flight);
     }
 
     /// The same for everything.
     pub(super) fn forget_all(&self) {
-        self.lock().clear();
+        let flights = std::mem::take(&mut self.lock().flights);
+        drop(flights);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Flight>>> {
+    fn lock(&self) -> MutexGuard<'_, Flying> {
         self.flying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Flight ===
+
+impl Flight {
+    fn follow(&mut self) -> Role {
+        let word = &self.word;
+        let followers = self
+            .followers
+            .get_or_insert_with(|| watch::Sender::new(word.clone()));
+        Role::Follower(Follower {
+            word: followers.subscribe(),
+        })
+    }
+
+    fn is_followed(&self) -> bool {
+        let followers = self.followers.as_ref();
+        followers.is_some_and(|followers| followers.receiver_count() > 0)
     }
 }
 
@@ -160,75 +196,72 @@ impl Flights {
 impl Lead {
     /// What comes is not for others.
     pub fn alone(&self) {
-        let Leading {
-            flights,
-            key,
-            flight,
-        } = &*self.0;
-        if flight.word.receiver_count() > 0
-            && let Some(flights) = flights.upgrade()
-        {
-            flights.unshared.insert(key.clone(), ());
-            flights.unshared.run_pending_tasks();
+        if self.0.say(Word::Alone) {
+            let unshared = &self.0.flights.unshared;
+            unshared.insert(self.0.key.clone(), ());
+            unshared.run_pending_tasks();
         }
-        self.say(Word::Alone);
     }
 
     /// The cache has it now; who comes from now on finds it there.
     pub(super) fn stored(&self) {
-        if let Some(flights) = self.0.flights.upgrade() {
-            flights.landed.fetch_add(1, Ordering::SeqCst);
+        self.0.flights.landed.fetch_add(1, Ordering::SeqCst);
+        if let Some(followers) = self.0.land().and_then(|flight| flight.followers) {
+            followers.send_replace(Word::Stored);
         }
-        self.0.land();
-        self.say(Word::Stored);
     }
 
     /// It is coming.
     pub(super) fn arriving(&self, arriving: Arriving) {
-        self.say(Word::Arriving(Arc::new(arriving)));
+        self.0.say(Word::Arriving(Arc::new(arriving)));
     }
 
-    /// Whether others wait for it or read it.
+    /// Whether others wait for it.
     pub(super) fn has_followers(&self) -> bool {
-        self.0.flight.word.receiver_count() > 0
-    }
-
-    fn say(&self, word: Word) {
-        let said = &self.0.flight.word;
-        // Who comes later reads it. Waking nobody costs something, too.
-        said.send_if_modified(|now| {
-            *now = word;
-            said.receiver_count() > 0
-        });
+        let flying = self.0.flights.lock();
+        let flight = flying.flights.get(&self.0.key);
+        flight.is_some_and(|flight| self.0.is(flight) && flight.is_followed())
     }
 }
 
 // === impl Leading ===
 
 impl Leading {
-    /// Nobody joins it any more.
-    fn land(&self) {
-        let Some(flights) = self.flights.upgrade() else {
-            return;
+    /// Says that to those who wait and to those who will. Whether somebody does.
+    fn say(&self, word: Word) -> bool {
+        let mut flying = self.flights.lock();
+        let flight = flying.flights.get_mut(&self.key);
+        let Some(flight) = flight.filter(|flight| self.is(flight)) else {
+            return false;
         };
-        let mut flying = flights.lock();
-        let ours = |flight: &Arc<Flight>| Arc::ptr_eq(flight, &self.flight);
-        if flying.get(&self.key).is_some_and(ours) {
-            flying.remove(&self.key);
+        let followed = flight.is_followed();
+        let before = std::mem::replace(&mut flight.word, word.clone());
+        let followers = flight.followers.clone();
+        drop(flying);
+        drop(before);
+        if let Some(followers) = followers {
+            followers.send_replace(word);
         }
+        followed
+    }
+
+    /// Nobody joins it any more.
+    fn land(&self) -> Option<Flight> {
+        match self.flights.lock().flights.entry(self.key.clone()) {
+            Entry::Occupied(flight) if self.is(flight.get()) => Some(flight.remove()),
+            _ => None,
+        }
+    }
+
+    fn is(&self, flight: &Flight) -> bool {
+        flight.number == self.number
     }
 }
 
 impl Drop for Leading {
+    /// Who has heard nothing by then looks again.
     fn drop(&mut self) {
         self.land();
-        self.flight.word.send_if_modified(|word| {
-            let silent = matches!(word, Word::Wait);
-            if silent {
-                *word = Word::Again;
-            }
-            silent && self.flight.word.receiver_count() > 0
-        });
     }
 }
 
@@ -241,7 +274,7 @@ impl Follower {
         match known.as_deref() {
             Ok(Word::Arriving(arriving)) => Landed::Arriving(arriving.clone()),
             Ok(Word::Alone) => Landed::Alone,
-            Ok(Word::Stored | Word::Again | Word::Wait) | Err(_) => Landed::Again,
+            Ok(Word::Stored | Word::Wait) | Err(_) => Landed::Again,
         }
     }
 }
