@@ -80,6 +80,7 @@ mod respond;
 mod serve;
 mod shadow;
 mod signals;
+mod thread;
 mod transaction;
 mod tunnel;
 mod upstream;

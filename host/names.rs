@@ -1,4 +1,5 @@
-//! The proxy's name in the fields that it writes: made once.
+//! The proxy's name in the fields that it writes: made once, and never given back, so that no
+//! response counts references to it.
 
 use crate::config::Settings;
 use crate::error::structured_name;
@@ -25,10 +26,10 @@ impl Names {
         // By which it knows itself when a request comes round again.
         let unique = &settings.unique_hostname;
         Names {
-            via_10: format!("1.0 {unique} (wproxy)").into(),
-            via_11: format!("1.1 {unique} (wproxy)").into(),
-            hit: format!("HIT from {host}").into(),
-            miss: format!("MISS from {host}").into(),
+            via_10: kept(format!("1.0 {unique} (wproxy)")),
+            via_11: kept(format!("1.1 {unique} (wproxy)")),
+            hit: kept(format!("HIT from {host}")),
+            miss: kept(format!("MISS from {host}")),
             cache: structured_name(host),
         }
     }
@@ -45,4 +46,8 @@ impl Names {
             None => ours.clone(),
         }
     }
+}
+
+fn kept(text: String) -> Bytes {
+    Bytes::from_static(text.leak().as_bytes())
 }

@@ -33,12 +33,12 @@ const STACK: usize = 512 << 10;
 /// Functions that a trap's backtrace shows.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(20).expect("more than none");
 /// How often the epoch advances.
-const TICK: Duration = Duration::from_millis(1);
+const TICK: Duration = Duration::from_millis(2);
 /// The longest deadline that a manifest can give a call.
 pub(super) const MAX_CALL_TIME: Duration = Duration::from_secs(10);
 /// Ticks without a sign of a call after which the ticker sleeps. A call gives one when it begins
 /// and whenever its ticks are over, and has no more of them at a time than the longest deadline.
-const IDLE_TICKS: u64 = 15_000;
+const IDLE_TICKS: u64 = 7_500;
 /// Instances that there is place for: twice for each worker, because a generation is warmed while
 /// another serves, and that for this many plugins.
 const PLUGINS: usize = 32;

@@ -16,10 +16,10 @@ use super::state::{FieldsHandle, Own, RequestHandle, State};
 use super::wasi::{Preopen, Wasi};
 use super::{Configured, Hook, printable};
 use crate::http::Fields;
+use crate::thread::{self, Apart};
 use crate::transaction::Request;
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Resource};
@@ -53,10 +53,12 @@ pub(super) struct Instance {
     calls_left: u64,
 }
 
+type Place = Mutex<Option<Box<Instance>>>;
+
 /// One place for an instance for each worker thread.
 pub(super) struct Slots {
     /// Each is taken out of its place for a call: boxed, because one is large.
-    places: Box<[Mutex<Option<Box<Instance>>>]>,
+    places: Box<[Apart<Place>]>,
     closed: AtomicBool,
 }
 
@@ -164,7 +166,7 @@ impl Template {
         slots: &Slots,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
-        let mut slot = slots.mine().lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = slots.free();
         let mut instance = match slot.take() {
             Some(instance) => instance,
             None => self.fresh()?,
@@ -380,7 +382,7 @@ impl Lent<'_> {
 impl Slots {
     pub(super) fn new(workers: usize) -> Slots {
         Slots {
-            places: (0..workers.max(1)).map(|_| Mutex::new(None)).collect(),
+            places: (0..workers.max(1)).map(|_| Apart::default()).collect(),
             closed: AtomicBool::new(false),
         }
     }
@@ -392,7 +394,7 @@ impl Slots {
 
     /// Fills every place, so that no request waits for an instance.
     pub(super) fn warm(&self, template: &Template) -> wasmtime::Result<Configured<()>> {
-        for slot in &self.places {
+        for Apart(slot) in &self.places {
             match template.instantiate()? {
                 Ok(instance) => {
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(instance);
@@ -407,22 +409,21 @@ impl Slots {
     pub(super) fn close(&self) {
         // Before the first place is locked: whoever holds one sees it when his call is over.
         self.closed.store(true, Ordering::Relaxed);
-        for slot in &self.places {
+        for Apart(slot) in &self.places {
             slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 
-    /// The calling thread's place.
-    fn mine(&self) -> &Mutex<Option<Box<Instance>>> {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local! {
-            static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
-        }
-        let thread = THREAD.get().unwrap_or_else(|| {
-            let thread = THREADS.fetch_add(1, Ordering::Relaxed);
-            THREAD.set(Some(thread));
-            thread
-        });
-        &self.places[thread % self.places.len()]
+    /// A place that is free: the calling thread's own, unless another thread has the same.
+    fn free(&self) -> MutexGuard<'_, Option<Box<Instance>>> {
+        let (mine, count) = (thread::number(), self.places.len());
+        let place = |turn: usize| &self.places[(mine + turn) % count].0;
+        (0..count)
+            .find_map(|turn| match place(turn).try_lock() {
+                Ok(place) => Some(place),
+                Err(TryLockError::Poisoned(place)) => Some(place.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            })
+            .unwrap_or_else(|| place(0).lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
