@@ -24,6 +24,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use std::future::pending;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
@@ -59,6 +60,8 @@ pub struct App {
     /// Beside the reloader, which is locked for as long as it compiles: pages are not to wait.
     last_failure: ArcSwapOption<Mistake>,
     stage: watch::Sender<Stage>,
+    /// The same as the stage says, for every response: to look at that takes a lock.
+    draining: AtomicBool,
     started: Instant,
 }
 
@@ -121,6 +124,7 @@ impl App {
             reloader: Mutex::new(reloader),
             last_failure: ArcSwapOption::empty(),
             stage: watch::Sender::new(Stage::Serving),
+            draining: AtomicBool::new(false),
             started: Instant::now(),
             settings,
         })
@@ -151,7 +155,7 @@ impl App {
 
     /// Whether the proxy is about to stop.
     pub fn is_draining(&self) -> bool {
-        *self.stage.borrow() == Stage::Draining
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Waits until the proxy is about to stop.
@@ -260,6 +264,7 @@ impl App {
 
     /// Lets what runs come to its end.
     async fn stop(&self, signals: &mut Signals) {
+        self.draining.store(true, Ordering::Relaxed);
         self.stage.send_replace(Stage::Draining);
         let limit = self.settings.shutdown_lifetime;
         end_in_any_case(limit.saturating_add(5 * LAST));

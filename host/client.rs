@@ -58,7 +58,7 @@ impl Client {
 
     /// After a response: makes ready for the next request. Whether there can be one.
     pub async fn next(&mut self) -> bool {
-        self.responder.persist && self.drain().await
+        self.responder.persist && (self.reader.is_done() || self.drain().await)
     }
 
     /// Closes the connection. What the client is still sending is read for a while: to close on

@@ -7,6 +7,7 @@ use super::head::Malformed;
 use super::spare;
 use super::watchdog::Watchdog;
 use bytes::{Buf, Bytes, BytesMut};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::time::Instant;
 use tokio_rustls::client::TlsStream;
 
 /// Octets asked of the kernel at a time: at first, and for a body that keeps coming.
@@ -118,10 +120,8 @@ impl Reader {
                 return Ok(true);
             }
             self.release();
-            if let ReadHalf::Tcp(io) = &self.io {
-                let readable = self.watchdog.within(limit, io.readable());
-                readable.await.map_err(|_| ReadError::Timeout)??;
-            }
+            let readable = self.watchdog.within(limit, self.io.readable());
+            readable.await.map_err(|_| ReadError::Timeout)??;
             match self.fill(limit).await {
                 Ok(()) => {}
                 Err(ReadError::Closed) => return Ok(false),
@@ -130,11 +130,12 @@ impl Reader {
         }
     }
 
-    /// A header section, up to and with the empty line that ends it. The time limit is for each
-    /// piece of it, the size limit for the whole.
+    /// A header section, up to and with the empty line that ends it. Both limits are for all of it:
+    /// a piece now and then keeps no connection open.
     pub async fn section(&mut self, size: usize, limit: Duration) -> Result<Bytes, ReadError> {
         self.take_back();
         self.scanned = 0;
+        let mut deadline = None;
         loop {
             let too_large = |first_line| ReadError::TooLarge {
                 limit: size,
@@ -153,7 +154,7 @@ impl Reader {
             if self.input.len() >= size {
                 return Err(too_large(self.lacks_line(size)));
             }
-            self.fill(limit).await?;
+            self.fill_by(&mut deadline, limit).await?;
         }
     }
 
@@ -284,9 +285,7 @@ impl Reader {
         self.take_back();
         while self.input.len() < PIPELINE {
             // Mostly nothing comes: no buffer for that.
-            if let ReadHalf::Tcp(io) = &self.io
-                && io.readable().await.is_err()
-            {
+            if self.io.readable().await.is_err() {
                 return;
             }
             self.input.reserve(FIRST_READ);
@@ -351,13 +350,22 @@ impl Reader {
     }
 
     async fn fill(&mut self, limit: Duration) -> Result<(), ReadError> {
+        self.fill_by(&mut None, limit).await
+    }
+
+    /// Reads more, until that deadline: where it is not set yet, the limit begins now.
+    async fn fill_by(
+        &mut self,
+        deadline: &mut Option<Instant>,
+        limit: Duration,
+    ) -> Result<(), ReadError> {
         if self.input.capacity() == 0 {
             self.input = spare::take();
         }
         self.input.reserve(self.appetite);
         let room = self.input.capacity() - self.input.len();
         let read = self.io.read_buf(&mut self.input);
-        let read = self.watchdog.within(limit, read).await;
+        let read = self.watchdog.by(deadline, limit, read).await;
         match read.map_err(|_| ReadError::Timeout)?? {
             0 => Err(ReadError::Closed),
             read => {
@@ -371,6 +379,17 @@ impl Reader {
 }
 
 // === impl ReadHalf ===
+
+impl ReadHalf {
+    /// Waits until there may be something to read, where that can be known beforehand. For the one
+    /// task that reads: tokio's own `readable` keeps a list of those who wait.
+    async fn readable(&self) -> io::Result<()> {
+        match self {
+            ReadHalf::Tcp(io) => poll_fn(|context| io.as_ref().poll_read_ready(context)).await,
+            ReadHalf::Tls(_) | ReadHalf::Nobody => Ok(()),
+        }
+    }
+}
 
 impl AsyncRead for ReadHalf {
     fn poll_read(

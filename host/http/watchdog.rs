@@ -26,8 +26,18 @@ impl Watchdog {
         limit: Duration,
         future: F,
     ) -> Result<F::Output, Elapsed> {
+        self.by(&mut None, limit, future).await
+    }
+
+    /// The same for a part of what has to be done by a deadline: that is set by the first part that
+    /// has to wait.
+    pub(super) async fn by<F: Future>(
+        &mut self,
+        deadline: &mut Option<Instant>,
+        limit: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
-        let mut deadline = None;
         std::future::poll_fn(|context| {
             if let Poll::Ready(output) = future.as_mut().poll(context) {
                 return Poll::Ready(Ok(output));

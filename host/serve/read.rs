@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::error::{self, About, Failure};
 use crate::http::{
-    Authority, Form, Framing, Host, Malformed, ReadError, RequestHead, Scheme, Target, Version,
+    Authority, Form, Framing, Host, Malformed, RequestHead, Scheme, Target, Version,
     request_framing,
 };
 use crate::log::Record;
@@ -26,14 +26,10 @@ pub(super) struct Unread {
 /// Reads a request, up to its body.
 pub(super) async fn request(app: &App, client: &mut Client) -> Result<(Request, Framing), Unread> {
     let settings = &app.settings;
-    let limit = settings.request_timeout;
     let section = client
         .reader
-        .section(settings.request_header_max_size, limit);
-    // The limit is for all of it: a piece now and then keeps no connection open.
-    let section = tokio::time::timeout(limit, section).await;
-    let section = section
-        .unwrap_or(Err(ReadError::Timeout))
+        .section(settings.request_header_max_size, settings.request_timeout)
+        .await
         .map_err(|error| Unread::nothing(error.into()))?;
     let received = SystemTime::now();
     let head =
