@@ -28,16 +28,21 @@ const MAX_LOOKUPS: usize = 8;
 pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failure> {
     let (generation, request) = (&transaction.generation, &transaction.request);
     let admission = decide(generation, request, &app.upstreams).await;
-    let rule = match &admission {
-        Ok(rule) => Some(rule),
-        Err(failure) => failure.rule(),
-    };
     // The plugins say so themselves, where it is they who forbid it.
     if let (Err(failure), Some(notebook)) = (&admission, request.notebook_of(Hook::Access)) {
         notebook.note(|notes| notes.access = Access::refused(failure));
     }
-    transaction.entry.outcome.rule = rule.cloned();
-    admission.map(|_| ())
+    let outcome = &mut transaction.entry.outcome;
+    match admission {
+        Ok(rule) => {
+            outcome.rule = Some(rule);
+            Ok(())
+        }
+        Err(failure) => {
+            outcome.rule = failure.rule().cloned();
+            Err(failure)
+        }
+    }
 }
 
 /// Asks that generation's access hook, finds out what it wants to know, and asks again, until it has
@@ -144,11 +149,7 @@ fn misconfigured(why: String) -> Failure {
 
 fn refused(text: Arc<str>, status: u16, message: Option<String>) -> Failure {
     Failure::Denied {
-        rule: Rule {
-            plugin: "wproxy".into(),
-            text,
-            location: None,
-        },
+        rule: Rule::ours(text),
         status,
         message,
     }

@@ -150,11 +150,11 @@ impl Hooks {
             status: 200,
             server: Some([198, 51, 100, 10].into()),
             content_type: Some("text/html; charset=utf-8".into()),
-            rule: Some(Rule {
-                plugin: "access-policy".into(),
-                text: "http_access allow localnet".into(),
-                location: None,
-            }),
+            rule: Some(Rule::new(
+                "access-policy",
+                "http_access allow localnet",
+                None,
+            )),
             sent: 1500,
             ..Outcome::default()
         };

@@ -56,6 +56,7 @@ use backoff::Backoff;
 use bindings::lifecycle::{self, Spared};
 use failure::{backtrace, explain};
 use instance::{Slots, Template};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use watch::Places;
@@ -65,6 +66,8 @@ pub struct Plugin {
     manifest: Manifest,
     compiled: Compiled,
     config: Section,
+    /// Every line of the configuration, by its JSON Pointer.
+    rules: HashMap<String, Rule>,
     sets: Sets,
     template: Template,
     slots: Slots,
@@ -152,8 +155,13 @@ impl Plugin {
                 });
             }
         }
+        let rule = |(pointer, text, location)| {
+            let rule = Rule::new(template.plugin(), text, Some(location));
+            (pointer, rule)
+        };
         Ok(Ok(Plugin {
             compiled,
+            rules: config.named_lines().map(rule).collect(),
             config: config.clone(),
             sets,
             template,

@@ -3,22 +3,21 @@
 //! A request is kept as it is, by its reference: nothing is copied when it ends. Its header section
 //! is a piece of memory of its own, so that no buffer is held with it.
 
-use crate::config::{Location, Settings};
+use crate::config::Settings;
 use crate::log::Code;
 use crate::plugin::Rule;
+use crate::thread::{self, Apart};
 use crate::transaction::Request;
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The last requests. Which have room is bounded, and so is what they take.
+/// The last requests. How many are kept is bounded, and so is what they take.
 #[derive(Debug)]
 pub struct Recent {
-    /// By the request's number: those of one thread come to one after the other, so that threads
-    /// seldom meet, and each holds as much of the past as the others.
-    shards: Box<[Mutex<Shard>]>,
-    count: NonZeroU64,
+    /// One for each worker, with an even part of the room: what a thread lets go, it has made
+    /// itself. Where some have more to do than others, these look less far back.
+    shards: Box<[Apart<Mutex<Shard>>]>,
     /// Of one shard.
     most: usize,
     /// Of one shard.
@@ -39,22 +38,11 @@ pub struct Past {
     /// Whether the client left before the end.
     pub aborted: bool,
     /// What allowed or denied it.
-    pub rule: Option<PastRule>,
+    pub rule: Option<Rule>,
     /// What went wrong, in RFC 9209's words.
     pub error: Option<&'static str>,
     /// From its first octet to its end.
     pub elapsed: Duration,
-}
-
-/// A rule of a generation that may be over: a copy, so that nothing of that is held.
-#[derive(Debug, Clone)]
-pub struct PastRule {
-    /// The plugin's name, the rule's text and the name of the file, one after the other.
-    words: Box<str>,
-    plugin: usize,
-    text: usize,
-    /// Where it stands in a file.
-    line: Option<usize>,
 }
 
 /// How far back the memory goes.
@@ -81,26 +69,29 @@ struct Kept {
 
 /// Fewer than this in a shard would not make it worth one.
 const SHARD: usize = 64;
-/// More shards than this do not help more threads.
-const MAX_SHARDS: usize = 16;
 
 // === impl Recent ===
 
 impl Recent {
     /// As the settings have it; none where they have that.
     pub fn new(settings: &Settings) -> Option<Recent> {
-        Recent::with(settings.explain_requests, settings.explain_mem)
+        let Settings {
+            workers,
+            explain_requests,
+            explain_mem,
+            ..
+        } = *settings;
+        Recent::with(workers, explain_requests, explain_mem)
     }
 
-    fn with(requests: usize, octets: u64) -> Option<Recent> {
+    fn with(workers: usize, requests: usize, octets: u64) -> Option<Recent> {
         if requests == 0 {
             return None;
         }
-        let count = (requests / SHARD).clamp(1, MAX_SHARDS);
+        let count = workers.min(requests / SHARD).max(1);
         let octets = usize::try_from(octets).unwrap_or(usize::MAX);
         Some(Recent {
-            shards: (0..count).map(|_| Mutex::default()).collect(),
-            count: NonZeroU64::new(count as u64)?,
+            shards: (0..count).map(|_| Apart::default()).collect(),
             most: requests.div_ceil(count),
             most_octets: octets / count,
         })
@@ -109,11 +100,15 @@ impl Recent {
     /// Keeps one more, in place of the oldest if need be. What is larger than all that may be kept
     /// is not.
     pub fn keep(&self, past: Past) {
+        self.keep_in(thread::number() % self.shards.len(), past);
+    }
+
+    fn keep_in(&self, shard: usize, past: Past) {
         let octets = past.octets();
         // What is dropped is dropped when nobody waits for the lock any more, but for what is rare:
         // many small ones that give way to a large one.
         let mut gone = None;
-        let mut shard = self.shard(past.request.id);
+        let mut shard = locked(&self.shards[shard]);
         shard.octets += octets;
         shard.kept.push_back(Kept { past, octets });
         while shard.kept.len() > self.most || shard.octets > self.most_octets {
@@ -126,10 +121,12 @@ impl Recent {
 
     /// The request of that number.
     pub fn find(&self, id: u64) -> Option<Past> {
-        let shard = self.shard(id);
-        let mut kept = shard.kept.iter().rev();
-        let kept = kept.find(|kept| kept.past.request.id == id)?;
-        Some(kept.past.clone())
+        self.shards.iter().find_map(|shard| {
+            let shard = locked(shard);
+            let mut kept = shard.kept.iter().rev();
+            let kept = kept.find(|kept| kept.past.request.id == id)?;
+            Some(kept.past.clone())
+        })
     }
 
     /// How far back it goes.
@@ -146,12 +143,6 @@ impl Recent {
         }
         reach
     }
-
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        // Less than their number.
-        let index = usize::try_from(id % self.count).unwrap_or_default();
-        locked(&self.shards[index])
-    }
 }
 
 // === impl Past ===
@@ -159,47 +150,15 @@ impl Recent {
 impl Past {
     /// About what it takes to keep that.
     fn octets(&self) -> usize {
-        let rule = self.rule.as_ref().map_or(0, |rule| rule.words.len());
-        size_of::<Kept>() + self.request.octets() + rule
+        // The rules of a configuration are kept by that; others are of this request alone.
+        let own = |rule: &&Rule| rule.location.is_none();
+        let rule = self.rule.as_ref().filter(own);
+        size_of::<Kept>() + self.request.octets() + rule.map_or(0, |rule| rule.text.len())
     }
 }
 
-// === impl PastRule ===
-
-impl From<&Rule> for PastRule {
-    fn from(rule: &Rule) -> PastRule {
-        let Rule {
-            plugin,
-            text,
-            location,
-        } = rule;
-        let file = location.as_ref().map_or("", |location| &location.file);
-        PastRule {
-            words: [plugin, text, file].concat().into(),
-            plugin: plugin.len(),
-            text: text.len(),
-            line: location.as_ref().map(|location| location.line),
-        }
-    }
-}
-
-impl From<&PastRule> for Rule {
-    fn from(past: &PastRule) -> Rule {
-        let (plugin, rest) = past.words.split_at(past.plugin);
-        let (text, file) = rest.split_at(past.text);
-        Rule {
-            plugin: plugin.into(),
-            text: text.into(),
-            location: past.line.map(|line| Location {
-                file: file.into(),
-                line,
-            }),
-        }
-    }
-}
-
-fn locked(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(shard: &Apart<Mutex<Shard>>) -> MutexGuard<'_, Shard> {
+    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -242,8 +201,8 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_where_nothing_is_to_be() {
-        assert!(Recent::with(0, 1 << 20).is_none());
-        let recent = Recent::with(10, 0).expect("some");
+        assert!(Recent::with(2, 0, 1 << 20).is_none());
+        let recent = Recent::with(2, 10, 0).expect("some");
         recent.keep(past(1, 0));
         assert!(recent.find(1).is_none());
         let none = Reach {
@@ -255,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_oldest_give_way_by_number_and_by_size() {
-        let recent = Recent::with(3, 1 << 20).expect("some");
+        let recent = Recent::with(2, 3, 1 << 20).expect("some");
         (1..=5).for_each(|id| recent.keep(past(id, 0)));
         let found: Vec<u64> = (1..=5).filter(|id| recent.find(*id).is_some()).collect();
         assert_eq!(found, [3, 4, 5]);
@@ -263,14 +222,24 @@ mod tests {
         assert_eq!(recent.reach(), Reach { requests: 3, since });
 
         let room = 3 * past(1, 100).octets();
-        let recent = Recent::with(1000, MAX_SHARDS as u64 * room as u64).expect("some");
-        let count = recent.count.get();
-        (0..5).for_each(|turn| recent.keep(past(1 + turn * count, 100)));
-        let kept = |turn: &u64| recent.find(1 + turn * count).is_some();
-        assert_eq!((0..5).filter(kept).collect::<Vec<_>>(), [2, 3, 4]);
+        let recent = Recent::with(1, 1000, room as u64).expect("some");
+        (1..=5).for_each(|id| recent.keep(past(id, 100)));
+        let found: Vec<u64> = (1..=5).filter(|id| recent.find(*id).is_some()).collect();
+        assert_eq!(found, [3, 4, 5]);
         // One that is larger than all of it takes the others with it.
-        recent.keep(past(1 + 5 * count, MAX_SHARDS * room));
+        recent.keep(past(6, room));
         assert_eq!(recent.reach().requests, 0);
+    }
+
+    #[test]
+    fn each_worker_keeps_a_part() {
+        let recent = Recent::with(2, 1000, 8 << 20).expect("some");
+        (1..=1000).for_each(|id| recent.keep_in(0, past(id, 0)));
+        (1001..=2000).for_each(|id| recent.keep_in(1, past(id, 0)));
+        let kept = |first| (first..first + 1000).filter(|id| recent.find(*id).is_some());
+        assert!(kept(1).eq(501..=1000));
+        assert!(kept(1001).eq(1501..=2000));
+        assert_eq!(recent.reach().requests, 1000);
     }
 
     #[test]
@@ -291,8 +260,7 @@ mod tests {
         let (with, without) = (answered(1), past(1, 100));
         assert!(with.request.octets() > without.request.octets() + 60_000);
         // There is room for three of them, and for hundreds without.
-        let recent = Recent::with(SHARD, 200_000).expect("some");
-        assert_eq!(recent.count.get(), 1);
+        let recent = Recent::with(1, SHARD, 200_000).expect("some");
         (1..=10).for_each(|id| recent.keep(past(id, 100)));
         assert_eq!(recent.reach().requests, 10);
         (11..=20).for_each(|id| recent.keep(answered(id)));
@@ -300,31 +268,16 @@ mod tests {
         assert_eq!(found, [18, 19, 20]);
     }
 
-    #[test]
-    fn a_rule_is_what_it_was() {
-        let located = |location| Rule {
-            plugin: "access-policy".into(),
-            text: "http_access deny all".into(),
-            location,
-        };
-        let location = Location {
-            file: "/etc/wproxy/wproxy.toml".into(),
-            line: 13,
-        };
-        for rule in [located(Some(location)), located(None)] {
-            assert_eq!(Rule::from(&PastRule::from(&rule)), rule);
-        }
-    }
-
     proptest! {
         /// However large they are: as many as may be, the last ones, in as much as there may be.
         #[test]
         fn the_bounds_hold(
+            workers in 1usize..8,
             requests in 1usize..300,
             room in 1usize..200_000,
             sizes in prop::collection::vec(0usize..5_000, 0..200),
         ) {
-            let recent = Recent::with(requests, room as u64).expect("some");
+            let recent = Recent::with(workers, requests, room as u64).expect("some");
             for (id, size) in (1..).zip(&sizes) {
                 recent.keep(past(id, *size));
                 let shards = recent.shards.iter().map(locked);

@@ -7,7 +7,7 @@ use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
 use crate::notes::{Notebook, Noted, Wanted};
 use crate::plugin::{Hook, Rule};
-use crate::recent::{Past, PastRule};
+use crate::recent::Past;
 use crate::upstream::{self, Resolved};
 use bytes::Bytes;
 use http::Method;
@@ -41,7 +41,7 @@ pub struct Request {
     answers: Mutex<Vec<(Question, Arc<Answer>)>>,
     uri: OnceLock<Arc<str>>,
     /// Where somebody wants notes of what the hooks say.
-    notebook: Option<Notebook>,
+    notebook: Option<Box<Notebook>>,
 }
 
 /// A request on its way through the proxy: what was asked for, by which policy it is judged, and
@@ -133,13 +133,15 @@ impl Request {
     /// The same, with notes taken of what the hooks are asked and say.
     #[must_use]
     pub fn noted(mut self, wanted: Wanted) -> Self {
-        self.notebook = Some(Notebook::new(wanted));
+        self.notebook = Some(Box::new(Notebook::new(wanted)));
         self
     }
 
     /// Where notes are taken; none where nobody wants them, or has them already.
     pub fn notebook(&self) -> Option<&Notebook> {
-        self.notebook.as_ref().filter(|notebook| notebook.is_open())
+        self.notebook
+            .as_deref()
+            .filter(|notebook| notebook.is_open())
     }
 
     /// The same, where notes of that hook are wanted.
@@ -342,7 +344,7 @@ impl Drop for Entry {
                 code: self.outcome.code,
                 status: self.outcome.status,
                 aborted: self.outcome.aborted,
-                rule: self.outcome.rule.as_ref().map(PastRule::from),
+                rule: self.outcome.rule.clone(),
                 error: self.outcome.error,
                 elapsed,
             });

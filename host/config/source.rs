@@ -266,10 +266,13 @@ impl Section {
         }
     }
 
-    /// The words of the line that a JSON Pointer names, its directive before them, and where it
-    /// stands: `http_access deny all`.
-    pub fn line(&self, pointer: &str) -> Option<(Arc<str>, Location)> {
-        self.places.get(pointer)?.line.clone()
+    /// Every line of words by its JSON Pointer: the words, with their directive before them
+    /// (`http_access deny all`), and where they are.
+    pub fn named_lines(&self) -> impl Iterator<Item = (String, Arc<str>, Location)> {
+        self.places.iter().filter_map(|(pointer, place)| {
+            let (words, location) = place.line.clone()?;
+            Some((pointer.clone(), words, location))
+        })
     }
 
     /// Every line of words, in the order of the file: for listings.
@@ -408,7 +411,10 @@ mod tests {
             section.json(),
             r#"{"deep":{"a/b":16},"http_access":["allow a","deny \\d"]}"#
         );
-        let (words, location) = section.line("/http_access/1").expect("a line");
+        let mut lines = section.named_lines();
+        let (_, words, location) = lines
+            .find(|(pointer, ..)| pointer == "/http_access/1")
+            .expect("a line");
         assert_eq!(&*words, "http_access deny \\d");
         assert_eq!(location.to_string(), "a.toml:5");
         assert_eq!(section.lines().len(), 2);

@@ -318,10 +318,7 @@ impl Outcome {
             status: past.status,
             generation: past.generation,
             is_over,
-            rule: past
-                .rule
-                .as_ref()
-                .map(|rule| Line::of(&rule.into(), secrets)),
+            rule: past.rule.as_ref().map(|rule| Line::of(rule, secrets)),
             error: past.error.map(str::to_owned),
             elapsed: u64::try_from(past.elapsed.as_millis()).unwrap_or(u64::MAX),
         }

@@ -177,11 +177,7 @@ mod tests {
 
     fn denied() -> Failure {
         Failure::Denied {
-            rule: Rule {
-                plugin: "access-policy".into(),
-                text: "http_access deny <all>".into(),
-                location: None,
-            },
+            rule: Rule::new("access-policy", "http_access deny <all>", None),
             status: 403,
             message: None,
         }

@@ -240,11 +240,11 @@ mod tests {
             server: Some([198, 51, 100, 10].into()),
             content_type: Some("text/html; charset=utf-8".into()),
             sent: 209,
-            rule: Some(Rule {
-                plugin: "access-policy".into(),
-                text: "http_access allow localnet".into(),
-                location: None,
-            }),
+            rule: Some(Rule::new(
+                "access-policy",
+                "http_access allow localnet",
+                None,
+            )),
             ..Outcome::default()
         }
     }

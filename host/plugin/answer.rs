@@ -3,6 +3,7 @@
 use crate::config::Location;
 use crate::helper::Question;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// What a plugin says to a request.
@@ -76,9 +77,13 @@ pub enum Key {
     Never,
 }
 
-/// What decided, in the configuration's own words.
+/// What decided. One for all requests: each of them takes a reference along.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Rule {
+pub struct Rule(Arc<Words>);
+
+/// A rule in the configuration's own words.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Words {
     /// The plugin's name.
     pub plugin: Arc<str>,
     /// `http_access deny all`
@@ -93,11 +98,7 @@ impl Refresh {
     /// What holds where no plugin says anything: only what a response says itself keeps it fresh.
     pub fn stale_at_once() -> Refresh {
         Refresh {
-            rule: Rule {
-                plugin: "wproxy".into(),
-                text: "no plugin has a rule for this response".into(),
-                location: None,
-            },
+            rule: Rule::ours("no plugin has a rule for this response"),
             min: 0,
             percent: 0,
             max: 0,
@@ -132,6 +133,34 @@ impl fmt::Display for Refresh {
 }
 
 // === impl Rule ===
+
+impl Rule {
+    /// A rule of that plugin, in these words, from that line.
+    pub fn new(
+        plugin: impl Into<Arc<str>>,
+        text: impl Into<Arc<str>>,
+        location: Option<Location>,
+    ) -> Rule {
+        Rule(Arc::new(Words {
+            plugin: plugin.into(),
+            text: text.into(),
+            location,
+        }))
+    }
+
+    /// A rule of the proxy itself, which is in no file.
+    pub fn ours(text: impl Into<Arc<str>>) -> Rule {
+        Rule::new("wproxy", text, None)
+    }
+}
+
+impl Deref for Rule {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        &self.0
+    }
+}
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -133,18 +133,9 @@ impl Plugin {
 
     /// A rule as the plugin names it, in the configuration's words where it points there.
     pub(super) fn rule(&self, named: &str) -> Rule {
-        let plugin = self.template.plugin();
-        match self.config.line(named) {
-            Some((text, location)) => Rule {
-                plugin,
-                text,
-                location: Some(location),
-            },
-            None => Rule {
-                plugin,
-                text: printable(named).into(),
-                location: None,
-            },
+        match self.rules.get(named) {
+            Some(rule) => rule.clone(),
+            None => Rule::new(self.template.plugin(), printable(named), None),
         }
     }
 

@@ -377,11 +377,7 @@ impl Watch {
             message: Some(format!(
                 "the body cannot be looked into by the plugin `{plugin}`: {what}"
             )),
-            rule: Rule {
-                plugin,
-                text: format!("[limits] {limit}_beyond = \"stop\"").into(),
-                location: None,
-            },
+            rule: Rule::new(plugin, format!("[limits] {limit}_beyond = \"stop\""), None),
             status: match self.hook {
                 Hook::RequestBody => 413,
                 _ => 403,

@@ -266,14 +266,14 @@ fn read_edit(edit: Edit) -> Result<notes::Edit, NotUnderstood> {
 fn written_access(access: notes::Access) -> Access {
     match access {
         notes::Access::Allowed(rule) => Access::Allow {
-            rule: written_rule(rule),
+            rule: written_rule(&rule),
         },
         notes::Access::Denied {
             rule,
             status,
             message,
         } => Access::Deny {
-            rule: written_rule(rule),
+            rule: written_rule(&rule),
             status,
             message,
         },
@@ -310,11 +310,10 @@ fn read_access(access: Access) -> notes::Access {
     }
 }
 
-fn written_rule(rule: plugin::Rule) -> Rule {
-    let (file, line) = match rule.location {
-        Some(Location { file, line }) => (Some(file.to_string()), Some(line)),
-        None => (None, None),
-    };
+fn written_rule(rule: &plugin::Rule) -> Rule {
+    let location = rule.location.as_ref();
+    let file = location.map(|location| location.file.to_string());
+    let line = location.map(|location| location.line);
     Rule {
         plugin: rule.plugin.to_string(),
         text: rule.text.to_string(),
@@ -325,21 +324,18 @@ fn written_rule(rule: plugin::Rule) -> Rule {
 
 fn read_rule(rule: Rule) -> plugin::Rule {
     let location = rule.file.zip(rule.line);
-    plugin::Rule {
-        plugin: rule.plugin.into(),
-        text: rule.text.into(),
-        location: location.map(|(file, line)| Location {
-            file: file.into(),
-            line,
-        }),
-    }
+    let location = location.map(|(file, line)| Location {
+        file: file.into(),
+        line,
+    });
+    plugin::Rule::new(rule.plugin, rule.text, location)
 }
 
 fn written_refresh(mut refresh: plugin::Refresh) -> Refresh {
     let set = OPTIONS.iter().filter(|(_, flag)| *flag(&mut refresh));
     let options = set.map(|(name, _)| (*name).to_owned()).collect();
     Refresh {
-        rule: written_rule(refresh.rule),
+        rule: written_rule(&refresh.rule),
         min: refresh.min,
         percent: refresh.percent,
         max: refresh.max,

@@ -2,7 +2,7 @@
 //! told the time.
 
 use crate::comparison::{Difference, Said};
-use crate::plugin::{Hook, Rule};
+use crate::plugin::Hook;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -165,13 +165,9 @@ impl Key {
 
 fn decisive(said: &Said) -> String {
     match &said.rule {
-        Some(Rule {
-            plugin,
-            text,
-            location,
-        }) => match location {
-            Some(location) => format!("{plugin}\n{text}\n{location}"),
-            None => format!("{plugin}\n{text}"),
+        Some(rule) => match &rule.location {
+            Some(location) => format!("{}\n{rule}\n{location}", rule.plugin),
+            None => format!("{}\n{rule}", rule.plugin),
         },
         None => said.gist.clone(),
     }
@@ -180,6 +176,7 @@ fn decisive(said: &Said) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::Rule;
     use std::time::{Duration, UNIX_EPOCH};
 
     fn at(seconds: u64) -> SystemTime {
@@ -187,11 +184,7 @@ mod tests {
     }
 
     fn said(gist: &str, rule: &str) -> Said {
-        let rule = (!rule.is_empty()).then(|| Rule {
-            plugin: "access-policy".into(),
-            text: rule.into(),
-            location: None,
-        });
+        let rule = (!rule.is_empty()).then(|| Rule::new("access-policy", rule, None));
         Said {
             gist: gist.to_owned(),
             detail: "secret".to_owned(),

@@ -2,7 +2,6 @@
 
 use crate::cli::text::count;
 use crate::comparison::Said;
-use crate::plugin::Rule;
 use crate::recording::{End, Header};
 use crate::replay::{Example, Group, Report};
 use std::io::{self, Write};
@@ -89,12 +88,13 @@ fn shown(said: &Said) -> String {
     let Said { gist, rule, .. } = said;
     let shown = match rule {
         None => gist.clone(),
-        Some(Rule {
-            plugin,
-            text,
-            location: Some(location),
-        }) => format!("{gist} by {text} ({location}, plugin {plugin})"),
-        Some(Rule { plugin, text, .. }) => format!("{gist} by {text} (plugin {plugin})"),
+        Some(rule) => {
+            let plugin = &rule.plugin;
+            match &rule.location {
+                Some(location) => format!("{gist} by {rule} ({location}, plugin {plugin})"),
+                None => format!("{gist} by {rule} (plugin {plugin})"),
+            }
+        }
     };
     printable(&shown)
 }

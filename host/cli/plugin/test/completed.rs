@@ -65,11 +65,9 @@ fn completed(
             .map(Some)?,
         None => case::moment(case::RECEIVED),
     };
-    let rule = written.rule.as_ref().map(|text| Rule {
-        plugin: written.plugin.as_deref().unwrap_or("access-policy").into(),
-        text: text.as_str().into(),
-        location: None,
-    });
+    let plugin = written.plugin.as_deref().unwrap_or("access-policy");
+    let rule = written.rule.as_deref();
+    let rule = rule.map(|text| Rule::new(plugin, text, None));
     Ok(Completed {
         request: Some(written.request.unwrap_or(number)),
         generation: written.generation.unwrap_or(1),
