@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::watchdog::Watchdog;
+use crate::decimal::Decimal;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
@@ -93,7 +94,9 @@ impl Writer {
         match length {
             BodyLength::None | BodyLength::UntilClose => {}
             BodyLength::Known(length) => {
-                let _ = write!(self.queue, "Content-Length: {length}\r\n");
+                for part in [b"Content-Length: ", &*Decimal::of(length), b"\r\n"] {
+                    self.push(part);
+                }
             }
             BodyLength::Chunked => self.push(b"Transfer-Encoding: chunked\r\n"),
         }
