@@ -286,21 +286,21 @@ impl Cache {
         }
         let age = stored.times.age(now);
         let ttl = stored.ttl(refresh, age);
-        let hit = |source| Hit {
-            stored: stored.clone(),
+        let hit = |stored, source| Hit {
+            stored,
             source,
             age,
             ttl,
             held: None,
         };
         if policy::acceptable(&stored.control, control, age, ttl) {
-            return Lookup::Fresh(hit(source));
+            return Lookup::Fresh(hit(stored, source));
         }
         if self.settings.offline_mode {
-            return Lookup::Fresh(hit(Source::Offline));
+            return Lookup::Fresh(hit(stored, Source::Offline));
         }
         if policy::may_revalidate_behind(&stored.control, control, age, ttl) {
-            return Lookup::WhileRevalidating(hit(source));
+            return Lookup::WhileRevalidating(hit(stored, source));
         }
         if control.only_if_cached {
             return Lookup::OnlyIfCached;
