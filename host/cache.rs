@@ -422,6 +422,18 @@ impl Asked {
 // === impl Forward ===
 
 impl Forward {
+    /// All of them, in their order.
+    pub const ALL: [Forward; 8] = [
+        Forward::Method,
+        Forward::UriMiss,
+        Forward::Damaged,
+        Forward::VaryMiss,
+        Forward::Request,
+        Forward::Partial,
+        Forward::Stale,
+        Forward::Bypass,
+    ];
+
     /// As Cache-Status has it.
     pub fn as_str(self) -> &'static str {
         match self {
