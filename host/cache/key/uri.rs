@@ -1,6 +1,7 @@
 //! URIs that are the same in different spellings (RFC 3986 §6.2, RFC 9110 §4.2.3).
 
 use crate::http::Authority;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// A URI in the form that stands for all its spellings: scheme and host in lower case, the scheme's
@@ -40,6 +41,10 @@ pub fn normalised(uri: &str) -> Cow<'_, str> {
 /// remove them before they ask (RFC 3986 §5.2.4), and a server that is asked all the same may
 /// answer as for another resource: nobody else should get that answer.
 pub fn has_dot_segments(uri: &str) -> bool {
+    // Nearly all have neither dot nor escape where such a segment could begin.
+    if memchr(b'%', uri.as_bytes()).is_none() && !uri.contains("/.") && !uri.starts_with('.') {
+        return false;
+    }
     let tail = parts(uri).map_or(uri, |(_, _, tail)| tail);
     let path = tail.split(['?', '#']).next().unwrap_or_default();
     path.split('/').any(|segment| {
@@ -114,7 +119,7 @@ fn is_normal(uri: &str) -> bool {
         && !port.starts_with('0')
         && port.bytes().all(|octet| octet.is_ascii_digit())
         && port != default_port
-        && !tail.bytes().any(|octet| matches!(octet, b'%' | b'#'))
+        && memchr2(b'%', b'#', tail.as_bytes()).is_none()
         && !tail.contains("/.")
 }
 
