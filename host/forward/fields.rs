@@ -31,9 +31,7 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
     let connection = Connection::of(received, received.has("transfer-encoding"));
     let mut fields = Fields::with_capacity(received.len() + 3);
     // RFC 9112 §3.2.2: whatever the client's own Host says.
-    let mut host = String::new();
-    request.target.authority().push_to(&mut host);
-    fields.push("Host", host);
+    fields.push("Host", request.target.authority().clone());
     for line in received.iter().filter(|line| !connection.owns(line)) {
         if !line.is("host") && !line.is("proxy-authorization") {
             fields.push(line.name.clone(), line.value.clone());

@@ -101,9 +101,9 @@ fn scheme_end(uri: &str) -> Option<usize> {
 /// Whether that is certainly the normal form: nearly all are, and this is on the way of every hit.
 fn is_normal(uri: &str) -> bool {
     let (rest, default_port) = if let Some(rest) = uri.strip_prefix("http://") {
-        (rest, "80")
+        (rest, 80)
     } else if let Some(rest) = uri.strip_prefix("https://") {
-        (rest, "443")
+        (rest, 443)
     } else {
         return false;
     };
@@ -111,14 +111,7 @@ fn is_normal(uri: &str) -> bool {
         return false;
     };
     let (authority, tail) = rest.split_at(slash);
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
-    let plain = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-    host.bytes().all(plain)
-        && !host.ends_with('.')
-        && !port.is_empty()
-        && !port.starts_with('0')
-        && port.bytes().all(|octet| octet.is_ascii_digit())
-        && port != default_port
+    Authority::is_normal(authority.as_bytes(), default_port)
         && memchr2(b'%', b'#', tail.as_bytes()).is_none()
         && !tail.contains("/.")
 }
@@ -139,7 +132,7 @@ fn push_authority(authority: &str, normal: &mut String) {
     if parsed.port == default_port {
         parsed.port = None;
     }
-    parsed.push_to(normal);
+    normal.push_str(&parsed.to_string());
 }
 
 /// Escapes in upper case, and those of unreserved characters decoded (RFC 3986 §6.2.2.1,
