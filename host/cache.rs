@@ -286,21 +286,21 @@ impl Cache {
         }
         let age = stored.times.age(now);
         let ttl = stored.ttl(refresh, age);
-        let hit = |source| Hit {
-            stored: stored.clone(),
+        let hit = |stored, source| Hit {
+            stored,
             source,
             age,
             ttl,
             held: None,
         };
         if policy::acceptable(&stored.control, control, age, ttl) {
-            return Lookup::Fresh(hit(source));
+            return Lookup::Fresh(hit(stored, source));
         }
         if self.settings.offline_mode {
-            return Lookup::Fresh(hit(Source::Offline));
+            return Lookup::Fresh(hit(stored, Source::Offline));
         }
         if policy::may_revalidate_behind(&stored.control, control, age, ttl) {
-            return Lookup::WhileRevalidating(hit(source));
+            return Lookup::WhileRevalidating(hit(stored, source));
         }
         if control.only_if_cached {
             return Lookup::OnlyIfCached;
@@ -422,6 +422,18 @@ impl Asked {
 // === impl Forward ===
 
 impl Forward {
+    /// All of them, in their order.
+    pub const ALL: [Forward; 8] = [
+        Forward::Method,
+        Forward::UriMiss,
+        Forward::Damaged,
+        Forward::VaryMiss,
+        Forward::Request,
+        Forward::Partial,
+        Forward::Stale,
+        Forward::Bypass,
+    ];
+
     /// As Cache-Status has it.
     pub fn as_str(self) -> &'static str {
         match self {

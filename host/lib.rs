@@ -59,6 +59,7 @@ mod client;
 mod comparison;
 mod config;
 mod control;
+mod decimal;
 mod error;
 mod forward;
 mod generation;

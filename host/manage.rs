@@ -51,11 +51,9 @@ pub fn page(path: &[u8]) -> Option<Bytes> {
 /// `local` is the address that the client is connected to.
 pub fn target(settings: &Settings, local: SocketAddr, target: Target) -> Target {
     match page(&target.path) {
-        Some(path) if is_ourselves(settings, local, &target) => Target {
-            scheme: Scheme::CacheObject,
-            path,
-            ..target
-        },
+        Some(path) if is_ourselves(settings, local, &target) => {
+            Target::new(Scheme::CacheObject, target.host, target.port, path)
+        }
         _ => target,
     }
 }

@@ -18,13 +18,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What the proxy counts.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<ByCode, Counter>,
+    /// Those of `requests`, as they come up: every request counts, and takes no lock for it.
+    requests_by: [OnceLock<Counter>; Code::ALL.len()],
     /// `wproxy_client_connections`
     pub connections: Gauge,
     /// `wproxy_sent_bytes_total`
@@ -66,6 +68,7 @@ impl Metrics {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("wproxy"),
             requests: Family::default(),
+            requests_by: Default::default(),
             connections: Gauge::default(),
             sent: Counter::default(),
             generation: Gauge::default(),
@@ -145,13 +148,18 @@ impl Metrics {
 
     /// Counts a request.
     pub fn count(&self, code: Code, sent: u64) {
-        self.requests.get_or_create(&ByCode { code }).inc();
+        self.requests_by(code).inc();
         self.sent.inc_by(sent);
     }
 
     /// Requests of that code.
     pub fn requests(&self, code: Code) -> u64 {
-        self.requests.get_or_create(&ByCode { code }).get()
+        self.requests_by(code).get()
+    }
+
+    fn requests_by(&self, code: Code) -> &Counter {
+        let counter = || self.requests.get_or_create_owned(&ByCode { code });
+        self.requests_by[code as usize].get_or_init(counter)
     }
 
     /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes with
@@ -187,5 +195,31 @@ impl EncodeLabelValue for Code {
 impl EncodeLabelValue for Tier {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         EncodeLabelValue::encode(&self.as_str(), encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_has_a_counter_of_its_own() {
+        let metrics = Metrics::new(Arc::default());
+        for (others, code) in Code::ALL.into_iter().enumerate() {
+            for _ in 0..=others {
+                metrics.count(code, 1);
+            }
+        }
+        let stats = Stats { tiers: Vec::new() };
+        let text = metrics.text(&stats, &Helpers::default(), 1);
+        for (others, code) in Code::ALL.into_iter().enumerate() {
+            let count = others + 1;
+            assert_eq!(metrics.requests(code), count as u64);
+            let line = format!(
+                "wproxy_requests_total{{code=\"{}\"}} {count}\n",
+                code.as_str()
+            );
+            assert!(text.contains(&line), "{line}{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! The proxy's name in the fields that it writes: made once, and never given back, so that no
-//! response counts references to it.
+//! The proxy's name in the fields that it writes: made once.
 
+use crate::cache::Forward;
 use crate::config::Settings;
 use crate::error::structured_name;
 use crate::http::{Fields, Version};
@@ -17,6 +17,8 @@ pub struct Names {
     pub miss: Bytes,
     /// How a member of Cache-Status begins (RFC 9211 §2).
     pub cache: String,
+    /// The same, and why the origin is asked.
+    forward: [Bytes; Forward::ALL.len()],
 }
 
 impl Names {
@@ -25,13 +27,21 @@ impl Names {
         let host = &settings.visible_hostname;
         // By which it knows itself when a request comes round again.
         let unique = &settings.unique_hostname;
+        let cache = structured_name(host);
+        let forward = |why: Forward| lasting(format!("{cache}; fwd={}", why.as_str()));
         Names {
-            via_10: kept(format!("1.0 {unique} (wproxy)")),
-            via_11: kept(format!("1.1 {unique} (wproxy)")),
-            hit: kept(format!("HIT from {host}")),
-            miss: kept(format!("MISS from {host}")),
-            cache: structured_name(host),
+            forward: Forward::ALL.map(forward),
+            via_10: lasting(format!("1.0 {unique} (wproxy)")),
+            via_11: lasting(format!("1.1 {unique} (wproxy)")),
+            hit: lasting(format!("HIT from {host}")),
+            miss: lasting(format!("MISS from {host}")),
+            cache,
         }
+    }
+
+    /// How the member of Cache-Status begins where the origin is asked.
+    pub fn forward(&self, why: Forward) -> &Bytes {
+        &self.forward[why as usize]
     }
 
     /// The Via that a message of that version gets: what is there already, and the proxy (RFC 9110
@@ -48,6 +58,25 @@ impl Names {
     }
 }
 
-fn kept(text: String) -> Bytes {
+/// There are few, made once; a count that all threads write would cost each of their clones more
+/// than a copy.
+fn lasting(text: String) -> Bytes {
     Bytes::from_static(text.leak().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Configuration, Source};
+
+    #[test]
+    fn cache_status_says_why_the_origin_is_asked() {
+        let written = Source::new("wproxy.toml", "visible_hostname = \"proxy\"");
+        let read = Configuration::from_source(Some(&written), &[]).expect("valid");
+        let names = Names::new(&read.settings);
+        for why in Forward::ALL {
+            let expected = format!("proxy; fwd={}", why.as_str());
+            assert_eq!(names.forward(why), expected.as_bytes());
+        }
+    }
 }

@@ -87,7 +87,7 @@ impl Recorded {
             anyhow::bail!("the target is not in absolute form");
         };
         let mut fields = Fields::default();
-        fields.push("Host", target.authority().to_string());
+        fields.push("Host", target.authority().clone());
         fields.push(
             "User-Agent",
             "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0",

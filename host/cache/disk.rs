@@ -20,7 +20,6 @@ mod store;
 mod tests;
 
 use folder::Folder;
-use format::Digest;
 use index::Standing;
 use std::io;
 use std::path::Path;
@@ -113,7 +112,7 @@ impl Disk {
 
     /// Whether something may be stored for that key: `false` is certain.
     pub fn may_have(&self, key: &[u8]) -> bool {
-        let digest = Digest::of(key);
+        let digest = self.store.folder.digest(key);
         self.store.index().standing(&digest) != Standing::Absent
     }
 
@@ -143,7 +142,7 @@ impl Disk {
     /// Removes what is stored for that key, and lets nothing be stored that is under way for it.
     /// Whether something was stored. Blocks.
     pub fn remove(&self, key: &[u8]) -> bool {
-        self.store.remove(&Digest::of(key))
+        self.store.remove(&self.store.folder.digest(key))
     }
 
     /// Shows every object, its key, its metadata and the length of its body, in no order, and

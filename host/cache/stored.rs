@@ -10,7 +10,7 @@ use crate::generation::Generation;
 use crate::http::Fields;
 use crate::plugin::Refresh;
 use crate::transaction::Request;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use std::collections::VecDeque;
@@ -97,10 +97,10 @@ impl Stored {
         &self,
         request: &Arc<Request>,
         generation: &Generation,
-    ) -> Option<Arc<Judged>> {
+    ) -> Option<Guard<Arc<Judged>>> {
         let judged = self.judged.load();
         if judged.generation == generation.id() {
-            return Some(Arc::clone(&judged));
+            return Some(judged);
         }
         let mut fields = self.fields.clone();
         let judged = Arc::new(Judged {
@@ -108,7 +108,7 @@ impl Stored {
             refresh: generation.rule_for(request, self.status.as_u16(), &mut fields)?,
         });
         self.judged.store(judged.clone());
-        Some(judged)
+        Some(Guard::from_inner(judged))
     }
 
     /// Seconds for which it is fresh at that age, by that rule; negative where it is stale. One that

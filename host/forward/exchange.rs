@@ -385,14 +385,19 @@ impl Exchange<'_> {
     fn mark(&self, fields: &mut Fields, status: StatusCode, stored: bool) {
         let names = &self.app.names;
         fields.push("X-Cache", names.miss.clone());
-        let mut member = [&names.cache, "; fwd=", self.errand.why.as_str()].concat();
+        let why = names.forward(self.errand.why);
+        let mut more = String::new();
         if self.errand.stored.is_some() {
-            member.push_str("; fwd-status=");
-            member.push_str(status.as_str());
+            more.push_str("; fwd-status=");
+            more.push_str(status.as_str());
         }
         if stored {
-            member.push_str("; stored");
+            more.push_str("; stored");
         }
+        let member = match more.is_empty() {
+            true => why.clone(),
+            false => [why, more.as_bytes()].concat().into(),
+        };
         add_cache_status(fields, member);
     }
 

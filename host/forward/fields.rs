@@ -2,10 +2,12 @@
 
 use crate::app::App;
 use crate::config::ForwardedFor;
+use crate::decimal::push_address;
 use crate::http::{Field, Fields, Version};
 use crate::transaction::Request;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use http::Method;
 
 /// Hop-by-hop whether Connection names them or not, and those that are written anew.
@@ -29,9 +31,7 @@ pub(super) fn outgoing(app: &App, request: &Request) -> Fields {
     let connection = Connection::of(received, received.has("transfer-encoding"));
     let mut fields = Fields::with_capacity(received.len() + 3);
     // RFC 9112 §3.2.2: whatever the client's own Host says.
-    let mut host = String::new();
-    request.target.authority().push_to(&mut host);
-    fields.push("Host", host);
+    fields.push("Host", request.target.authority().clone());
     for line in received.iter().filter(|line| !connection.owns(line)) {
         if !line.is("host") && !line.is("proxy-authorization") {
             fields.push(line.name.clone(), line.value.clone());
@@ -182,10 +182,12 @@ pub(super) fn has_looped(app: &App, request: &Request) -> bool {
 
 /// squid's `forwarded_for`.
 fn forwarded_for(setting: ForwardedFor, request: &Request, fields: &mut Fields) {
-    let client = request.client.ip().to_string();
-    let added = |last: &str| match fields.joined("x-forwarded-for") {
-        Some(others) => [others.as_ref(), b", ", last.as_bytes()].concat(),
-        None => last.into(),
+    // As long as an IPv4 address can be.
+    let mut client = Vec::with_capacity(15);
+    push_address(&mut client, request.client.ip());
+    let added = |last: Vec<u8>| match fields.joined("x-forwarded-for") {
+        Some(others) => [others.as_ref(), b", ", &last].concat(),
+        None => last,
     };
     let value = match setting {
         ForwardedFor::Transparent => return,
@@ -193,9 +195,9 @@ fn forwarded_for(setting: ForwardedFor, request: &Request, fields: &mut Fields) 
             fields.remove("x-forwarded-for");
             return;
         }
-        ForwardedFor::On => added(&client),
-        ForwardedFor::Off => added("unknown"),
-        ForwardedFor::Truncate => client.into_bytes(),
+        ForwardedFor::On => added(client),
+        ForwardedFor::Off => added(b"unknown".to_vec()),
+        ForwardedFor::Truncate => client,
     };
     fields.set("X-Forwarded-For", value);
 }
@@ -231,12 +233,10 @@ pub(super) fn content_length(fields: &Fields) -> Option<u64> {
 }
 
 /// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
-pub(super) fn add_cache_status(fields: &mut Fields, member: String) {
+pub(super) fn add_cache_status(fields: &mut Fields, member: impl Into<Bytes>) {
+    let member = member.into();
     match fields.joined("cache-status") {
-        Some(others) => fields.set(
-            "Cache-Status",
-            [others.as_ref(), b", ", member.as_bytes()].concat(),
-        ),
+        Some(others) => fields.set("Cache-Status", [others.as_ref(), b", ", &member].concat()),
         None => fields.push("Cache-Status", member),
     }
 }

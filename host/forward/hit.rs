@@ -8,6 +8,7 @@ use crate::cache::{
     Answer, Body, ContentRange, Forward, Hit, Multipart, Octets, Source, unsatisfied,
 };
 use crate::client::Client;
+use crate::decimal::Decimal;
 use crate::error::Failure;
 use crate::http::{Fields, Version};
 use crate::log::Code;
@@ -55,8 +56,9 @@ pub(super) async fn serve(
     basis: Basis,
 ) -> Result<Done, Failure> {
     let stored = &hit.stored;
-    let mut fields = stored.fields.clone();
-    fields.set("Age", hit.age.to_string());
+    // Age, X-Cache, Cache-Status and Via are added.
+    let mut fields = stored.fields.with_room(4);
+    fields.set("Age", Bytes::copy_from_slice(&Decimal::of(hit.age)));
     marks(app, &mut fields, hit.ttl, basis);
     let answer = stored.answer(&transaction.request);
     let code = code(&answer, hit.source, basis);
@@ -171,11 +173,15 @@ fn code(answer: &Answer, source: Source, basis: Basis) -> Code {
 /// X-Cache and Cache-Status. What the origin was asked about is not called a hit (RFC 9211 §2.1).
 fn marks(app: &App, fields: &mut Fields, ttl: i64, basis: Basis) {
     fields.push("X-Cache", app.names.hit.clone());
-    let name = &app.names.cache;
-    let status = match basis {
-        Basis::Fresh | Basis::OriginFailed => format!("{name}; hit; ttl={ttl}"),
-        Basis::Validated => format!("{name}; fwd=stale; fwd-status=304; ttl={ttl}"),
-        Basis::Collapsed(why) => format!("{name}; fwd={}; ttl={ttl}; collapsed", why.as_str()),
+    let name = app.names.cache.as_bytes();
+    let ttl = Decimal::signed(ttl);
+    let parts: &[&[u8]] = match basis {
+        Basis::Fresh | Basis::OriginFailed => &[name, b"; hit; ttl=", &ttl],
+        Basis::Validated => &[name, b"; fwd=stale; fwd-status=304; ttl=", &ttl],
+        Basis::Collapsed(why) => {
+            let why = why.as_str().as_bytes();
+            &[name, b"; fwd=", why, b"; ttl=", &ttl, b"; collapsed"]
+        }
     };
-    add_cache_status(fields, status);
+    add_cache_status(fields, parts.concat());
 }

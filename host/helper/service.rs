@@ -142,7 +142,7 @@ impl Service {
 
     fn fields(&self) -> Fields {
         let mut fields = Fields::default();
-        fields.push("Host", self.target.authority().to_string());
+        fields.push("Host", self.target.authority().clone());
         fields.push("User-Agent", concat!("wproxy/", env!("CARGO_PKG_VERSION")));
         fields.push("Accept", "application/json");
         fields

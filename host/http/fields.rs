@@ -29,6 +29,15 @@ impl Fields {
         }
     }
 
+    /// The same lines, with room for some more.
+    pub fn with_room(&self, more: usize) -> Self {
+        let mut fields = Fields::with_capacity(self.len() + more);
+        for line in self.iter() {
+            fields.push(line.name.clone(), line.value.clone());
+        }
+        fields
+    }
+
     /// The first line's value of that name.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         let may_have = self.may_have(name.as_bytes());

@@ -41,16 +41,15 @@ impl Host {
             return Err("it has no host");
         }
         let allowed = |octet: &u8| octet.is_ascii_alphanumeric() || b"-_.".contains(octet);
-        if text.len() > 253 || !text.iter().all(allowed) {
-            return Err("its host is not a domain name: letters, digits, - _ and . make one");
-        }
-        let name: String = text
-            .iter()
-            .map(|octet| char::from(octet.to_ascii_lowercase()))
-            .collect();
-        if let Ok(address) = name.parse::<Ipv4Addr>() {
+        let text = std::str::from_utf8(text)
+            .ok()
+            .filter(|text| text.len() <= 253 && text.as_bytes().iter().all(allowed))
+            .ok_or("its host is not a domain name: letters, digits, - _ and . make one")?;
+        if let Ok(address) = text.parse::<Ipv4Addr>() {
             return Ok(Host::Address(address.into()));
         }
+        let mut name: Arc<str> = text.into();
+        Arc::make_mut(&mut name).make_ascii_lowercase();
         if name
             .split('.')
             .any(|label| label.is_empty() || label.len() > 63)
@@ -65,7 +64,7 @@ impl Host {
         {
             return Err("its host is a number but not an IPv4 address of four decimal parts");
         }
-        Ok(Host::Name(name.into()))
+        Ok(Host::Name(name))
     }
 
     /// The address, where the host is one.
@@ -99,16 +98,17 @@ impl Authority {
         Ok(Authority { host, port })
     }
 
-    /// Appends it as it stands in a URI.
-    pub fn push_to(&self, out: &mut String) {
-        use fmt::Write as _;
-        // Names are most, and need no formatting; writing to a String cannot fail.
-        match (&self.host, self.port) {
-            (Host::Name(name), None) => out.push_str(name),
-            _ => {
-                let _ = write!(out, "{self}");
-            }
-        }
+    /// Whether a text, if it can be read, is certainly in normal form: as what is read is written,
+    /// without the port that the scheme implies. Nearly all are.
+    pub fn is_normal(text: &[u8], default_port: u16) -> bool {
+        let plain = |octet: &u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
+        let stays = |digits: &[u8]| {
+            !digits.starts_with(b"0")
+                && matches!(port(digits), Ok(Some(port)) if port != default_port)
+        };
+        let mut parts = text.splitn(2, |&octet| octet == b':');
+        let host = parts.next().unwrap_or_default();
+        host.iter().all(plain) && !host.ends_with(b".") && parts.next().is_none_or(stays)
     }
 }
 
@@ -208,6 +208,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_normal_is_written_as_it_stands(text in "[a-cA-C0-2.\\[\\]:]{1,6}(:[0-9]{0,5})?", default: u16) {
+            if let Ok(mut authority) = Authority::parse(text.as_bytes()) {
+                authority.port = authority.port.filter(|port| *port != default);
+                let written = authority.to_string();
+                let normal = Authority::is_normal(text.as_bytes(), default);
+                prop_assert!(!normal || written == text, "{} is {}", text, written);
+                // Written, it is; but an IPv6 address is not looked into.
+                let normal = Authority::is_normal(written.as_bytes(), default);
+                prop_assert!(normal || written.starts_with('['), "{}", written);
+            }
+        }
+
         /// What was read once is read again as the same.
         #[test]
         fn normal_forms_are_stable(text in prop::collection::vec(any::<u8>(), 0..40)) {

@@ -14,6 +14,8 @@ pub struct Target {
     pub host: Host,
     /// Explicit or the scheme's default; 0 for a scheme without one.
     pub port: u16,
+    /// Host and port as they are written.
+    authority: Bytes,
     /// Path and query, without fragment; `*` for OPTIONS of a whole server; empty for CONNECT.
     pub path: Bytes,
     /// `user:password` as it stood before the host (RFC 9110 §4.2.4): never logged; forwarded as
@@ -57,6 +59,14 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// That path of a server, by that scheme.
+    pub fn new(scheme: Scheme, host: Host, port: u16, path: Bytes) -> Target {
+        let port = Some(port);
+        let authority = Authority { host, port };
+        let text = authority.to_string().into();
+        Target::of(scheme, &text, authority, path)
+    }
+
     /// Reads a request's target. Control characters and spaces have been refused before.
     pub fn parse(method: &Method, text: &Bytes) -> Result<Form, TargetError> {
         if *method == Method::CONNECT {
@@ -73,15 +83,11 @@ impl Target {
         if text.contains(&b'@') || text.contains(&b'/') || text.contains(&b'#') {
             return Err(TargetError::Form);
         }
-        let Authority { host, port } = Authority::parse(text).map_err(TargetError::Authority)?;
-        let port = port.ok_or(TargetError::Authority("CONNECT needs a port"))?;
-        Ok(Target {
-            scheme: Scheme::None,
-            host,
-            port,
-            path: Bytes::new(),
-            user_information: None,
-        })
+        let authority = Authority::parse(text).map_err(TargetError::Authority)?;
+        if authority.port.is_none() {
+            return Err(TargetError::Authority("CONNECT needs a port"));
+        }
+        Ok(Target::of(Scheme::None, text, authority, Bytes::new()))
     }
 
     /// Absolute-form (RFC 9112 §3.2.2).
@@ -97,8 +103,7 @@ impl Target {
             Some(at) => (Some(rest.slice(..at)), rest.slice(at + 1..end)),
             None => (None, rest.slice(..end)),
         };
-        let Authority { host, port } =
-            Authority::parse(&authority).map_err(TargetError::Authority)?;
+        let parsed = Authority::parse(&authority).map_err(TargetError::Authority)?;
         let path = without_fragment(&rest.slice(end..));
         let path = match path.first() {
             Some(b'/') => path,
@@ -108,31 +113,44 @@ impl Target {
             None => Bytes::from_static(b"/"),
         };
         Ok(Target {
-            port: port.unwrap_or(scheme.default_port()),
-            scheme,
-            host,
-            path,
             user_information,
+            ..Target::of(scheme, &authority, parsed, path)
         })
     }
 
-    /// `host` or `host:port`, the port left out where it is the scheme's: what Host says.
-    pub fn authority(&self) -> Authority {
-        Authority {
-            host: self.host.clone(),
-            port: (self.port != self.scheme.default_port()).then_some(self.port),
+    /// That path of an authority that has been read in that text.
+    fn of(scheme: Scheme, text: &Bytes, mut authority: Authority, path: Bytes) -> Target {
+        let default_port = scheme.default_port();
+        let port = authority.port.unwrap_or(default_port);
+        authority.port = authority.port.filter(|port| *port != default_port);
+        Target {
+            scheme,
+            port,
+            authority: match Authority::is_normal(text, default_port) {
+                true => text.clone(),
+                false => authority.to_string().into(),
+            },
+            host: authority.host,
+            path,
+            user_information: None,
         }
+    }
+
+    /// `host` or `host:port`, the port left out where it is the scheme's: what Host says.
+    pub fn authority(&self) -> &Bytes {
+        &self.authority
     }
 
     /// The target in one piece, for rules, logs and cache keys: `http://host/path`,
     /// `host:port` for CONNECT. Octets outside ASCII are percent-encoded.
     pub fn uri(&self) -> String {
-        let mut uri = String::with_capacity(self.path.len() + 40);
-        if self.scheme != Scheme::None {
-            uri.push_str(self.scheme.as_str());
-            uri.push_str("://");
-        }
-        self.authority().push_to(&mut uri);
+        let scheme = self.scheme.as_str();
+        let colon = if scheme.is_empty() { "" } else { "://" };
+        let length = scheme.len() + colon.len() + self.authority.len() + self.path.len();
+        let mut uri = String::with_capacity(length);
+        uri.push_str(scheme);
+        uri.push_str(colon);
+        push_ascii(&mut uri, &self.authority);
         push_ascii(&mut uri, &self.path);
         uri
     }
@@ -186,13 +204,13 @@ impl Scheme {
         if !text.first()?.is_ascii_alphabetic() || !text.iter().all(rest) {
             return None;
         }
-        let scheme = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
-        Some(match scheme.as_str() {
-            "http" => Scheme::Http,
-            "https" => Scheme::Https,
-            "cache_object" => Scheme::CacheObject,
-            _ => Scheme::Other(scheme.into()),
-        })
+        let text = std::str::from_utf8(text).ok()?;
+        for known in [Scheme::Http, Scheme::Https, Scheme::CacheObject] {
+            if text.eq_ignore_ascii_case(known.as_str()) {
+                return Some(known);
+            }
+        }
+        Some(Scheme::Other(text.to_ascii_lowercase().into()))
     }
 
     fn default_port(&self) -> u16 {

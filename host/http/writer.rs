@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::watchdog::Watchdog;
+use crate::decimal::Decimal;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
@@ -93,7 +94,9 @@ impl Writer {
         match length {
             BodyLength::None | BodyLength::UntilClose => {}
             BodyLength::Known(length) => {
-                let _ = write!(self.queue, "Content-Length: {length}\r\n");
+                for part in [b"Content-Length: ", &*Decimal::of(length), b"\r\n"] {
+                    self.push(part);
+                }
             }
             BodyLength::Chunked => self.push(b"Transfer-Encoding: chunked\r\n"),
         }
@@ -157,11 +160,16 @@ impl Writer {
         limit: Duration,
     ) -> Result<(), WriteError> {
         let mut slices = [&self.queue, data, end].map(IoSlice::new);
-        let mut slices = &mut slices[..];
+        let last = slices.iter().rposition(|slice| !slice.is_empty());
+        let mut slices = &mut slices[..last.map_or(0, |last| last + 1)];
         IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             let io = &mut self.io;
-            let write = poll_fn(|context| Pin::new(&mut *io).poll_write_vectored(context, slices));
+            let write = poll_fn(|context| match &*slices {
+                // The system takes one slice for less than a list of one.
+                [slice] => Pin::new(&mut *io).poll_write(context, slice),
+                _ => Pin::new(&mut *io).poll_write_vectored(context, slices),
+            });
             let written = self.watchdog.within(limit, write).await;
             match written.map_err(|_| WriteError::Timeout)?? {
                 0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),

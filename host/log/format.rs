@@ -2,8 +2,8 @@
 
 use super::Record;
 use crate::config::LogFormat;
+use crate::decimal::{Decimal, push_address};
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
 /// What lines look like.
@@ -49,24 +49,28 @@ fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         .unwrap_or_default()
         + record.elapsed;
     let outcome = record.outcome;
-    let _ = write!(
-        out,
-        "{:9}.{:03} {:6} ",
-        since.as_secs(),
-        since.subsec_millis(),
-        record.elapsed.as_millis(),
-    );
-    address(out, record.client);
+    let elapsed = u64::try_from(record.elapsed.as_millis()).unwrap_or(u64::MAX);
+    padded(out, since.as_secs(), b' ', 9);
+    out.push(b'.');
+    padded(out, since.subsec_millis().into(), b'0', 3);
+    out.push(b' ');
+    padded(out, elapsed, b' ', 6);
+    out.push(b' ');
+    push_address(out, record.client);
     out.push(b' ');
     code(out, record);
-    let _ = write!(out, "/{:03} {} ", outcome.status, outcome.sent);
+    out.push(b'/');
+    padded(out, outcome.status.into(), b'0', 3);
+    out.push(b' ');
+    out.extend_from_slice(&Decimal::of(outcome.sent));
+    out.push(b' ');
     word(out, record.method.as_bytes());
     out.push(b' ');
     word(out, uri.as_bytes());
     match outcome.server {
         Some(server) => {
             out.extend_from_slice(b" - HIER_DIRECT/");
-            address(out, server);
+            push_address(out, server);
             out.push(b' ');
         }
         None => out.extend_from_slice(b" - HIER_NONE/- "),
@@ -86,22 +90,11 @@ fn code(out: &mut Vec<u8>, record: &Record<'_>) {
     }
 }
 
-/// std formats an IPv4 address through three layers; every line has two of them.
-fn address(out: &mut Vec<u8>, address: IpAddr) {
-    let IpAddr::V4(address) = address else {
-        let _ = write!(out, "{address}");
-        return;
-    };
-    for (index, octet) in address.octets().into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        for (unit, digit) in [(100, octet / 100), (10, octet / 10 % 10), (1, octet % 10)] {
-            if octet >= unit || unit == 1 {
-                out.push(b'0' + digit);
-            }
-        }
-    }
+/// A number at the end of so many octets, or of more where it is longer.
+fn padded(out: &mut Vec<u8>, number: u64, padding: u8, width: usize) {
+    let digits = Decimal::of(number);
+    out.resize(out.len() + width.saturating_sub(digits.len()), padding);
+    out.extend_from_slice(&digits);
 }
 
 /// `client - user [time] "request" status bytes "referer" "agent" code:hierarchy`
@@ -182,13 +175,18 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
 
 /// Octets that must not end a word: everything but printable ASCII is percent-encoded.
 fn word(out: &mut Vec<u8>, octets: &[u8]) {
+    let plain = |octet: &u8| matches!(octet, b'!'..=b'~') && *octet != b'"';
     if octets.is_empty() {
         out.push(b'-');
     }
-    for &octet in octets {
-        match octet {
-            b'!'..=b'~' if octet != b'"' => out.push(octet),
-            _ => {
+    // Nearly all are, and go in one piece.
+    if octets.iter().all(plain) {
+        return out.extend_from_slice(octets);
+    }
+    for octet in octets {
+        match plain(octet) {
+            true => out.push(*octet),
+            false => {
                 let _ = write!(out, "%{octet:02X}");
             }
         }
@@ -361,23 +359,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn addresses_are_written_as_std_does() {
-        for ip in [
-            "0.0.0.0",
-            "10.0.2.10",
-            "255.100.9.99",
-            "198.51.100.200",
-            "::1",
-        ] {
-            let ip: IpAddr = ip.parse().unwrap();
-            let mut out = Vec::new();
-            address(&mut out, ip);
-            assert_eq!(String::from_utf8(out), Ok(ip.to_string()));
-        }
-    }
-
     proptest! {
+        #[test]
+        fn numbers_are_padded_as_std_does(number: u64, digits in 0..64_u32) {
+            let number = number >> digits;
+            for (padding, expected) in [(b' ', format!("{number:6}")), (b'0', format!("{number:06}"))] {
+                let mut out = Vec::new();
+                padded(&mut out, number, padding, 6);
+                prop_assert_eq!(String::from_utf8(out), Ok(expected));
+            }
+        }
+
+        /// As an octet at a time would be.
+        #[test]
+        fn words_are_printable_ascii(octets in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut out = Vec::new();
+            word(&mut out, &octets);
+            prop_assert!(out.iter().all(|octet| octet.is_ascii_graphic() && *octet != b'"'));
+            let mut one_by_one = Vec::new();
+            for octet in &octets {
+                word(&mut one_by_one, &[*octet]);
+            }
+            prop_assert!(out == one_by_one || (octets.is_empty() && out == b"-"));
+        }
+
         /// However long and odd, it is one whole line of as many words as the format has.
         #[test]
         fn lines_stay_whole(uri in ".{0,300}", method in "[!-~]{1,20}", strip: bool) {

@@ -152,13 +152,12 @@ fn read_answer(answered: Answered) -> (Question, Arc<Answer>) {
 
 /// As a client sends it: [`Target::parse`] makes the same of it.
 fn uri(target: &Target) -> Bytes {
-    let mut uri = String::new();
+    let mut uri = Vec::new();
     if target.scheme != Scheme::None {
-        uri.push_str(target.scheme.as_str());
-        uri.push_str("://");
+        uri.extend_from_slice(target.scheme.as_str().as_bytes());
+        uri.extend_from_slice(b"://");
     }
-    target.authority().push_to(&mut uri);
-    let mut uri = uri.into_bytes();
+    uri.extend_from_slice(target.authority());
     // Of OPTIONS for a whole server (RFC 9112 §3.2.4).
     if target.path.as_ref() != b"*" {
         uri.extend_from_slice(&target.path);

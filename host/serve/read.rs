@@ -51,7 +51,7 @@ fn understand(
         target: printable(&head.target),
         error,
     })?;
-    host_field(head)?;
+    host_field(head, &form)?;
     if let Some(expectation) = head.fields.joined("expect")
         && head.version == Version::Http11
         && !expectation.eq_ignore_ascii_case(b"100-continue")
@@ -72,14 +72,19 @@ fn understand(
 
 /// RFC 9112 §3.2: one Host, and a good one, although the target says where the request goes. Old
 /// clients leave it out of CONNECT, and squid's of what they ask its manager.
-fn host_field(head: &RequestHead) -> Result<(), Malformed> {
+fn host_field(head: &RequestHead, form: &Form) -> Result<(), Malformed> {
     let optional = head.version == Version::Http10
         || head.method == Method::CONNECT
         || head.target.starts_with(b"cache_object:");
+    let is_good = |host: &Bytes| match form {
+        // Nearly all say the same twice.
+        Form::Proxy(target) if target.authority() == host => true,
+        _ => host.is_empty() || Authority::parse(host).is_ok(),
+    };
     let mut lines = head.fields.all("host");
     match (lines.next(), lines.next()) {
         (None, _) if optional => Ok(()),
-        (Some(host), None) if host.is_empty() || Authority::parse(host).is_ok() => Ok(()),
+        (Some(host), None) if is_good(host) => Ok(()),
         _ => Err(Malformed::Host),
     }
 }
@@ -89,13 +94,8 @@ fn own_target(local: SocketAddr, path: &Bytes) -> Result<Target, Failure> {
     let Some(path) = manage::page(path) else {
         return Err(Failure::NoSuchPage(printable(path)));
     };
-    Ok(Target {
-        scheme: Scheme::CacheObject,
-        host: Host::Address(local.ip()),
-        port: local.port(),
-        path,
-        user_information: None,
-    })
+    let host = Host::Address(local.ip());
+    Ok(Target::new(Scheme::CacheObject, host, local.port(), path))
 }
 
 /// Whether the client wants to send another request on its connection.

@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! lock                   held while a proxy uses the folder; the process's number is in it
+//! seed                   by which keys become digests
 //! tmp/0000000000000001   an object under way
 //! a7/a7c3…               an object: 32 digits of its digest, in a folder of the first two
 //! ```
 
-use super::format::Digest;
+use super::format::{Digest, Seed};
+use super::health;
 use super::index::Found;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _, OpenOptions};
 use cap_std::fs::{Metadata, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,12 +23,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 const LOCK: &str = "lock";
+const SEED: &str = "seed";
 const TEMPORARY: &str = "tmp";
+/// What the store needs for itself.
+const OWN: [&str; 3] = [LOCK, SEED, TEMPORARY];
 
 #[derive(Debug)]
 pub(super) struct Folder {
     dir: Dir,
     path: PathBuf,
+    seed: Seed,
     last_temporary: AtomicU64,
     lock: File,
 }
@@ -125,9 +131,14 @@ impl Folder {
         }
         // Of use for a message alone: a full disk may do without.
         let _ = dir.write(LOCK, format!("{}\n", std::process::id()));
+        let seed = match read_seed(&dir).map_err(unusable)? {
+            Some(seed) => seed,
+            None => new_seed(&dir, path).map_err(unusable)?,
+        };
         Ok(Folder {
             dir,
             path: folder(),
+            seed,
             last_temporary: AtomicU64::new(0),
             lock,
         })
@@ -135,6 +146,11 @@ impl Folder {
 
     pub(super) fn path(&self) -> std::path::Display<'_> {
         self.path.display()
+    }
+
+    /// What an object with that key is called here.
+    pub(super) fn digest(&self, key: &[u8]) -> Digest {
+        self.seed.digest(key)
     }
 
     /// Removes what earlier runs have left half-written.
@@ -235,7 +251,7 @@ impl Folder {
     pub(super) fn is_empty(&self) -> io::Result<bool> {
         for entry in self.dir.entries()? {
             let name = entry?.file_name();
-            if name != LOCK && name != TEMPORARY {
+            if !OWN.iter().any(|own| name == *own) {
                 return Ok(false);
             }
         }
@@ -248,7 +264,7 @@ impl Folder {
         for entry in self.dir.entries()? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let is_shard = u8::from_str_radix(&name, 16).is_ok_and(|number| shard(number) == name);
-            if !is_shard && name != LOCK && name != TEMPORARY {
+            if !is_shard && !OWN.contains(&&*name) {
                 foreign.add(name);
             }
         }
@@ -306,6 +322,29 @@ fn open_lock(dir: &Dir) -> io::Result<File> {
         lock => lock,
     };
     lock.map(cap_std::fs::File::into_std)
+}
+
+/// None where it is missing or torn, as after a power cut.
+fn read_seed(dir: &Dir) -> io::Result<Option<Seed>> {
+    match dir.read(SEED) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        text => Ok(Seed::parse(&text?)),
+    }
+}
+
+/// Objects that were named by another seed are no longer found, and are evicted in their turn.
+fn new_seed(dir: &Dir, path: &Path) -> io::Result<Seed> {
+    let seed = Seed::random()?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = dir.open_with(SEED, &options);
+    if let Err(error) = file.and_then(|mut file| writeln!(file, "{seed}")) {
+        let (path, advice) = (path.display(), health::advice(&error));
+        tracing::warn!(
+            "the disk cache {path} cannot write down its seed: {error}; what is stored now is not found after a restart; {advice}"
+        );
+    }
+    Ok(seed)
 }
 
 fn shard(number: u8) -> String {

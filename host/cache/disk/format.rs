@@ -1,4 +1,4 @@
-//! The file of an object, version 1. Numbers are little-endian.
+//! The file of an object, version 2, and its name. Numbers are little-endian.
 //!
 //! ```text
 //! 0    magic       8 octets, the version is the last of them
@@ -20,13 +20,12 @@
 mod tests;
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::ops::Range;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_128_with_seed};
 
-pub(super) const MAGIC: [u8; 8] = *b"wpcache\x01";
+pub(super) const MAGIC: [u8; 8] = *b"wpcache\x02";
 /// What stands before the body.
 pub(super) const HEAD: u64 = MAGIC.len() as u64;
 pub(super) const BLOCK: usize = 64 << 10;
@@ -36,7 +35,13 @@ const LONGEST: usize = 1 << 20;
 /// No more is read at once, whatever is asked for.
 pub(super) const AT_ONCE: usize = 1 << 20;
 
-/// What an object is called by: SHA-256 of its key, cut to 128 bits.
+/// By what keys become names. Each folder has its own, so that nobody outside can choose keys that
+/// share a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seed(u64);
+
+/// What an object is called by: XXH3-128 of its key. Of two keys that share a name, one is stored:
+/// the file has the key, which is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Digest([u8; 16]);
 
@@ -97,15 +102,34 @@ pub(super) struct Span {
     pub(super) wanted: Range<usize>,
 }
 
+// === impl Seed ===
+
+impl Seed {
+    pub(super) fn random() -> io::Result<Seed> {
+        Ok(Seed(getrandom::u64()?))
+    }
+
+    /// None where it has not been written whole.
+    pub(super) fn parse(text: &[u8]) -> Option<Seed> {
+        let digits = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+        let seed = u64::from_str_radix(digits, 16).ok().map(Seed)?;
+        (format!("{seed}") == digits).then_some(seed)
+    }
+
+    pub(super) fn digest(self, key: &[u8]) -> Digest {
+        Digest(xxh3_128_with_seed(key, self.0).to_be_bytes())
+    }
+}
+
+impl Display for Seed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 // === impl Digest ===
 
 impl Digest {
-    pub(super) fn of(key: &[u8]) -> Digest {
-        let whole: [u8; 32] = Sha256::digest(key).into();
-        let (first, _) = whole.split_first_chunk().expect("16 are half of 32");
-        Digest(*first)
-    }
-
     /// The folder that it belongs to.
     pub(super) fn shard(&self) -> u8 {
         self.0[0]

@@ -62,7 +62,7 @@ pub enum Degraded {
 
 impl Incoming {
     pub(super) fn new(disk: Arc<Disk>, key: Vec<u8>, turn: Turn) -> Incoming {
-        let digest = Digest::of(&key);
+        let digest = disk.store.folder.digest(&key);
         let ticket = disk.store.index().announce(digest);
         Incoming {
             disk,

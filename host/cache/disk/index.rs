@@ -201,7 +201,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn digest(key: u8) -> Digest {
-        Digest::of(&[key])
+        Digest::parse(&format!("{key:032x}")).unwrap()
     }
 
     fn found(key: u8, file: u64) -> Found {

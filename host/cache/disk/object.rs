@@ -43,11 +43,11 @@ pub struct Corrupt {
 // === impl Object ===
 
 impl Object {
-    /// What stands in that file under that name. `key`: where it is known what is looked for.
+    /// What stands in that file under that name. `is_its`: whether a key is one for that name.
     pub(super) fn open(
         store: Weak<Store>,
         digest: Digest,
-        key: Option<&[u8]>,
+        is_its: impl FnOnce(&[u8]) -> bool,
         file: File,
     ) -> Result<Object, Damage> {
         let found = file.metadata()?;
@@ -61,11 +61,7 @@ impl Object {
         let mut end = Bytes::from(end);
         let octets = end.split_off(end.len() - footer.tail());
         let tail = Tail::parse(footer, octets)?;
-        let same = match key {
-            Some(key) => tail.key() == key,
-            None => Digest::of(tail.key()) == digest,
-        };
-        if !same {
+        if !is_its(tail.key()) {
             return Err(Damage::Key);
         }
         let front = (end.len() as u64 == tail.place()).then_some(end);

@@ -88,7 +88,7 @@ impl Store {
 
     /// What is stored for a key. That is a use.
     pub(super) fn get(self: &Arc<Self>, key: &[u8]) -> Result<Option<Object>, Corrupt> {
-        let digest = Digest::of(key);
+        let digest = self.folder.digest(key);
         let object = self.find(&digest, Some(key))?;
         if let Some(object) = &object {
             self.index().used(digest, object.tail().file());
@@ -143,7 +143,11 @@ impl Store {
         let Some(file) = file else {
             return Ok(None);
         };
-        let object = Object::open(Arc::downgrade(self), *digest, key, file);
+        let is_its = |found: &[u8]| match key {
+            Some(key) => found == key,
+            None => self.folder.digest(found) == *digest,
+        };
+        let object = Object::open(Arc::downgrade(self), *digest, is_its, file);
         object.map(Some).map_err(Failure::Damaged)
     }
 

@@ -71,8 +71,13 @@ impl Bench {
         }))
     }
 
+    /// The name of an object's file, below the store's folder.
+    fn name(&self, key: &[u8]) -> String {
+        self.store.folder.digest(key).path()
+    }
+
     fn file(&self, key: &[u8]) -> PathBuf {
-        self.path().join(Digest::of(key).path())
+        self.path().join(self.name(key))
     }
 
     fn temporary_files(&self) -> usize {

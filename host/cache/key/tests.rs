@@ -280,6 +280,16 @@ proptest! {
         let _ = same_origin("http://a/b", &other);
     }
 
+    /// Whatever the look that nearly all URIs pass at once overlooks.
+    #[test]
+    fn no_dot_segment_is_overlooked(path in "([a./?#]|%2[eEf]|%){0,8}") {
+        let plain = path.replace("%2e", ".").replace("%2E", ".");
+        let mut segments = plain.split(['?', '#']).next().unwrap_or_default().split('/');
+        let expected = segments.any(|segment| matches!(segment, "." | ".."));
+        prop_assert_eq!(has_dot_segments(&path), expected);
+        prop_assert_eq!(has_dot_segments(&format!("http://a/{path}")), expected);
+    }
+
     /// Two paths are one exactly where they are the same data between the same delimiters.
     #[test]
     fn only_spellings_are_merged(one in "/([a-b/;]|%[26][1BbFf]|%){0,4}", other in "/([a-b/;]|%[26][1BbFf]|%){0,4}") {

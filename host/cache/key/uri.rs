@@ -1,6 +1,7 @@
 //! URIs that are the same in different spellings (RFC 3986 §6.2, RFC 9110 §4.2.3).
 
 use crate::http::Authority;
+use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
 /// A URI in the form that stands for all its spellings: scheme and host in lower case, the scheme's
@@ -40,6 +41,10 @@ pub fn normalised(uri: &str) -> Cow<'_, str> {
 /// remove them before they ask (RFC 3986 §5.2.4), and a server that is asked all the same may
 /// answer as for another resource: nobody else should get that answer.
 pub fn has_dot_segments(uri: &str) -> bool {
+    // Nearly all have neither dot nor escape where such a segment could begin.
+    if memchr(b'%', uri.as_bytes()).is_none() && !uri.contains("/.") && !uri.starts_with('.') {
+        return false;
+    }
     let tail = parts(uri).map_or(uri, |(_, _, tail)| tail);
     let path = tail.split(['?', '#']).next().unwrap_or_default();
     path.split('/').any(|segment| {
@@ -96,9 +101,9 @@ fn scheme_end(uri: &str) -> Option<usize> {
 /// Whether that is certainly the normal form: nearly all are, and this is on the way of every hit.
 fn is_normal(uri: &str) -> bool {
     let (rest, default_port) = if let Some(rest) = uri.strip_prefix("http://") {
-        (rest, "80")
+        (rest, 80)
     } else if let Some(rest) = uri.strip_prefix("https://") {
-        (rest, "443")
+        (rest, 443)
     } else {
         return false;
     };
@@ -106,15 +111,8 @@ fn is_normal(uri: &str) -> bool {
         return false;
     };
     let (authority, tail) = rest.split_at(slash);
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
-    let plain = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_');
-    host.bytes().all(plain)
-        && !host.ends_with('.')
-        && !port.is_empty()
-        && !port.starts_with('0')
-        && port.bytes().all(|octet| octet.is_ascii_digit())
-        && port != default_port
-        && !tail.bytes().any(|octet| matches!(octet, b'%' | b'#'))
+    Authority::is_normal(authority.as_bytes(), default_port)
+        && memchr2(b'%', b'#', tail.as_bytes()).is_none()
         && !tail.contains("/.")
 }
 
@@ -134,7 +132,7 @@ fn push_authority(authority: &str, normal: &mut String) {
     if parsed.port == default_port {
         parsed.port = None;
     }
-    parsed.push_to(normal);
+    normal.push_str(&parsed.to_string());
 }
 
 /// Escapes in upper case, and those of unreserved characters decoded (RFC 3986 §6.2.2.1,

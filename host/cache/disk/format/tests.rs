@@ -11,10 +11,10 @@ fn tail(body: &[u8], key: &[u8], metadata: &[u8]) -> Tail {
 fn a_file_is_what_its_description_says() {
     let tail = tail(b"body", b"key", b"metadata");
     let mut expected = Vec::new();
-    expected.extend_from_slice(&xxh3_64(b"wpcache\x01body").to_le_bytes());
+    expected.extend_from_slice(&xxh3_64(b"wpcache\x02body").to_le_bytes());
     expected.extend_from_slice(b"keymetadata");
     expected.extend_from_slice(&[4, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0]);
-    expected.extend_from_slice(b"wpcache\x01");
+    expected.extend_from_slice(b"wpcache\x02");
     let sum = xxh3_64(&expected).to_le_bytes();
     expected.extend_from_slice(&sum);
     assert_eq!(tail.octets(), expected);
@@ -23,10 +23,11 @@ fn a_file_is_what_its_description_says() {
 
 #[test]
 fn a_name_is_read_as_it_is_written() {
-    let digest = Digest::of(b"http://example.org/");
+    let seed = Seed::parse(b"0123456789abcdef\n").unwrap();
+    let digest = seed.digest(b"http://example.org/");
     let name = digest.to_string();
-    // From sha256sum.
-    assert_eq!(name, "781bc04ec9bd049cdfacaec4ae202610");
+    // From xxHash's own implementation.
+    assert_eq!(name, "a0d2051084ef62f0bf36c010033e2252");
     assert_eq!(Digest::parse(&name), Some(digest));
     assert_eq!(digest.path(), format!("{}/{name}", &name[..2]));
     for no_name in [
@@ -37,6 +38,24 @@ fn a_name_is_read_as_it_is_written() {
         &name.replace('0', "+"),
     ] {
         assert_eq!(Digest::parse(no_name), None);
+    }
+}
+
+#[test]
+fn a_seed_is_read_as_it_is_written() {
+    let seed = Seed::random().unwrap();
+    assert_ne!(Seed::random().unwrap(), seed);
+    let text = format!("{seed}\n");
+    assert_eq!(Seed::parse(text.as_bytes()), Some(seed));
+    for torn in 0..text.len() {
+        assert_eq!(Seed::parse(&text.as_bytes()[..torn]), None);
+    }
+    for no_seed in [
+        "0123456789ABCDEF\n",
+        "+123456789abcdef\n",
+        "00123456789abcdef\n",
+    ] {
+        assert_eq!(Seed::parse(no_seed.as_bytes()), None);
     }
 }
 

@@ -123,7 +123,7 @@ fn another_keys_file_is_not_served() {
     put(&bench, b"another", b"metadata", b"body");
     fs::copy(bench.file(b"another"), bench.file(b"key")).unwrap();
     let corrupt = bench.get(b"key").unwrap_err();
-    let file = Digest::of(b"key").path();
+    let file = bench.name(b"key");
     assert_eq!(
         corrupt.to_string(),
         format!("the file {file} of the disk cache is damaged, and dropped: it holds another key")
@@ -154,7 +154,7 @@ fn a_damaged_file_is_logged_with_its_name() {
     assert_eq!(said.len(), 1);
     let expected = format!(
         "WARN the file {} of the disk cache {} is damaged, and dropped: it does not end as an object of this version does",
-        Digest::of(b"key").path(),
+        bench.name(b"key"),
         bench.path().display()
     );
     assert_eq!(said[0], expected);
@@ -167,7 +167,7 @@ fn what_is_no_file_hangs_nobody() {
     put(&bench, b"key", b"metadata", b"body");
     let file = bench.file(b"key");
     fs::remove_file(&file).unwrap();
-    std::os::unix::fs::symlink(Path::new("..").join(Digest::of(b"another").path()), &file).unwrap();
+    std::os::unix::fs::symlink(Path::new("..").join(bench.name(b"another")), &file).unwrap();
     let said = trouble::said(|| {
         for _ in 0..3 {
             assert!(bench.get(b"key").unwrap().is_none());

@@ -79,8 +79,8 @@ fn while_the_index_is_rebuilt_objects_are_found_by_their_names() {
 fn what_was_half_written_is_swept_and_what_is_foreign_stays() {
     let mut bench = Bench::new();
     put(&bench, b"k", b"m", b"body");
+    let digest = bench.name(b"k");
     bench.close();
-    let digest = Digest::of(b"k").path();
     let shard = &digest[..2];
     let path = bench.path();
     let elsewhere = if shard == "00" { "01" } else { "00" };
@@ -109,6 +109,33 @@ fn what_was_half_written_is_swept_and_what_is_foreign_stays() {
     }
     assert!(left.iter().all(|file| !path.join(file).exists()));
     assert!(get(&bench, b"k").is_some());
+}
+
+#[test]
+fn each_folder_has_names_of_its_own_and_keeps_them() {
+    let (mut bench, other) = (Bench::new(), Bench::new());
+    put(&bench, b"k", b"m", b"body");
+    let name = bench.name(b"k");
+    assert_ne!(other.name(b"k"), name);
+    bench.reopen();
+    assert_eq!(bench.name(b"k"), name);
+    // By another seed nothing is found; what is there is seen to be of no use.
+    for seed in ["", "0123456789abcdef", "0123456789abcdef\n"] {
+        put(&bench, b"k", b"m", b"body");
+        bench.close();
+        fs::write(bench.path().join("seed"), seed).unwrap();
+        bench.reopen();
+        assert!(!bench.may_have(b"k"));
+        assert_eq!(bench.usage().objects, 1);
+        let mut each = |_: &[u8], _: &[u8], _| panic!("it has another name");
+        bench.visit(&mut each).unwrap();
+        assert_eq!(bench.usage().objects, 0);
+    }
+    assert_eq!(bench.name(b"k"), name_by_seed(b"0123456789abcdef\n", b"k"));
+}
+
+fn name_by_seed(seed: &[u8], key: &[u8]) -> String {
+    format::Seed::parse(seed).unwrap().digest(key).path()
 }
 
 #[test]

@@ -233,6 +233,34 @@ fn a_disk_that_is_read_only_from_the_start_is_served_from() {
 }
 
 #[test]
+fn a_new_folder_on_a_full_disk_keeps_nobody_from_starting() {
+    let Some(mut small) = Small::new() else {
+        return;
+    };
+    small.bench.close();
+    fs::remove_file(small.bench.path().join("seed")).unwrap();
+    let filler = small.mount.0.join("filler");
+    fill(&filler);
+    let said = said(|| {
+        small.bench.reopen();
+    });
+    let path = small.bench.path();
+    let expected = format!(
+        "WARN the disk cache {} cannot write down its seed: No space left on device (os error 28); what is stored now is not found after a restart; make room on that file system, or give the cache less of it",
+        path.display()
+    );
+    assert_eq!(said, [expected]);
+    fs::remove_file(&filler).unwrap();
+    put(&small.bench, b"k", b"m", b"body");
+    assert!(get(&small.bench, b"k").is_some());
+    // What was torn is written whole by the next one.
+    small.bench.reopen();
+    let name = small.bench.name(b"k");
+    small.bench.reopen();
+    assert_eq!(small.bench.name(b"k"), name);
+}
+
+#[test]
 fn a_folder_that_goes_away_takes_nothing_down() {
     let bench = Bench::new();
     let object = put(&bench, b"k", b"m", b"body");
