@@ -2,17 +2,19 @@
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
 mod bodies;
+mod changes;
 mod description;
 mod explanation;
 mod folder;
 mod hooks;
+mod reloader;
 mod serving;
-mod swap;
 
 pub use bodies::Watched;
+pub use changes::Changes;
 pub use explanation::{Account, Explanation, Told};
+pub use reloader::Reloader;
 pub use serving::{Alive, Generations, Pinned};
-pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, as_promoted, reload_failed};
 
 use crate::config::{HelperSettings, Mistake, Section, SetFile};
 use crate::helper::{Helpers, Question};
@@ -50,7 +52,7 @@ pub struct Generation {
 }
 
 /// A plugin as it stands on disk or in the binary: not compiled yet.
-struct Candidate {
+struct Unbuilt {
     manifest: Manifest,
     component: Cow<'static, [u8]>,
 }
@@ -86,7 +88,7 @@ pub const NOBODY_ADMITS: &str = "no plugin has the hook `access`, so that every 
 /// # Errors
 /// One of them cannot be read, or the manifest is none.
 pub fn plugin_in(folder: &Path) -> Result<(Manifest, Cow<'static, [u8]>), Mistake> {
-    let Candidate {
+    let Unbuilt {
         manifest,
         component,
     } = folder::candidate(folder)?;
@@ -117,7 +119,7 @@ impl Generation {
         };
         candidates.sort_by(|a, b| {
             let key =
-                |candidate: &Candidate| (candidate.manifest.order, candidate.manifest.name.clone());
+                |candidate: &Unbuilt| (candidate.manifest.order, candidate.manifest.name.clone());
             key(a).cmp(&key(b))
         });
         unique_names(&candidates)?;
@@ -127,7 +129,7 @@ impl Generation {
         let mut shelf = Shelf::default();
         let everyones = shelf.read(sets, before)?;
         let plugins = candidates.into_iter().map(|candidate| {
-            let Candidate {
+            let Unbuilt {
                 manifest,
                 component,
             } = candidate;
@@ -319,7 +321,7 @@ impl Generation {
     }
 }
 
-fn unique_names(candidates: &[Candidate]) -> Result<(), Mistake> {
+fn unique_names(candidates: &[Unbuilt]) -> Result<(), Mistake> {
     let mut files: BTreeMap<&str, &str> = BTreeMap::new();
     for candidate in candidates {
         let (name, file) = (&candidate.manifest.name, candidate.manifest.file());
@@ -334,7 +336,7 @@ fn unique_names(candidates: &[Candidate]) -> Result<(), Mistake> {
 
 /// A table for a plugin that is not there is a typo, or a policy that somebody believes in force.
 fn no_stray_overrides(
-    candidates: &[Candidate],
+    candidates: &[Unbuilt],
     overrides: &BTreeMap<String, Section>,
 ) -> Result<(), Mistake> {
     for (name, section) in overrides {

@@ -2,8 +2,7 @@
 
 use crate::cache::Forward;
 use crate::config::Settings;
-use crate::error::structured_name;
-use crate::http::{Fields, Version};
+use crate::http::{Fields, Version, structured_name};
 use bytes::Bytes;
 
 /// Values that hold the visible hostname or the unique one.

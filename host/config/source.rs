@@ -4,7 +4,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
@@ -222,6 +222,24 @@ impl Source {
     }
 }
 
+/// The value that is written, or the default.
+///
+/// # Errors
+/// It is not in the range.
+pub fn within<T: Copy + PartialOrd>(
+    written: Option<&Spanned<T>>,
+    default: T,
+    range: RangeInclusive<T>,
+    message: &str,
+    source: &Source,
+) -> Result<T, Mistake> {
+    match written {
+        None => Ok(default),
+        Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => Err(source.mistake(value.span(), message)),
+    }
+}
+
 /// serde lists every key it knows for one it does not; a person meant the nearest.
 fn suggest(message: &str) -> (String, Option<String>) {
     let unknown = message.strip_prefix("unknown field ");
@@ -352,6 +370,17 @@ impl std::error::Error for Mistake {}
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl Location {
+    /// From the text that [`fmt::Display`] makes of one.
+    pub fn read(text: &str) -> Option<Location> {
+        let (file, line) = text.rsplit_once(':')?;
+        Some(Location {
+            file: file.into(),
+            line: line.parse().ok()?,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Location;
 use crate::helper::Question;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -77,8 +78,10 @@ pub enum Key {
     Never,
 }
 
-/// What decided. One for all requests: each of them takes a reference along.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What decided. One for all requests: each of them takes a reference along. For programs:
+/// `{"rule":"http_access deny all","plugin":"access-policy","at":"wproxy.toml:13"}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "Shown", from = "Shown")]
 pub struct Rule(Arc<Words>);
 
 /// A rule in the configuration's own words.
@@ -90,6 +93,14 @@ pub struct Words {
     pub text: Arc<str>,
     /// Where that stands.
     pub location: Option<Location>,
+}
+
+/// A rule as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    rule: String,
+    plugin: String,
+    at: Option<String>,
 }
 
 // === impl Refresh ===
@@ -148,9 +159,22 @@ impl Rule {
         }))
     }
 
-    /// A rule of the proxy itself, which is in no file.
+    /// The host's own, where no plugin has one.
     pub fn ours(text: impl Into<Arc<str>>) -> Rule {
         Rule::new("wproxy", text, None)
+    }
+
+    /// `http_access deny all (wproxy.toml:13, plugin access-policy)`
+    pub fn located(&self) -> String {
+        format!("{self} ({})", self.place())
+    }
+
+    /// `wproxy.toml:13, plugin access-policy`
+    pub fn place(&self) -> String {
+        match &self.location {
+            Some(location) => format!("{location}, plugin {}", self.plugin),
+            None => format!("plugin {}", self.plugin),
+        }
     }
 }
 
@@ -159,6 +183,23 @@ impl Deref for Rule {
 
     fn deref(&self) -> &Words {
         &self.0
+    }
+}
+
+impl From<Rule> for Shown {
+    fn from(rule: Rule) -> Shown {
+        Shown {
+            rule: rule.text.to_string(),
+            plugin: rule.plugin.to_string(),
+            at: rule.location.as_ref().map(Location::to_string),
+        }
+    }
+}
+
+impl From<Shown> for Rule {
+    fn from(shown: Shown) -> Rule {
+        let location = shown.at.and_then(|at| Location::read(&at));
+        Rule::new(shown.plugin, shown.rule, location)
     }
 }
 

@@ -8,10 +8,10 @@
 //!
 //! `was` and `would_be` of an example are what is of that request alone: values of fields, a key.
 
-use crate::comparison::Said;
+use crate::comparison::{Group, Said};
 use crate::plugin::Rule;
 use crate::recording::End;
-use crate::replay::{Example, Group, Report};
+use crate::replay::{Example, Report};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -29,15 +29,7 @@ struct Change<'a> {
 struct Answer<'a> {
     text: &'a str,
     failed: bool,
-    rule: Option<ShownRule<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownRule<'a> {
-    plugin: &'a str,
-    text: &'a str,
-    file: Option<&'a str>,
-    line: Option<usize>,
+    rule: Option<&'a Rule>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +56,7 @@ struct Summary<'a> {
 }
 
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    for group in &report.groups {
+    for group in report.groups() {
         line(&change(group), out)?;
     }
     let summary = Summary {
@@ -87,13 +79,14 @@ fn line(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn change(group: &Group) -> Change<'_> {
+fn change(group: &Group<Example>) -> Change<'_> {
     let Group {
         hook,
         live,
         candidate,
         count,
         examples,
+        ..
     } = group;
     Change {
         hook: hook.to_string(),
@@ -108,17 +101,7 @@ fn answer(said: &Said) -> Answer<'_> {
     Answer {
         text: &said.gist,
         failed: said.failed,
-        rule: said.rule.as_ref().map(rule),
-    }
-}
-
-fn rule(rule: &Rule) -> ShownRule<'_> {
-    let location = rule.location.as_ref();
-    ShownRule {
-        plugin: &rule.plugin,
-        text: &rule.text,
-        file: location.map(|location| &*location.file),
-        line: location.map(|location| location.line),
+        rule: said.rule.as_ref(),
     }
 }
 

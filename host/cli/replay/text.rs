@@ -1,9 +1,9 @@
 //! For people.
 
 use crate::cli::text::count;
-use crate::comparison::Said;
+use crate::comparison::Group;
 use crate::recording::{End, Header};
-use crate::replay::{Example, Group, Report};
+use crate::replay::{Example, Report};
 use std::io::{self, Write};
 
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -12,7 +12,6 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         transactions,
         changed,
         undecided,
-        groups,
         ..
     } = report;
     let Header {
@@ -30,7 +29,7 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         0 => writeln!(out, "none of them would change")?,
         changed => writeln!(out, "{changed} of them would change")?,
     }
-    for group in groups {
+    for group in report.groups() {
         print_group(group, out)?;
     }
     for remark in remarks(report) {
@@ -39,17 +38,18 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn print_group(group: &Group, out: &mut impl Write) -> io::Result<()> {
+fn print_group(group: &Group<Example>, out: &mut impl Write) -> io::Result<()> {
     let Group {
         hook,
         live,
         candidate,
         count,
         examples,
+        ..
     } = group;
     writeln!(out, "\n{count} in {hook}")?;
-    writeln!(out, "  was       {}", shown(live))?;
-    writeln!(out, "  would be  {}", shown(candidate))?;
+    writeln!(out, "  was       {}", printable(&live.to_string()))?;
+    writeln!(out, "  would be  {}", printable(&candidate.to_string()))?;
     for example in examples {
         print_example(example, out)?;
     }
@@ -81,22 +81,6 @@ fn print_example(example: &Example, out: &mut impl Write) -> io::Result<()> {
 /// On one line, whatever a client, a server or the file says.
 fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
-}
-
-/// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
-fn shown(said: &Said) -> String {
-    let Said { gist, rule, .. } = said;
-    let shown = match rule {
-        None => gist.clone(),
-        Some(rule) => {
-            let plugin = &rule.plugin;
-            match &rule.location {
-                Some(location) => format!("{gist} by {rule} ({location}, plugin {plugin})"),
-                None => format!("{gist} by {rule} (plugin {plugin})"),
-            }
-        }
-    };
-    printable(&shown)
 }
 
 /// What is to be known of how far that can be trusted.

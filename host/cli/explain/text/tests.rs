@@ -1,11 +1,9 @@
 use super::*;
+use crate::config::Location;
+use crate::plugin;
 
-fn line(rule: &str, at: Option<&str>) -> Line {
-    Line {
-        rule: rule.into(),
-        plugin: "access-policy".into(),
-        at: at.map(str::to_owned),
-    }
+fn line(rule: &str, at: Option<&str>) -> plugin::Rule {
+    plugin::Rule::new("access-policy", rule, at.and_then(Location::read))
 }
 
 fn rule(rule: &str, outcome: RuleOutcome, conditions: &[(&str, Option<bool>, &str)]) -> Rule {
