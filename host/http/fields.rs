@@ -142,10 +142,6 @@ impl Fields {
             }
         }
     }
-
-    pub(super) fn last_mut(&mut self) -> Option<&mut Field> {
-        self.lines.last_mut()
-    }
 }
 
 // === impl Field ===
