@@ -132,6 +132,29 @@ fn a_request_that_is_none_gets_a_page_a_log_line_and_the_end_of_its_connection()
 }
 
 #[test]
+fn the_password_in_a_url_that_is_refused_is_neither_logged_nor_shown() {
+    let proxy = Proxy::start("");
+    #[rustfmt::skip]
+    let cases = [
+        ("GET http://ann:secret@a.test/b HTTP/1.1\r\n\r\n", "GET http://a.test/b"),
+        ("GET http://ann:secret@a.test/@c?d@e HTTP/1.1\r\n\r\n", "GET http://a.test/@c?"),
+        ("GET http://ann:secret@127.1/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://127.1/"),
+        ("GET http://ann:sec@ret@a.test HTTP/3.0\r\nHost: a\r\n\r\n", "GET http://a.test"),
+        ("CONNECT ann:secret@a.test:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a.test:443"),
+        ("GET ann:secret@a.test/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET a.test/"),
+        ("GET /@b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /@b"),
+    ];
+    for (text, logged) in cases {
+        let mut client = proxy.connect();
+        client.send(text);
+        let page = client.response("GET").text();
+        let line = proxy.logged();
+        assert!(line.contains(&format!(" {logged} - ")), "{text}: {line}");
+        assert!(!page.contains("secret"), "{text}: {page}");
+    }
+}
+
+#[test]
 fn what_a_server_does_wrong_is_said_so() {
     let proxy = Proxy::start("read_timeout = \"200 ms\"\nconnect_timeout = \"5 s\"");
     let many: &str = format!("HTTP/1.1 200 X\r\n{}\r\n", "a:\r\n".repeat(1001)).leak();
