@@ -35,6 +35,8 @@ pub struct Writer {
     io: WriteHalf,
     queue: Vec<u8>,
     chunked: bool,
+    /// A body has been begun and not been ended.
+    open: bool,
     sent: u64,
     watchdog: Watchdog,
 }
@@ -72,6 +74,7 @@ impl Writer {
             io,
             queue: Vec::new(),
             chunked: false,
+            open: false,
             sent: 0,
             watchdog: Watchdog::default(),
         }
@@ -90,6 +93,7 @@ impl Writer {
     /// Ends the header section: the field lines that say where the body ends, and the empty line.
     pub fn begin_body(&mut self, length: BodyLength) {
         self.chunked = length == BodyLength::Chunked;
+        self.open = length != BodyLength::None;
         match length {
             BodyLength::None | BodyLength::UntilClose => {}
             BodyLength::Known(length) => {
@@ -135,6 +139,7 @@ impl Writer {
             self.push(b"\r\n");
         }
         self.chunked = false;
+        self.open = false;
     }
 
     /// Writes what is queued.
@@ -182,6 +187,7 @@ impl Writer {
     pub fn discard(&mut self) {
         self.queue.clear();
         self.chunked = false;
+        self.open = false;
     }
 
     /// Whether what is written goes nowhere.
@@ -200,8 +206,12 @@ impl Writer {
     }
 
     /// Breaks the connection off: the other side sees an error, not an end.
-    pub fn abort(self) {
-        if let WriteHalf::Tcp(io) = self.io {
+    pub fn abort(mut self) {
+        self.break_off();
+    }
+
+    fn break_off(&mut self) {
+        if let WriteHalf::Tcp(io) = self.take_io() {
             let _ = socket2::SockRef::from(io.as_ref()).set_linger(Some(Duration::ZERO));
             // Dropped, it would end the stream properly first.
             io.forget();
@@ -209,8 +219,22 @@ impl Writer {
     }
 
     /// The stream. What is queued has been flushed before.
-    pub fn into_io(self) -> WriteHalf {
-        self.io
+    pub fn into_io(mut self) -> WriteHalf {
+        self.take_io()
+    }
+
+    fn take_io(&mut self) -> WriteHalf {
+        std::mem::replace(&mut self.io, WriteHalf::Nobody)
+    }
+}
+
+/// Whoever has been sent a part of a message must not take that for all of it, also where a time
+/// limit, or the end of the proxy, has dropped what was writing.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.open || !self.queue.is_empty() {
+            self.break_off();
+        }
     }
 }
 
