@@ -88,7 +88,7 @@ fn what_must_not_be_sent_twice_is_not() {
 fn a_connection_that_somebody_has_vouched_for_is_nobody_else_s() {
     let origin = Origin::fixed(
         "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n\
-         WWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+         WWW-Authenticate: NTLM, Basic realm=x\r\nContent-Length: 0\r\n\r\n",
     );
     let proxy = Proxy::start("");
     for (credentials, connection) in [
