@@ -183,6 +183,7 @@ impl Failure {
         #[rustfmt::skip]
         let face = match self {
             Failure::Malformed(Malformed::Version(_)) => face(S::HTTP_VERSION_NOT_SUPPORTED, "ERR_UNSUP_HTTPVERSION", "http_request_error", Code::None),
+            Failure::Malformed(Malformed::TooManyFields) => face(S::REQUEST_HEADER_FIELDS_TOO_LARGE, "ERR_TOO_BIG", "http_request_error", Code::None),
             Failure::Malformed(_) => face(S::BAD_REQUEST, "ERR_INVALID_REQ", "http_request_error", Code::None),
             Failure::Target { .. } => face(S::BAD_REQUEST, "ERR_INVALID_URL", "http_request_error", Code::None),
             Failure::RequestTooLarge { first_line: true, .. } => face(S::URI_TOO_LONG, "ERR_TOO_BIG", "http_request_error", Code::None),

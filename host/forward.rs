@@ -1,5 +1,6 @@
 //! The life of a plain request, once it has been admitted: cache, origin, cache, client.
 
+mod challenges;
 mod exchange;
 mod fields;
 mod hit;
@@ -252,6 +253,7 @@ async fn fetch(
         Box::pin(upload.hold(app, &request, client, &mut outgoing)).await?;
     }
 
+    let generation = Arc::clone(&transaction.generation);
     let repeatable = body == Framing::None && request.method.is_idempotent();
     let mut reuse = if repeatable {
         Reuse::Welcome
@@ -267,6 +269,8 @@ async fn fetch(
         let reused = upstream.reused;
         let exchange = Exchange {
             app,
+            generation: &generation,
+            request: &request,
             fields: &outgoing,
             body,
             errand,

@@ -17,7 +17,9 @@ mod watchdog;
 mod writer;
 
 pub use fields::{Field, Fields, is_token, is_value};
-pub use framing::{Framing, is_bodiless, request_framing, response_framing};
+pub use framing::{
+    Framing, declared_length, is_bodiless, keeps_connection, request_framing, response_framing,
+};
 pub use head::{Malformed, RequestHead, ResponseHead, Version};
 pub use host::{Authority, Host};
 pub use reader::{ReadError, ReadHalf, Reader};

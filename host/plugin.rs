@@ -277,10 +277,16 @@ impl Plugin {
         self.template.spared().contains(Spared::UNSTORABLE)
     }
 
-    /// The hooks that are put aside at this time, because they keep failing.
-    pub fn aside(&self) -> impl Iterator<Item = Hook> {
+    /// The hooks that are put aside at this time, because they keep failing: `access`, or, where it
+    /// is for one client alone, `access for 10.0.0.5`.
+    pub fn aside(&self) -> impl Iterator<Item = String> {
         let hooks = Hook::ALL.into_iter().zip(&self.backoffs);
-        hooks.filter_map(|(hook, backoff)| backoff.is_aside().then_some(hook))
+        hooks.filter_map(|(hook, backoff)| {
+            Some(match backoff.aside()?.0 {
+                Some(client) => format!("{hook} for {client}"),
+                None => hook.to_string(),
+            })
+        })
     }
 
     /// None of its hooks is to be put aside, however often it fails: where no client waits, what it

@@ -3,6 +3,8 @@
 use crate::support::origin::{Stream, ok};
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Seen, Then};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 #[test]
 fn one_connection_serves_many_requests_in_order() {
@@ -86,7 +88,7 @@ fn what_must_not_be_sent_twice_is_not() {
 fn a_connection_that_somebody_has_vouched_for_is_nobody_else_s() {
     let origin = Origin::fixed(
         "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Negotiate\r\nWWW-Authenticate: NTLM\r\n\
-         WWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+         WWW-Authenticate: NTLM, Basic realm=x\r\nContent-Length: 0\r\n\r\n",
     );
     let proxy = Proxy::start("");
     for (credentials, connection) in [
@@ -122,4 +124,28 @@ fn a_response_whose_framing_is_doubtful_is_the_last_on_its_connection() {
             assert_eq!(origin.seen().connection, connection, "{head}");
         }
     }
+}
+
+/// By the length that it has said, or the coding, a client could tell. An old one reads to the end of
+/// the connection, and that must not look like the end of the response.
+#[test]
+fn a_response_that_is_cut_by_client_lifetime_does_not_look_whole() {
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let origin = Origin::start(move |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\nbegun")?;
+        // Until the test is over.
+        let _ = released.lock().unwrap().recv();
+        Ok(Then::Close)
+    });
+    let proxy = Proxy::start("client_lifetime = \"500 ms\"");
+    for version in ["1.0", "1.1"] {
+        let mut client = proxy.connect();
+        let url = origin.url("/");
+        client.send(format!("GET {url} HTTP/{version}\r\nHost: a\r\n\r\n"));
+        client.until(b"begun").expect("the beginning");
+        let (_, whole) = client.rest();
+        assert!(!whole, "HTTP/{version}");
+    }
+    drop(release);
 }

@@ -101,6 +101,7 @@ fn a_request_that_is_none_gets_a_page_a_log_line_and_the_end_of_its_connection()
         ("GET /index.html HTTP/1.1\r\nHost: a\r\n\r\n".into(), 404, "this is a forward proxy, and has no page `/index.html`", "GET /index.html"),
         ("\u{16}\u{3}\u{1}\r\n\r\n".into(), 400, "the request line is not", "- error:invalid-request"),
         (format!("GET http://a/ HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431, "larger than 65536 octets", "- error:invalid-request"),
+        (format!("GET http://a/ HTTP/1.1\r\nHost: a\r\n{}\r\n", "a:\r\n".repeat(1000)), 431, "it has more than 1000 field lines", "GET http://a/"),
         (format!("GET http://a/{long} HTTP/1.1\r\nHost: a\r\n\r\n"), 414, "larger than 65536 octets", "- error:invalid-request"),
     ];
     for (text, status, message, logged) in cases {
@@ -131,16 +132,41 @@ fn a_request_that_is_none_gets_a_page_a_log_line_and_the_end_of_its_connection()
 }
 
 #[test]
+fn the_password_in_a_url_that_is_refused_is_neither_logged_nor_shown() {
+    let proxy = Proxy::start("");
+    #[rustfmt::skip]
+    let cases = [
+        ("GET http://ann:secret@a.test/b HTTP/1.1\r\n\r\n", "GET http://a.test/b"),
+        ("GET http://ann:secret@a.test/@c?d@e HTTP/1.1\r\n\r\n", "GET http://a.test/@c?"),
+        ("GET http://ann:secret@127.1/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://127.1/"),
+        ("GET http://ann:sec@ret@a.test HTTP/3.0\r\nHost: a\r\n\r\n", "GET http://a.test"),
+        ("CONNECT ann:secret@a.test:443 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a.test:443"),
+        ("GET ann:secret@a.test/ HTTP/1.1\r\nHost: a\r\n\r\n", "GET a.test/"),
+        ("GET /@b HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /@b"),
+    ];
+    for (text, logged) in cases {
+        let mut client = proxy.connect();
+        client.send(text);
+        let page = client.response("GET").text();
+        let line = proxy.logged();
+        assert!(line.contains(&format!(" {logged} - ")), "{text}: {line}");
+        assert!(!page.contains("secret"), "{text}: {page}");
+    }
+}
+
+#[test]
 fn what_a_server_does_wrong_is_said_so() {
     let proxy = Proxy::start("read_timeout = \"200 ms\"\nconnect_timeout = \"5 s\"");
+    let many: &str = format!("HTTP/1.1 200 X\r\n{}\r\n", "a:\r\n".repeat(1001)).leak();
     #[rustfmt::skip]
-    let cases: [(&[u8], Then, u16, &str, &str); 7] = [
+    let cases: [(&[u8], Then, u16, &str, &str); 8] = [
         (b"", Then::Close, 502, "closed the connection without a response", "connection_terminated"),
         (b"", Then::Keep, 504, "was silent for too long", "connection_read_timeout"),
         (b"HTTP/1.1 99 X\r\n\r\n", Then::Close, 502, "the status line is not", "http_protocol_error"),
         (b"HTTP/2.0 200 X\r\n\r\n", Then::Close, 502, "the status line is not", "http_protocol_error"),
         (b"hello, world, this is no HTTP\r\n\r\n", Then::Close, 502, "the status line is not", "http_protocol_error"),
         (b"HTTP/1.1 200 X\r\nContent-Length: +5\r\n\r\nhello", Then::Close, 502, "its Content-Length is not a number", "http_protocol_error"),
+        (many.as_bytes(), Then::Close, 502, "it has more than 1000 field lines", "http_protocol_error"),
         (b"HTTP/1.1 200 X\r\nX: a\0b\r\n\r\n", Then::Close, 502, "a control character in its value", "http_protocol_error"),
     ];
     for (answer, then, status, message, error) in cases {

@@ -216,6 +216,76 @@ fn trailers_are_passed_on() {
     assert_eq!(seen.field("connection"), Some("TE"));
 }
 
+const SCRUBBED: &str = "[plugins.access-policy]\nhttp_access = [\"allow all\"]\n[plugins.header-scrub]\n\
+    request_header_access = [\"X-Secret deny all\", \"X-Tag deny all\"]\n\
+    request_header_replace = [\"X-Tag none\"]\n\
+    reply_header_access = [\"X-Internal deny all\"]\n";
+
+#[test]
+fn interim_responses_pass_the_hooks() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 103 Early Hints\r\nX-Internal: 1\r\nLink: </a.css>\r\n\r\n\
+         HTTP/1.1 200 OK\r\nX-Internal: 2\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let proxy = Proxy::with_policy(SCRUBBED, &[]);
+    let mut client = proxy.connect();
+    client.send(request("GET", &origin.url("/"), &[], b""));
+    let hints = client.until(b"\r\n\r\n").expect("an interim response");
+    let expected = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    assert_eq!(String::from_utf8_lossy(&hints), expected);
+    assert_eq!(client.response("GET").field("x-internal"), None);
+}
+
+#[test]
+fn trailers_pass_the_hooks() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\nabc\r\n0\r\nX-Internal: 1\r\nX-Sum: 3\r\nSet-Cookie: a=b\r\n\r\n",
+    );
+    let proxy = Proxy::with_policy(SCRUBBED, &[]);
+    let mut client = proxy.connect();
+    client.send(format!(
+        "POST {} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\
+         X-Secret: 1\r\nX-Tag: ann\r\nX-Sum: 5\r\nCookie: a=b\r\nIf-Match: \"c\"\r\n\r\n",
+        origin.url("/")
+    ));
+    let response = client.response("POST");
+    assert_eq!(body(&response), "abc");
+    assert_eq!(response.trailers, [("x-sum".to_owned(), "3".to_owned())]);
+    assert_eq!(origin.seen().trailers, ["X-Tag: none", "X-Sum: 5"]);
+}
+
+#[test]
+fn a_length_that_is_no_number_is_not_passed_on() {
+    let origin = Origin::fixed("HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\n");
+    let proxy = Proxy::start("");
+    let mut client = proxy.connect();
+    client.send(request("HEAD", &origin.url("/"), &[], b""));
+    let response = client.response("HEAD");
+    assert_eq!(
+        (response.status, response.field("content-length")),
+        (200, None)
+    );
+}
+
+#[test]
+fn a_method_in_another_case_is_that_method_to_rules_and_goes_out_as_it_came() {
+    let origin = Origin::plain();
+    let policy = |rule: &str| {
+        format!(
+            "[plugins.access-policy]\nacl = [\"form method POST\"]\nhttp_access = [\"{rule} form\"]\n"
+        )
+    };
+    let post = |rule: &str| {
+        let proxy = Proxy::with_policy(&policy(rule), &[]);
+        proxy.request("post", &origin.url("/"), &[], b"a=b").status
+    };
+    assert_eq!(post("deny"), 403);
+    assert_eq!(post("allow"), 200);
+    assert_eq!(origin.seen().method, "post");
+    assert_eq!(origin.count(), 0);
+}
+
 #[test]
 fn head_has_the_length_and_no_body() {
     let origin = Origin::fixed("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");

@@ -19,10 +19,12 @@ pub(crate) use cases::default_plugins;
 pub(crate) use kept::quota;
 
 use crate::support::proxy::request;
-use crate::support::{Origin, PATIENCE, Proxy, Response, wproxy};
+use crate::support::{Connection, Origin, PATIENCE, Proxy, Response, wproxy};
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Mutex, PoisonError};
@@ -365,9 +367,12 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
     for _ in 0..3 {
         assert_names_plugin(&trap(), "request-headers", "it trapped");
     }
-    proxy.says("`request-headers`: it failed 3 times in a row and is put aside for 1s");
+    proxy.says(
+        "`request-headers`: it failed 3 times in a row and is put aside for 1s, for requests of \
+         127.0.0.1",
+    );
     let status = || proxy.command(&["status"]).1;
-    const ASIDE: &str = "\n  put aside: request-headers, which keeps failing\n";
+    const ASIDE: &str = "\n  put aside: request-headers for 127.0.0.1, which keeps failing\n";
     assert!(status().contains(ASIDE), "{}", status());
     // On a slow machine the pause may be over by now, and what fails next is its one probe.
     let aside = |response: &Response| response.text().contains("times in a row and is put aside");
@@ -380,8 +385,40 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
     while proxy.get(&origin.url("/good"), &[]).status != 200 {
         assert!(start.elapsed() < PATIENCE);
     }
-    proxy.says("plugin `hostile` is back in its hook `request-headers`");
+    proxy.says("plugin `hostile` is back in its hook `request-headers`, for requests of 127.0.0.1");
     assert!(!status().contains("put aside"), "{}", status());
+}
+
+/// GET by a client at that address.
+fn get_from(address: [u8; 4], proxy: &Proxy, url: &str) -> Response {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+    socket.connect(&proxy.address.into()).unwrap();
+    let mut client = Connection::over(socket.into());
+    client.send(request("GET", url, &[], b""));
+    client.response("GET")
+}
+
+#[test]
+fn one_client_s_requests_put_a_hook_aside_for_nobody_else() {
+    let (folder, origin) = (folder("[limits]\nfailures = 3"), Origin::plain());
+    let proxy = Proxy::with_plugins("", folder.path());
+    let (good, trap) = (origin.url("/good"), origin.url("/request/trap"));
+    let (ann, bob) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    for _ in 0..3 {
+        assert_names_plugin(&get_from(ann, &proxy, &trap), "request-headers", "trapped");
+    }
+    proxy.says("is put aside for 1s, for requests of 127.0.0.2");
+    for _ in 0..2 {
+        assert_eq!(get_from(bob, &proxy, &good).status, 200);
+        assert_names_plugin(&get_from(bob, &proxy, &trap), "request-headers", "trapped");
+    }
+    // What fails for a second one, too, is the plugin's fault.
+    for _ in 0..2 {
+        assert_names_plugin(&get_from(bob, &proxy, &trap), "request-headers", "trapped");
+    }
+    let line = proxy.says("is put aside for 1s");
+    assert!(line.ends_with("is put aside for 1s"), "{line}");
 }
 
 #[test]

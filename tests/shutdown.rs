@@ -65,6 +65,26 @@ fn a_second_sigterm_ends_at_once_and_so_does_the_limit() {
 }
 
 #[test]
+fn a_response_that_is_cut_by_the_end_of_the_proxy_does_not_look_whole() {
+    let (release, released) = channel::<()>();
+    let released = Mutex::new(released);
+    let origin = Origin::start(move |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n\r\nbegun")?;
+        // Until the test is over.
+        let _ = released.lock().unwrap().recv();
+        Ok(Then::Close)
+    });
+    let mut proxy = Proxy::start("shutdown_lifetime = \"50 ms\"");
+    let mut old = proxy.connect();
+    old.send(format!("GET {} HTTP/1.0\r\n\r\n", origin.url("/")));
+    old.until(b"begun").expect("the beginning");
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ended().code(), Some(0));
+    assert_eq!(old.rest(), (vec![], false));
+    drop(release);
+}
+
+#[test]
 fn every_request_that_is_cut_has_its_line() {
     const WAITING: usize = 100;
     let mut proxy = Proxy::start("workers = 4");

@@ -66,7 +66,8 @@ pub struct PluginStatus {
     pub wit: String,
     /// The hooks that it serves.
     pub hooks: Vec<String>,
-    /// Those of them that are put aside at this time, because they keep failing.
+    /// Those of them that are put aside at this time, because they keep failing: `access`, or, where
+    /// it is for one client alone, `access for 10.0.0.5`.
     pub aside: Vec<String>,
 }
 
@@ -106,6 +107,6 @@ fn plugin_status(plugin: &Plugin) -> PluginStatus {
         digest: plugin.compiled().digest(),
         wit: plugin.compiled().version().to_string(),
         hooks: plugin.hooks().iter().map(Hook::to_string).collect(),
-        aside: plugin.aside().map(|hook| hook.to_string()).collect(),
+        aside: plugin.aside().collect(),
     }
 }

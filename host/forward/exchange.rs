@@ -1,10 +1,8 @@
 //! One request to an origin and its response, streamed both ways at once.
 
 use super::Errand;
-use super::fields::{
-    add_cache_status, content_length, end_to_end, remove_connection_challenges, safe_trailers,
-    upgrade, vouches_for_connection,
-};
+use super::challenges::{remove_connection_challenges, vouches_for_connection};
+use super::fields::{add_cache_status, end_to_end, safe_trailers, upgrade};
 use super::hit::Basis;
 use super::relay::{finish_without_client, write_body};
 use super::watched::{self, Delivery, Upload};
@@ -12,11 +10,13 @@ use crate::app::App;
 use crate::cache::{Forward, Hit, Lead, Octets, Recording, Response, Trouble};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
+use crate::generation::Generation;
 use crate::http::{
-    BodyLength, Fields, Framing, Malformed, ReadError, Reader, ResponseHead, Version, Writer,
-    response_framing,
+    BodyLength, Fields, Framing, Malformed, Reader, ResponseHead, Version, Writer, declared_length,
+    keeps_connection, response_framing,
 };
 use crate::log::Code;
+use crate::plugin::Of;
 use crate::respond::{Head, Hooks, Responder, status_line};
 use crate::transaction::{Request, Transaction};
 use crate::upstream::Upstream;
@@ -30,6 +30,10 @@ use std::time::SystemTime;
 /// One attempt at one origin.
 pub(super) struct Exchange<'a> {
     pub(super) app: &'a Arc<App>,
+    /// Whose hooks are asked.
+    pub(super) generation: &'a Generation,
+    /// As the client has sent it.
+    pub(super) request: &'a Arc<Request>,
     /// End-to-end fields, as the request-headers hook left them.
     pub(super) fields: &'a Fields,
     pub(super) body: Framing,
@@ -95,7 +99,7 @@ impl Exchange<'_> {
             } = client;
             let from_origin = &mut upstream.reader;
             let mut upload = pin!(self.upload(reader, &mut upstream.writer, watched, &sent));
-            let head = self.read_head(from_origin, responder, &request);
+            let head = self.read_head(from_origin, responder);
             let head = alongside(upload.as_mut(), head).await?;
             match head.status {
                 StatusCode::SWITCHING_PROTOCOLS if switch_to.is_some() && sent.load(Relaxed) => {
@@ -226,9 +230,9 @@ impl Exchange<'_> {
         sent: &AtomicBool,
     ) -> Failure {
         let all = match watched {
-            None => self.send(from_client, to_origin).await.map_err(Into::into),
+            None => self.send(from_client, to_origin).await,
             // In a box, as all that is rare: the task of every connection has room for the rest.
-            Some(upload) => Box::pin(upload.send(self.app, from_client, to_origin)).await,
+            Some(upload) => Box::pin(upload.send(self, from_client, to_origin)).await,
         };
         match all {
             Ok(true) => sent.store(true, Relaxed),
@@ -247,7 +251,7 @@ impl Exchange<'_> {
         &self,
         from_client: &mut Reader,
         to_origin: &mut Writer,
-    ) -> Result<bool, ReadError> {
+    ) -> Result<bool, Failure> {
         let settings = &self.app.settings;
         let limit = settings.write_timeout;
         loop {
@@ -257,7 +261,7 @@ impl Exchange<'_> {
             let written = match from_client.chunk(settings.read_timeout).await? {
                 Some(data) => to_origin.data(data, limit).await,
                 None => {
-                    to_origin.end(&safe_trailers(from_client.take_trailers()));
+                    to_origin.end(&self.trailers(Of::Request, from_client.take_trailers())?);
                     return Ok(to_origin.flush(limit).await.is_ok());
                 }
             };
@@ -267,14 +271,29 @@ impl Exchange<'_> {
         }
     }
 
+    /// What goes on of a message's trailers.
+    ///
+    /// # Errors
+    /// A hook failed, and its failure policy is closed.
+    pub(super) fn trailers(&self, of: Of, trailers: Fields) -> Result<Fields, Failure> {
+        let settings = &self.app.settings;
+        let limit = match of {
+            Of::Request => settings.request_header_max_size,
+            Of::Response(_) => settings.reply_header_max_size,
+        };
+        let trailers = safe_trailers(trailers);
+        self.generation
+            .on_trailers(of, self.request, trailers, limit)
+    }
+
     /// The final response's header section; interim ones go to the client as they come.
     async fn read_head(
         &self,
         from_origin: &mut Reader,
         responder: &mut Responder,
-        request: &Request,
     ) -> Result<ResponseHead, Failure> {
         let settings = &self.app.settings;
+        let request = self.request;
         let failed = |error| reading_reply(&request.target, error);
         for _ in 0..MAX_INTERIM {
             let section =
@@ -286,9 +305,13 @@ impl Exchange<'_> {
             }
             // RFC 9110 §15.2: not to HTTP/1.0.
             if request.version == Version::Http11 {
+                let mut fields = end_to_end(head.fields, false);
+                let (status, limit) = (head.status.as_u16(), settings.reply_header_max_size);
+                self.generation
+                    .on_response(request, status, &mut fields, limit)?;
                 let writer = &mut responder.writer;
                 status_line(writer, head.status, &head.reason);
-                writer.push_fields(&end_to_end(head.fields.clone(), false));
+                writer.push_fields(&fields);
                 writer.begin_body(BodyLength::None);
                 let flushed = writer.flush(settings.write_timeout).await;
                 flushed.map_err(|_| Failure::ClientGone)?;
@@ -317,7 +340,7 @@ impl Exchange<'_> {
         let length = match framing {
             Framing::Length(length) => Some(length),
             // What a GET would have: HEAD and 304 pass it on.
-            Framing::None => content_length(&head.fields),
+            Framing::None => declared_length(&head.fields).unwrap_or_default(),
             Framing::Chunked | Framing::UntilClose => None,
         };
         let reusable = framing != Framing::UntilClose && is_reusable(&request, &head);
@@ -338,6 +361,7 @@ impl Exchange<'_> {
         transaction.entry.outcome.code = self.code(head.status);
         self.mark(&mut fields, head.status, recording.is_some());
         let watched = watched::watch(transaction, responder, head.status, length, &mut fields)?;
+        let of = Of::Response(head.status.as_u16());
         let head = Head {
             status: head.status,
             reason: head.reason,
@@ -348,7 +372,7 @@ impl Exchange<'_> {
         let target = &request.target;
         if let Some(watched) = watched {
             let delivery = Delivery::begin(app, transaction, responder, head, watched)?;
-            Box::pin(self.deliver(from_origin, recording, delivery, target)).await?;
+            Box::pin(self.deliver(from_origin, recording, delivery, of)).await?;
             return Ok(reusable);
         }
         responder.begin(app, transaction, head, Hooks::Asked)?;
@@ -365,7 +389,7 @@ impl Exchange<'_> {
                 tokio::try_join!(record, write_body(app, octets, writer))?;
             }
         }
-        writer.end(&safe_trailers(from_origin.take_trailers()));
+        writer.end(&self.trailers(of, from_origin.take_trailers())?);
         Ok(reusable)
     }
 
@@ -489,16 +513,7 @@ async fn alongside<T>(
     }
 }
 
-/// Whether the connection can serve another request after this response: the origin keeps it open
-/// (RFC 9112 §9.3), nobody could see the body's end elsewhere (§6.1), and it vouches for no one.
+/// Whether the connection can serve another request after this response: it vouches for no one.
 fn is_reusable(request: &Request, head: &ResponseHead) -> bool {
-    let ambiguous = head.fields.has("transfer-encoding")
-        && (head.version == Version::Http10 || head.fields.has("content-length"));
-    if ambiguous || vouches_for_connection(&request.fields) {
-        return false;
-    }
-    match head.version {
-        Version::Http11 => !head.fields.has_element("connection", "close"),
-        Version::Http10 => head.fields.has_element("connection", "keep-alive"),
-    }
+    keeps_connection(head) && !vouches_for_connection(&request.fields)
 }

@@ -93,47 +93,56 @@ impl Connection {
     }
 }
 
-/// Schemes that vouch for a connection, not for a request (RFC 4559 §5).
-const CONNECTION_AUTHENTICATION: [&str; 2] = ["ntlm", "negotiate"];
+/// What a trailer may not say (RFC 9110 §6.5.1), beside [`HOP_BY_HOP`]: what has to be known before the
+/// content comes, and what was decided by the header section.
+const NOT_IN_TRAILERS: [&str; 35] = [
+    // Routing.
+    "host",
+    "via",
+    "forwarded",
+    "x-forwarded-for",
+    "max-forwards",
+    // How a request is meant.
+    "cache-control",
+    "pragma",
+    "expect",
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "if-range",
+    // Who asks.
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "www-authenticate",
+    "proxy-authentication-info",
+    "set-cookie",
+    // What becomes of a response.
+    "age",
+    "date",
+    "expires",
+    "location",
+    "retry-after",
+    "vary",
+    "warning",
+    "cache-status",
+    "proxy-status",
+    // What the content is.
+    "content-type",
+    "content-encoding",
+    "content-range",
+    "content-location",
+    "content-disposition",
+    "trailer",
+];
 
-/// Whether these credentials, or a challenge for them, make the connection somebody's own: what
-/// others ask on it would be answered as if that somebody asked.
-fn is_about_connection(value: &[u8]) -> bool {
-    let scheme = value
-        .split(u8::is_ascii_whitespace)
-        .next()
-        .unwrap_or_default();
-    let mut schemes = CONNECTION_AUTHENTICATION.iter();
-    schemes.any(|name| scheme.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// Whether a request vouches for the connection that it goes out on.
-pub(super) fn vouches_for_connection(request: &Fields) -> bool {
-    request
-        .all("authorization")
-        .any(|value| is_about_connection(value))
-}
-
-/// Takes off challenges that could only be met on a connection of the client's own.
-pub(super) fn remove_connection_challenges(response: &mut Fields) {
-    response.retain(|line| !line.is("www-authenticate") || !is_about_connection(&line.value));
-}
-
-/// Trailers may not say anything about framing, routing or control (RFC 9110 §6.5.1).
+/// Trailers without what they may not say.
 pub(super) fn safe_trailers(mut trailers: Fields) -> Fields {
     trailers.retain(|line| {
-        let forbidden = [
-            "host",
-            "trailer",
-            "cache-control",
-            "set-cookie",
-            "authorization",
-            "via",
-        ];
-        !HOP_BY_HOP
-            .iter()
-            .chain(&forbidden)
-            .any(|name| line.is(name))
+        let mut forbidden = HOP_BY_HOP.iter().chain(&NOT_IN_TRAILERS);
+        !forbidden.any(|name| line.is(name))
     });
     trailers
 }
@@ -226,12 +235,6 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// What Content-Length says.
-pub(super) fn content_length(fields: &Fields) -> Option<u64> {
-    let digits = std::str::from_utf8(fields.get("content-length")?).ok()?;
-    digits.parse().ok()
-}
-
 /// Adds a member to Cache-Status (RFC 9211 §2): caches nearer to the origin stand before.
 pub(super) fn add_cache_status(fields: &mut Fields, member: impl Into<Bytes>) {
     let member = member.into();
@@ -285,6 +288,16 @@ mod tests {
         ]);
         let left = end_to_end(received, false);
         assert_eq!(left, fields(&[("WWW-Authenticate", "Basic")]));
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_the_header_section_has_to_say() {
+        let harmless = fields(&[("X-Sum", "8"), ("Content-Digest", "a"), ("ETag", "\"b\"")]);
+        let mut received = harmless.clone();
+        for name in HOP_BY_HOP.iter().chain(&NOT_IN_TRAILERS) {
+            received.push(name.to_uppercase(), "c");
+        }
+        assert_eq!(safe_trailers(received), harmless);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 //! from where the client and those who wait for the same read them.
 
 use super::exchange::Exchange;
-use super::fields::safe_trailers;
 use super::watched::Delivery;
 use crate::app::App;
 use crate::cache::{Octets, Recording};
 use crate::error::{Failure, reading_reply};
 use crate::http::{Reader, Target, Writer};
+use crate::plugin::Of;
 use crate::transaction::Request;
 use crate::upstream::Upstream;
 use std::sync::Arc;
@@ -47,8 +47,9 @@ impl Exchange<'_> {
         from_origin: &mut Reader,
         recording: &mut Option<Recording>,
         mut delivery: Delivery<'_>,
-        target: &Target,
+        of: Of,
     ) -> Result<(), Failure> {
+        let target = &self.request.target;
         match recording {
             None => {
                 self.relay_watched(from_origin, &mut delivery, target)
@@ -60,7 +61,7 @@ impl Exchange<'_> {
                 tokio::try_join!(record, delivery.octets(octets))?;
             }
         }
-        delivery.end(safe_trailers(from_origin.take_trailers()));
+        delivery.end(self.trailers(of, from_origin.take_trailers())?);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Bodies that hooks look into: uploads before they go to the origin, and what goes to the client.
 
-use super::fields::{expects_continue, safe_trailers};
+use super::exchange::Exchange;
+use super::fields::expects_continue;
 use crate::app::App;
 use crate::cache::Octets;
 use crate::client::Client;
@@ -122,11 +123,11 @@ impl Upload {
     /// It is not to go on, or the client does not send it.
     pub(super) async fn send(
         &mut self,
-        app: &App,
+        exchange: &Exchange<'_>,
         from_client: &mut Reader,
         to_origin: &mut Writer,
     ) -> Result<bool, Failure> {
-        let settings = &app.settings;
+        let settings = &exchange.app.settings;
         let limit = settings.write_timeout;
         let first = std::mem::take(&mut self.first);
         if to_origin.data(&first, limit).await.is_err() {
@@ -145,7 +146,7 @@ impl Upload {
         }
         // What was shown last has been used: nothing more comes.
         from_client.chunk(settings.read_timeout).await?;
-        let mut trailers = safe_trailers(from_client.take_trailers());
+        let mut trailers = exchange.trailers(Of::Request, from_client.take_trailers())?;
         if self.body.watched.changes() {
             without_digests(&mut trailers);
         }

@@ -4,7 +4,9 @@ use super::{Admission, CacheKey, Generation};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged};
-use crate::plugin::{Failed, FailurePolicy, Freshness, Hook, Key, Plugin, Refresh, Rule, Verdict};
+use crate::plugin::{
+    Failed, FailurePolicy, Freshness, Hook, Key, Of, Plugin, Refresh, Rule, Verdict,
+};
 use crate::transaction::Request;
 use std::sync::Arc;
 
@@ -102,6 +104,38 @@ impl Generation {
             notebook.note(|notes| notes.response_headers = Some(edit));
         }
         edited
+    }
+
+    /// What goes on of a message's trailers: plugins change them as they do its header section, but
+    /// put nothing there that has not come. No note is taken of that.
+    pub fn on_trailers(
+        &self,
+        of: Of,
+        request: &Arc<Request>,
+        trailers: Fields,
+        limit: usize,
+    ) -> Result<Fields, Failure> {
+        let hook = match of {
+            Of::Request => Hook::RequestHeaders,
+            Of::Response(_) => Hook::ResponseHeaders,
+        };
+        // Mostly there are none.
+        if trailers.len() == 0 || self.asked(hook).is_empty() {
+            return Ok(trailers);
+        }
+        let mut left = trailers.clone();
+        for plugin in self.asked(hook) {
+            let done = match of {
+                Of::Request => plugin.on_request(request, &mut left, limit),
+                Of::Response(status) => plugin.on_response(request, status, &mut left, limit),
+            };
+            tolerate(plugin, hook, done)?;
+        }
+        left.retain(|line| {
+            let mut came = trailers.iter();
+            came.any(|came| came.name.eq_ignore_ascii_case(&line.name))
+        });
+        Ok(left)
     }
 
     /// Whether a plugin may want something stored that RFC 9111 forbids a shared cache to store.

@@ -4,7 +4,8 @@ use super::{Answer, Finding, SLACK};
 use crate::config::{HelperSettings, ServiceUrl};
 use crate::error::reading_reply;
 use crate::http::{
-    BodyLength, Fields, Framing, ReadError, ResponseHead, Target, Version, response_framing,
+    BodyLength, Fields, Framing, ReadError, ResponseHead, Target, keeps_connection,
+    response_framing,
 };
 use crate::upstream::{Reuse, Upstream, Upstreams};
 use http::{Method, StatusCode};
@@ -132,9 +133,7 @@ impl Service {
             }
             body.extend_from_slice(data);
         }
-        let closes =
-            head.version == Version::Http10 || head.fields.has_element("connection", "close");
-        if framing != Framing::UntilClose && !closes {
+        if framing != Framing::UntilClose && keeps_connection(&head) {
             upstreams.checkin(upstream);
         }
         answer(head.status, &body)

@@ -175,10 +175,6 @@ impl Fields {
             }
         }
     }
-
-    pub(super) fn last_mut(&mut self) -> Option<&mut Field> {
-        self.lines.last_mut()
-    }
 }
 
 impl PartialEq for Fields {

@@ -63,12 +63,23 @@ pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing,
             _ => Err(Malformed::Framing("its Transfer-Encoding is not `chunked`")),
         };
     }
+    Ok(match declared_length(&head.fields)? {
+        Some(length) => Framing::Length(length),
+        None => Framing::UntilClose,
+    })
+}
+
+/// What Content-Length says, whether there is a body or not.
+///
+/// # Errors
+/// It is not a number, or several.
+pub fn declared_length(fields: &Fields) -> Result<Option<u64>, Malformed> {
     // RFC 9112 §6.3: the same length several times over counts once.
-    let mut lengths = head.fields.elements("content-length").map(length_of);
+    let mut lengths = fields.elements("content-length").map(length_of);
     let Some(length) = lengths.next().transpose()? else {
-        return match head.fields.has("content-length") {
+        return match fields.has("content-length") {
             true => Err(Malformed::Framing("its Content-Length is empty")),
-            false => Ok(Framing::UntilClose),
+            false => Ok(None),
         };
     };
     for another in lengths {
@@ -76,7 +87,19 @@ pub fn response_framing(method: &Method, head: &ResponseHead) -> Result<Framing,
             return Err(Malformed::Framing("it has several Content-Lengths"));
         }
     }
-    Ok(Framing::Length(length))
+    Ok(Some(length))
+}
+
+/// Whether another response can follow this one on its connection: the server keeps it open
+/// (RFC 9112 §9.3), and nobody could see the body's end elsewhere (§6.1).
+pub fn keeps_connection(head: &ResponseHead) -> bool {
+    let ambiguous = head.fields.has("transfer-encoding")
+        && (head.version == Version::Http10 || head.fields.has("content-length"));
+    !ambiguous
+        && match head.version {
+            Version::Http11 => !head.fields.has_element("connection", "close"),
+            Version::Http10 => head.fields.has_element("connection", "keep-alive"),
+        }
 }
 
 /// Whether a response of that status never has a body (RFC 9110 §6.4.1).
@@ -174,6 +197,47 @@ mod tests {
                 expected,
                 "{method} {text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_declared_length_is_digits_alone() {
+        for (fields, expected) in [
+            ("", Ok(None)),
+            ("Content-Length: 5\r\n", Ok(Some(5))),
+            ("Content-Length: 5, 5\r\n", Ok(Some(5))),
+            ("Content-Length: +5\r\n", Err(())),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", Err(())),
+        ] {
+            let text = format!("HTTP/1.1 304 X\r\n{fields}\r\n");
+            let head = ResponseHead::parse(&text.into()).expect("well-formed");
+            let length = declared_length(&head.fields).map_err(drop);
+            assert_eq!(length, expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_connection() {
+        for (version, fields, keeps) in [
+            ("1.1", "", true),
+            ("1.1", "Connection: x, Close\r\n", false),
+            ("1.1", "Transfer-Encoding: chunked\r\n", true),
+            (
+                "1.1",
+                "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                false,
+            ),
+            ("1.0", "", false),
+            ("1.0", "Connection: keep-alive\r\n", true),
+            (
+                "1.0",
+                "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n",
+                false,
+            ),
+        ] {
+            let text = format!("HTTP/{version} 200 X\r\n{fields}\r\n");
+            let head = ResponseHead::parse(&text.into()).expect("well-formed");
+            assert_eq!(keeps_connection(&head), keeps, "{version} {fields:?}");
         }
     }
 }

@@ -76,6 +76,9 @@ pub enum Malformed {
         /// Counted from 1, the first line.
         line: usize,
     },
+    /// More lines than anybody needs: work that grows with them has to have a bound.
+    #[error("it has more than {MAX_FIELDS} field lines")]
+    TooManyFields,
     /// RFC 9112 §3.2
     #[error("an HTTP/1.1 request has one Host field, with a host and perhaps a port")]
     Host,
@@ -83,6 +86,9 @@ pub enum Malformed {
     #[error("{0}")]
     Framing(&'static str),
 }
+
+/// Field lines of a header or trailer section.
+const MAX_FIELDS: usize = 1000;
 
 /// Where requests are refused, responses are read with the patience that RFC 9112 asks of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,14 +211,10 @@ impl<'a> Lines<'a> {
                 return Ok(fields);
             }
             if matches!(text[0], b' ' | b'\t') {
-                let last = fields.last_mut().filter(|_| patience == Patience::Lenient);
-                let last = last.ok_or(Malformed::Folding { line })?;
-                if !is_value(text) {
-                    return Err(Malformed::FieldValue { line });
-                }
-                // RFC 9112 §5.2: each folding becomes a space.
-                last.value = [last.value.as_ref(), text.trim_ascii()].join(&b' ').into();
-                continue;
+                return Err(Malformed::Folding { line });
+            }
+            if fields.len() == MAX_FIELDS {
+                return Err(Malformed::TooManyFields);
             }
             let colon = memchr::memchr(b':', text).ok_or(Malformed::FieldName { line })?;
             let (mut name, value) = (&text[..colon], text[colon + 1..].trim_ascii());
@@ -227,9 +229,33 @@ impl<'a> Lines<'a> {
             if !is_value(&text[colon + 1..]) {
                 return Err(Malformed::FieldValue { line });
             }
-            fields.push(self.section.slice_ref(name), self.section.slice_ref(value));
+            let value = match patience {
+                Patience::Lenient if self.folds() => self.unfolded(value)?,
+                _ => self.section.slice_ref(value),
+            };
+            fields.push(self.section.slice_ref(name), value);
         }
         Ok(fields)
+    }
+
+    /// Whether the next line goes on with the one before it (obsolete line folding).
+    fn folds(&self) -> bool {
+        matches!(self.rest.first(), Some(b' ' | b'\t'))
+    }
+
+    /// A value with the lines that go on with it: each folding becomes a space (RFC 9112 §5.2).
+    fn unfolded(&mut self, value: &[u8]) -> Result<Bytes, Malformed> {
+        let mut unfolded = value.to_vec();
+        while self.folds()
+            && let Some(text) = self.next_line(Patience::Lenient)?
+        {
+            if !is_value(text) {
+                return Err(Malformed::FieldValue { line: self.line });
+            }
+            unfolded.push(b' ');
+            unfolded.extend_from_slice(text.trim_ascii());
+        }
+        Ok(Bytes::from(unfolded.trim_ascii().to_vec()))
     }
 }
 

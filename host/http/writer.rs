@@ -36,6 +36,8 @@ pub struct Writer {
     io: WriteHalf,
     queue: Vec<u8>,
     chunked: bool,
+    /// A body has been begun and not been ended.
+    open: bool,
     sent: u64,
     watchdog: Watchdog,
 }
@@ -73,6 +75,7 @@ impl Writer {
             io,
             queue: Vec::new(),
             chunked: false,
+            open: false,
             sent: 0,
             watchdog: Watchdog::default(),
         }
@@ -91,6 +94,7 @@ impl Writer {
     /// Ends the header section: the field lines that say where the body ends, and the empty line.
     pub fn begin_body(&mut self, length: BodyLength) {
         self.chunked = length == BodyLength::Chunked;
+        self.open = length != BodyLength::None;
         match length {
             BodyLength::None | BodyLength::UntilClose => {}
             BodyLength::Known(length) => {
@@ -138,6 +142,7 @@ impl Writer {
             self.push(b"\r\n");
         }
         self.chunked = false;
+        self.open = false;
     }
 
     /// Writes what is queued.
@@ -190,6 +195,7 @@ impl Writer {
     pub fn discard(&mut self) {
         self.queue.clear();
         self.chunked = false;
+        self.open = false;
     }
 
     /// Whether what is written goes nowhere.
@@ -208,8 +214,12 @@ impl Writer {
     }
 
     /// Breaks the connection off: the other side sees an error, not an end.
-    pub fn abort(self) {
-        if let WriteHalf::Tcp(io) = self.io {
+    pub fn abort(mut self) {
+        self.break_off();
+    }
+
+    fn break_off(&mut self) {
+        if let WriteHalf::Tcp(io) = self.take_io() {
             let _ = socket2::SockRef::from(io.as_ref()).set_linger(Some(Duration::ZERO));
             // Dropped, it would end the stream properly first.
             io.forget();
@@ -217,8 +227,22 @@ impl Writer {
     }
 
     /// The stream. What is queued has been flushed before.
-    pub fn into_io(self) -> WriteHalf {
-        self.io
+    pub fn into_io(mut self) -> WriteHalf {
+        self.take_io()
+    }
+
+    fn take_io(&mut self) -> WriteHalf {
+        std::mem::replace(&mut self.io, WriteHalf::Nobody)
+    }
+}
+
+/// Whoever has been sent a part of a message must not take that for all of it, also where a time
+/// limit, or the end of the proxy, has dropped what was writing.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.open || !self.queue.is_empty() {
+            self.break_off();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -258,8 +259,10 @@ impl Sink<File> {
     }
 }
 
+/// A new one is not for everybody to read: as squid's, who asks for what is in it.
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o640).open(path)
 }
 
 #[cfg(test)]
@@ -308,6 +311,20 @@ mod tests {
         }
         let text = String::from_utf8(sink.to.text).unwrap();
         assert_eq!(text, "one\ntwo\nth\neight\nten\n");
+    }
+
+    #[test]
+    fn a_new_log_is_not_for_everybody_to_read() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        let mode = open(&path)
+            .unwrap()
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o137, 0, "{mode:o}");
     }
 
     #[test]

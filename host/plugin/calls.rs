@@ -146,7 +146,7 @@ impl Plugin {
         request: &Request,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        self.call_in(&self.slots, hook, Some(request.id), call)
+        self.call_in(&self.slots, hook, Some(request), call)
     }
 
     /// The same in one of these instances, whatever it is about.
@@ -154,12 +154,11 @@ impl Plugin {
         &self,
         slots: &Slots,
         hook: Hook,
-        request: Option<u64>,
+        request: Option<&Request>,
         call: impl FnOnce(&mut Instance) -> wasmtime::Result<R>,
     ) -> Result<R, Failed> {
-        let turn = self.backoffs[hook as usize]
-            .turn()
-            .map_err(|aside| self.failed(hook, aside.to_string()))?;
+        let turn = self.turn(hook, request)?;
+        let request = request.map(|request| request.id);
         self.template.meter().called(hook);
         let answer = self
             .template
@@ -167,6 +166,13 @@ impl Plugin {
             .map_err(|error| self.report(self.template.meter(), hook, request, &error));
         self.end_turn(hook, turn, answer.is_ok());
         answer
+    }
+
+    /// May that hook be called, about that request?
+    pub(super) fn turn(&self, hook: Hook, request: Option<&Request>) -> Result<Turn, Failed> {
+        let client = request.map(|request| request.client.ip());
+        let turn = self.backoffs[hook as usize].turn(client);
+        turn.map_err(|aside| self.failed(hook, aside.to_string()))
     }
 
     /// A turn of that hook's is over.
@@ -177,8 +183,9 @@ impl Plugin {
                 self.template.meter().ran_into(Limit::Failures);
                 tracing::error!("{}", self.failed(hook, aside.to_string()));
             }
-            Some(Change::Back) => {
-                tracing::warn!("plugin `{}` is back in its hook `{hook}`", self.name());
+            Some(Change::Back(whom)) => {
+                let name = self.name();
+                tracing::warn!("plugin `{name}` is back in its hook `{hook}`{whom}");
             }
         }
     }

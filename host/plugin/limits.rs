@@ -117,6 +117,8 @@ pub(super) enum Exceeded {
     Challenge(usize),
     #[error("its key is longer than {} KB", .0 >> 10)]
     Key(usize),
+    #[error("it asked a set of regular expressions for a text longer than {} KB", .0 >> 10)]
+    Text(usize),
 }
 
 // === impl Exceeded ===
@@ -129,7 +131,7 @@ impl Exceeded {
             Exceeded::Memory(_) => Limit::Memory,
             Exceeded::Table(_) => Limit::Table,
             Exceeded::Handles(_) => Limit::Handles,
-            Exceeded::Challenge(_) | Exceeded::Key(_) => Limit::Answer,
+            Exceeded::Challenge(_) | Exceeded::Key(_) | Exceeded::Text(_) => Limit::Answer,
         }
     }
 }

@@ -101,8 +101,7 @@ impl Plugin {
             self.template.meter().ran_into(Limit::Bodies);
             self.failed(hook, full.to_string())
         })?;
-        let turn = self.backoffs[hook as usize].turn();
-        let turn = turn.map_err(|aside| self.failed(hook, aside.to_string()))?;
+        let turn = self.turn(hook, Some(request))?;
         let begun = Instant::now();
         self.template.meter().called(hook);
         let watch = match self.begin_body(of, request, fields) {

@@ -49,7 +49,7 @@ fn understand(
     let body = request_framing(head)?;
     // Before Host, which says the same: what is wrong with a target is said of the target.
     let form = Target::parse(&head.method, &head.target).map_err(|error| Failure::Target {
-        target: printable(&head.target),
+        target: printable(&without_user_information(&head.target)),
         error,
     })?;
     host_field(head, &form)?;
@@ -114,6 +114,20 @@ fn printable(text: &[u8]) -> String {
     text.escape_ascii().to_string()
 }
 
+/// A target without what stands before its host, for pages and logs: that may be a password, also
+/// where the target, or the request that it came in, cannot be understood.
+fn without_user_information(target: &[u8]) -> Vec<u8> {
+    let is_scheme = |&colon: &usize| !target[..colon].iter().any(|octet| b"/?#@".contains(octet));
+    let colon = memchr::memmem::find(target, b"://").filter(is_scheme);
+    let scheme = colon.map_or(0, |colon| colon + 3);
+    let (scheme, rest) = target.split_at(scheme);
+    let end = rest.iter().position(|octet| b"/?#".contains(octet));
+    let authority = &rest[..end.unwrap_or(rest.len())];
+    let host = authority.iter().rposition(|&octet| octet == b'@');
+    let rest = &rest[host.map_or(0, |at| at + 1)..];
+    [scheme, rest].concat()
+}
+
 // === impl Unread ===
 
 impl Unread {
@@ -135,7 +149,7 @@ impl Unread {
             Some(target) if crate::http::is_token(method) => Unread {
                 failure,
                 method: String::from_utf8_lossy(method).into_owned(),
-                target: String::from_utf8_lossy(target).into_owned(),
+                target: String::from_utf8_lossy(&without_user_information(target)).into_owned(),
             },
             _ => Unread::nothing(failure),
         }

@@ -175,6 +175,20 @@ fn a_thousand_keys_go_by_as_many_connections_as_it_has() {
     assert!(most.lock().unwrap().1 <= 3);
 }
 
+/// Nobody could tell where the next answer begins, and clients share these connections.
+#[test]
+fn an_answer_whose_framing_is_doubtful_is_the_last_on_its_connection() {
+    let origin = Origin::fixed(
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n\
+         2\r\n{}\r\n0\r\n\r\n",
+    );
+    let proxy = with_service(&origin.url("/"), "");
+    for (connection, key) in ["a", "b"].into_iter().enumerate() {
+        ask(&proxy, key);
+        assert_eq!(origin.seen().connection, connection);
+    }
+}
+
 #[test]
 fn one_question_is_asked_once_however_many_ask_it() {
     let (open, gate) = channel::<()>();

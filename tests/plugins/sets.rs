@@ -1,6 +1,6 @@
 //! Sets: what files hold, asked by plugins, from the settings and from a manifest.
 
-use super::{build, folder as hostile};
+use super::{build, built, folder as hostile};
 use crate::support::proxy::run;
 use crate::support::{Origin, Proxy};
 use rustix::process::Signal;
@@ -154,6 +154,42 @@ fn inspect_names_the_right() {
     let right = "rights    wproxy:plugin/sets@0.2.0  asks the sets that its manifest and the settings name\n";
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains(right), "{out}");
+}
+
+/// How long it takes to look for them grows with both, and nothing can interrupt it.
+#[test]
+fn regular_expressions_are_not_looked_for_in_a_text_of_any_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("keeper");
+    fs::create_dir(&plugin).unwrap();
+    fs::copy(built("keeper"), plugin.join("keeper.wasm")).unwrap();
+    fs::write(plugin.join("odd.txt"), "od{2}$\n").unwrap();
+    let manifest = "name = \"keeper\"\ncomponent = \"keeper.wasm\"\n[grants]\nkv = true\n\
+                    [sets]\nodd = { file = \"odd.txt\", kind = \"regexes\" }\n";
+    fs::write(plugin.join("plugin.toml"), manifest).unwrap();
+    let proxy = Proxy::with_plugins("", folder.path());
+    let ask = |length: usize, end: &str| {
+        let head = "/has/";
+        let filler = "x".repeat(length - head.len() - end.len());
+        let response = proxy.get(&format!("http://a.test{head}{filler}{end}"), &[]);
+        (response.status, response.text())
+    };
+    for (length, end, status, says) in [
+        (100, "even", 403, "the rule `false`"),
+        (8 << 10, "odd", 403, "the rule `true`"),
+        (
+            (8 << 10) + 1,
+            "odd",
+            500,
+            "expressions for a text longer than 8 KB",
+        ),
+    ] {
+        let (got, text) = ask(length, end);
+        assert!(
+            got == status && text.contains(says),
+            "{length}: {got} {text}"
+        );
+    }
 }
 
 /// Who does not ask for it does not have it: nothing of a set reaches the plugin.

@@ -96,6 +96,34 @@ fn responses_are_read_with_patience() {
 }
 
 #[test]
+fn folded_lines_are_one_value_however_many_they_are() {
+    let head = response(b"HTTP/1.1 200 OK\r\nA:\r\n b\r\n \t\r\n\tc \r\nD: e\r\n \r\n\r\n");
+    assert_eq!(lines(&head.expect("it folds").fields), ["A=b  c", "D=e"]);
+    let many = 100_000;
+    let folded = format!("HTTP/1.1 200 OK\r\nA: b\r\n{}\r\n", "\tc\r\n".repeat(many));
+    let head = response(folded.as_bytes()).expect("it folds");
+    assert_eq!(lines(&head.fields), [format!("A=b{}", " c".repeat(many))]);
+    assert_eq!(
+        response(b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n d\0\r\n\r\n").map(|_| ()),
+        Err(Malformed::FieldValue { line: 4 })
+    );
+}
+
+#[test]
+fn a_section_has_a_thousand_lines_at_most() {
+    let many = |lines: usize| "a:\r\n".repeat(lines) + "\r\n";
+    let asked = |lines| request(&format!("GET / HTTP/1.1\r\n{}", many(lines)));
+    let answered = |lines| response(format!("HTTP/1.1 200 OK\r\n{}", many(lines)).as_bytes());
+    let trailers = |lines| parse_trailers(&many(lines).into());
+    assert_eq!(asked(1000).map(|head| head.fields.len()), Ok(1000));
+    assert_eq!(answered(1000).map(|head| head.fields.len()), Ok(1000));
+    assert_eq!(trailers(1000).map(|trailers| trailers.len()), Ok(1000));
+    assert_eq!(asked(1001).map(|_| ()), Err(Malformed::TooManyFields));
+    assert_eq!(answered(1001).map(|_| ()), Err(Malformed::TooManyFields));
+    assert_eq!(trailers(1001).map(|_| ()), Err(Malformed::TooManyFields));
+}
+
+#[test]
 fn what_is_no_response_is_refused() {
     for text in [
         "HTTP/2.0 200 OK\r\n\r\n",

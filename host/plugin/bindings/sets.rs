@@ -3,9 +3,14 @@
 use super::generated::wproxy::plugin::http::IpAddress;
 use super::generated::wproxy::plugin::sets::{Host, Kind};
 use crate::config::SetKind;
+use crate::plugin::limits::Exceeded;
 use crate::plugin::sets::Set;
 use crate::plugin::state::State;
 use std::net::IpAddr;
+
+/// Octets of a text in which regular expressions are looked for: the epoch cannot interrupt that, and
+/// for a large set it takes long.
+const MAX_TEXT: usize = 8 << 10;
 
 impl Host for State {
     fn find(&mut self, name: String, kind: Kind) -> wasmtime::Result<Result<u32, String>> {
@@ -19,7 +24,11 @@ impl Host for State {
     }
 
     fn contains(&mut self, set: u32, text: String) -> wasmtime::Result<bool> {
-        let answer = self.set(set)?.contains(&text);
+        let set = self.set(set)?;
+        if set.kind() == SetKind::Regexes && text.len() > MAX_TEXT {
+            return Err(Exceeded::Text(MAX_TEXT).into());
+        }
+        let answer = set.contains(&text);
         answer.ok_or_else(|| wasmtime::Error::msg("it asked a set of addresses for a text"))
     }
 

@@ -217,21 +217,8 @@ impl Direction {
                 self.apply(name, &lines.list, acls, request, fields);
             }
         }
-        if self.all.is_none() && self.other.is_none() {
-            return;
-        }
-        let mut seen = HashSet::new();
-        for (name, _) in fields.entries() {
-            let name = name.to_ascii_lowercase();
-            if self.named.iter().any(|(named, _)| *named == name) {
-                continue;
-            }
-            let other = self.other.as_ref().filter(|_| !known::is_known(&name));
-            if let Some(lines) = other.or(self.all.as_ref())
-                && seen.insert(name.clone())
-            {
-                self.apply(&name, &lines.list, acls, request, fields);
-            }
+        if self.all.is_some() || self.other.is_some() {
+            self.edit_others(acls, request, fields);
         }
     }
 
@@ -244,24 +231,61 @@ impl Direction {
         request: &dyn Request,
         fields: &dyn Fields,
     ) {
-        let allowed = || match list.constant(acls) {
-            Some(allow) => allow,
-            // `dst` and `external` were refused at configuration, so that nothing is missing.
-            None => list
-                .decide(acls, request)
-                .is_ok_and(|decided| decided.allow),
-        };
         match self.replace.get(name) {
-            None if !allowed() => {
+            None if !allows(list, acls, request) => {
                 fields.remove(name);
             }
-            Some(value) if fields.has(name) && !allowed() => {
-                // Refused for fields of the host's own, which then stay as they are.
-                let _ = fields.set(name, value.as_bytes());
+            Some(value) if fields.has(name) && !allows(list, acls, request) => {
+                replace(name, value, fields);
             }
             _ => {}
         }
     }
+
+    /// The same for fields without lines of their own. There can be a thousand of them: what the
+    /// lists say is found out once, because it is the request's, and they go in one call.
+    fn edit_others(&self, acls: &Acls, request: &dyn Request, fields: &dyn Fields) {
+        let says = |lines: &Option<Lines>| {
+            let lines = lines.as_ref();
+            lines.map(|lines| allows(&lines.list, acls, request))
+        };
+        let (other, all) = (says(&self.other), says(&self.all));
+        let stays = |name: &str| {
+            let other = other.filter(|_| !known::is_known(name));
+            other.or(all).unwrap_or(true)
+        };
+        let mut seen = HashSet::new();
+        let mut removed = Vec::new();
+        for (name, _) in fields.entries() {
+            let name = name.to_ascii_lowercase();
+            let has_lines = self.named.iter().any(|(named, _)| *named == name);
+            if has_lines || stays(&name) || !seen.insert(name.clone()) {
+                continue;
+            }
+            match self.replace.get(&name) {
+                None => removed.push(name),
+                Some(value) => replace(&name, value, fields),
+            }
+        }
+        if !removed.is_empty() {
+            fields.remove_all(&removed);
+        }
+    }
+}
+
+fn allows(list: &AccessList, acls: &Acls, request: &dyn Request) -> bool {
+    match list.constant(acls) {
+        Some(allow) => allow,
+        // `dst` and `external` were refused at configuration, so that nothing is missing.
+        None => list
+            .decide(acls, request)
+            .is_ok_and(|decided| decided.allow),
+    }
+}
+
+fn replace(name: &str, value: &str, fields: &dyn Fields) {
+    // Refused for fields of the host's own, which then stay as they are.
+    let _ = fields.set(name, value.as_bytes());
 }
 
 // === impl Lines ===

@@ -142,10 +142,10 @@ impl Acls {
         Ok(acls)
     }
 
-    /// Whether an acl of type `method` names that method, in upper case.
+    /// Whether an acl of type `method` names that method, in any case.
     pub fn name_method(&self, method: &str) -> bool {
         self.acls.iter().any(|acl| match &acl.test {
-            Test::Method(methods) => methods.iter().any(|named| named == method),
+            Test::Method(methods) => has_method(methods, method),
             _ => false,
         })
     }
@@ -279,7 +279,7 @@ impl Test {
             | Test::Browser(patterns) => patterns.extend(values),
             Test::Port(set) => set.extend(values),
             Test::Method(set) => {
-                set.extend(values.iter().map(|value| value.to_ascii_uppercase()));
+                set.extend(values.iter().map(|&value| value.to_owned()));
                 Ok(())
             }
             Test::Proto(set) => {
@@ -308,7 +308,7 @@ impl Test {
             Test::DstDomain(set) => set.contains(request.host()),
             Test::DstDomRegex(patterns) => patterns.matches(request.host().as_bytes()),
             Test::Port(set) => set.contains(request.port()),
-            Test::Method(set) => set.iter().any(|method| method == request.method()),
+            Test::Method(set) => has_method(set, request.method()),
             Test::Proto(set) => {
                 // CONNECT has no scheme; squid calls that NONE.
                 let scheme = match request.scheme() {
@@ -317,8 +317,8 @@ impl Test {
                 };
                 set.iter().any(|proto| proto == scheme)
             }
-            Test::UrlRegex(patterns) => patterns.matches(request.uri().as_bytes()),
-            Test::UrlPathRegex(patterns) => patterns.matches(request.path().as_bytes()),
+            Test::UrlRegex(patterns) => patterns.match_url(request.uri()),
+            Test::UrlPathRegex(patterns) => patterns.match_url(request.path()),
             Test::Time(schedule) => schedule.contains(request.received()),
             Test::Browser(patterns) => field_matches(request, "user-agent", patterns),
             Test::ReqHeader(name, patterns) => field_matches(request, name, patterns),
@@ -339,6 +339,13 @@ fn set_kind(kind: &str) -> Option<&'static str> {
 /// The name of a set that a value stands for.
 fn set_name(value: &str) -> Option<&str> {
     value.strip_prefix("set:")
+}
+
+/// As in squid, case does not count, though RFC 9110 §9.1 tells methods apart by it: many a server
+/// takes `post` for POST.
+fn has_method(methods: &[String], method: &str) -> bool {
+    let mut methods = methods.iter();
+    methods.any(|named| named.eq_ignore_ascii_case(method))
 }
 
 fn field_matches(request: &dyn Request, name: &str, patterns: &Patterns) -> bool {

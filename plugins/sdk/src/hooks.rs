@@ -190,13 +190,13 @@ pub trait Access: Plugin {
 /// ```
 pub trait Headers: Plugin {
     /// Changes the fields that go to the origin. Not called for CONNECT, nor for what the cache
-    /// answers.
+    /// answers. Called once more for trailers, where a request has some: nothing can be added there.
     fn on_request(&self, request: &dyn Request, fields: &dyn Fields) {
         let _ = (request, fields);
     }
 
     /// Changes the fields that go to the client, whether they come from the origin, the cache or
-    /// the proxy itself.
+    /// the proxy itself. Called for interim responses (1xx) as well, and once more for trailers.
     fn on_response(&self, request: &dyn Request, status: u16, fields: &dyn Fields) {
         let _ = (request, status, fields);
     }

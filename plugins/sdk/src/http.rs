@@ -63,6 +63,9 @@ pub trait Fields {
     fn entries(&self) -> Vec<(String, Vec<u8>)>;
 }
 
+/// So many names the host takes at once.
+const MOST_NAMES: usize = 1000;
+
 /// The host's request, each getter called at most once.
 pub(crate) struct Incoming<'a> {
     resource: &'a wit::Request,
@@ -240,7 +243,9 @@ impl Fields for wit::Fields {
     }
 
     fn remove_all(&self, names: &[String]) {
-        self.remove_all(names);
+        for names in names.chunks(MOST_NAMES) {
+            self.remove_all(names);
+        }
     }
 
     fn entries(&self) -> Vec<(String, Vec<u8>)> {

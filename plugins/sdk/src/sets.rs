@@ -82,7 +82,8 @@ impl Set {
 
     /// Whether a set of domains has that host or a domain above it, whether an expression of a set
     /// of regular ones is found there, whether a set of strings has it. To ask a set of addresses
-    /// is a failure.
+    /// is a failure, and so is a text of more than 8 KiB for one of regular expressions: URLs can be
+    /// longer.
     pub fn contains(&self, text: &str) -> bool {
         host::contains(&self.0, text)
     }

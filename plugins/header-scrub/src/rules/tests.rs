@@ -1,8 +1,9 @@
 //! What the lines edit is in `cases/`, which `wproxy plugin test` tries through wasm.
 
 use super::*;
-use wproxy_sdk::Outcome;
+use std::cell::Cell;
 use wproxy_sdk::testing::{FieldList, Sample};
+use wproxy_sdk::{FieldError, Outcome};
 
 fn lines(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|&line| line.to_owned()).collect()
@@ -49,6 +50,70 @@ fn what_goes_in_any_case_goes_at_once() {
     let fields = FieldList::of(&[("Via", "1.1 a"), ("From", "me"), ("Referer", "b")]);
     rules.edit_request(&Sample::get("http://a/"), &fields);
     assert_eq!(fields.lines(), ["From: nobody"]);
+}
+
+/// Fields that count how often they were asked to change.
+struct Counted(FieldList, Cell<usize>);
+
+impl Fields for Counted {
+    fn get(&self, name: &str) -> Vec<Vec<u8>> {
+        self.0.get(name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.has(name)
+    }
+
+    fn set(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        self.1.update(|calls| calls + 1);
+        self.0.set(name, value)
+    }
+
+    fn append(&self, name: &str, value: &[u8]) -> Result<(), FieldError> {
+        self.1.update(|calls| calls + 1);
+        self.0.append(name, value)
+    }
+
+    fn remove(&self, name: &str) -> bool {
+        self.1.update(|calls| calls + 1);
+        self.0.remove(name)
+    }
+
+    fn remove_all(&self, names: &[String]) {
+        self.1.update(|calls| calls + 1);
+        self.0.remove_all(names);
+    }
+
+    fn entries(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.entries()
+    }
+}
+
+/// A call for each would take longer than a hook has, and a client could fail the plugin by that.
+#[test]
+fn all_others_go_in_one_call_however_many_they_are() {
+    let names: Vec<String> = (0..1000).map(|n| format!("X-{n}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
+    for (line, calls) in [
+        ("All deny all", 1),
+        ("Other deny web", 1),
+        ("Other allow web", 0),
+    ] {
+        let config = Config {
+            acl: lines(&["web port 80"]),
+            request_header_access: lines(&[line]),
+            ..Config::default()
+        };
+        let rules = Rules::new(&config).expect("valid");
+        let fields = Counted(FieldList::of(&many), Cell::new(0));
+        rules.edit_request(&Sample::get("http://a/"), &fields);
+        let left = fields.0.lines().len();
+        assert_eq!(
+            (fields.1.get(), left),
+            (calls, 1000 * (1 - calls)),
+            "{line}"
+        );
+    }
 }
 
 #[test]

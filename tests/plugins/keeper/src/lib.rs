@@ -1,10 +1,13 @@
 //! Does with its store what a request's path asks for, `/set/KEY/VALUE/SECONDS` and so on, and says
-//! as the rule what came of it.
+//! as the rule what came of it. `/has/...` asks its set `odd`, where it has one, for the path.
 
 use std::time::Duration;
+use wproxy_sdk::sets::{Kind, Set};
 use wproxy_sdk::{Access, ConfigError, Denial, NoConfig, Plugin, Request, Verdict, kv};
 
-struct Keeper;
+struct Keeper {
+    odd: Option<Set>,
+}
 
 wproxy_sdk::export!(Keeper: access);
 
@@ -12,7 +15,9 @@ impl Plugin for Keeper {
     type Config = NoConfig;
 
     fn configure(_: NoConfig) -> Result<Self, ConfigError> {
-        Ok(Keeper)
+        Ok(Keeper {
+            odd: Set::find("odd", Kind::Regexes).ok(),
+        })
     }
 }
 
@@ -36,6 +41,10 @@ impl Access for Keeper {
                 said(counted.map(|counted| format!("{} for {:?}", counted.value, counted.left)))
             }
             ["", "remove", key] => format!("removed {}", kv::remove(key)),
+            ["", "has", ..] => match &self.odd {
+                Some(odd) => odd.contains(request.path()).to_string(),
+                None => "no set".to_owned(),
+            },
             ["", "fail", key] => {
                 let _ = kv::increment(key, 1, Duration::from_secs(3600));
                 panic!("as asked");

@@ -55,6 +55,7 @@ fn each_type_says_what_it_has_compared_with_what() {
         ("url_regex q$", get(), Some(true), "url_regex q$: http://www.example.com:81/a/b.HTML?q"),
         ("urlpath_regex ^/a/", get(), Some(true), "urlpath_regex ^/a/: /a/b.HTML?q"),
         ("urlpath_regex .", Sample::connect("a:443"), Some(false), "urlpath_regex .: no path, as CONNECT has it"),
+        ("urlpath_regex e$", Sample::get("http://a/setup.%65xe"), Some(true), "urlpath_regex e$: /setup.%65xe, escapes decoded"),
         ("time D 10:00-11:00", monday, Some(true), "time D 10:00-11:00: Monday 10:05"),
         ("time SA", get(), Some(false), "time SA: Thursday 00:00"),
         ("browser ^curl/", curl, Some(true), "browser ^curl/: user-agent: curl/8"),
