@@ -253,16 +253,7 @@ impl Sources {
         };
         let workers = configuration.settings.workers;
         let engine = Engine::new(workers)?;
-        let generation = Generation::build(
-            1,
-            &engine,
-            &plugins,
-            &configuration.plugins,
-            &configuration.sets,
-            workers,
-            None,
-        )?;
-        let generation = generation.with_helpers(&configuration.helpers);
+        let generation = Generation::build(1, &engine, &plugins, &configuration, workers, None)?;
         let reloader = Reloader {
             engine,
             plugins,

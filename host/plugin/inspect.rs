@@ -6,7 +6,7 @@ use super::rights::Right;
 use super::sets::Sets;
 use super::state::escaped;
 use super::version::{self, Version};
-use super::{Engine, Hook, Manifest, Plugin};
+use super::{Engine, HelperNames, Hook, Manifest, Plugin};
 use crate::config::Mistake;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,7 +119,14 @@ fn try_out(
 ) -> Result<(), Mistake> {
     let compiled = Compiled::new(engine, manifest, bytes)?;
     granted(&compiled)?;
-    let template = Plugin::template(engine, manifest, &compiled, Sets::default(), String::new())?;
+    let template = Plugin::template(
+        engine,
+        manifest,
+        &compiled,
+        Sets::default(),
+        HelperNames::any(),
+        String::new(),
+    )?;
     let started = template.start();
     started.map(drop).map_err(|error| {
         let reason = match error.is::<wasmtime::Trap>() {

@@ -85,6 +85,13 @@ pub fn set(name: &str, kind: crate::sets::Kind, entries: &[&str]) {
     crate::sets::native::set(name, kind, entries);
 }
 
+/// Names the helpers that [`helpers::find`](crate::helpers::find) finds in this thread, in place of
+/// those of the proxy's settings. Until then it finds every one.
+#[cfg(not(target_family = "wasm"))]
+pub fn helpers(names: &[&str]) {
+    crate::helpers::native::set(names);
+}
+
 /// Shows a body as the host does, in these pieces; gives what goes on of it.
 ///
 /// ```

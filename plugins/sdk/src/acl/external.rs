@@ -1,7 +1,7 @@
 //! squid's `external` acls: a helper says whether they match.
 
 use super::Undecided;
-use crate::{Answer, Finding, Request};
+use crate::{Answer, Finding, Request, helpers};
 
 /// A helper, and what it is asked. The words are those of squid's FORMAT, which stands in the acl
 /// here and not with the helper.
@@ -47,6 +47,7 @@ impl External {
                  {CODES}"
             ));
         }
+        helpers::find(helper)?;
         Ok(External {
             helper: (*helper).to_owned(),
             words: words
