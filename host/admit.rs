@@ -119,7 +119,7 @@ impl Inquiry {
             return Err(denied(what));
         }
         match generation.helpers().get(helper) {
-            Some(helper) => Ok(helper.ask(key, upstreams).await),
+            Some(helper) => Ok(helper.ask(key, request.id, upstreams).await),
             None => {
                 let what =
                     format!("a plugin asked the helper `{helper}`, which is not in the settings");
