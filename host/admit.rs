@@ -37,6 +37,8 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
         notebook.note(|notes| notes.access = Access::refused(failure));
     }
     transaction.entry.outcome.rule = rule.cloned();
+    // Now: whoever is asked about the request later decides nothing.
+    transaction.entry.outcome.user = request.user().cloned();
     admission.map(|_| ())
 }
 

@@ -185,6 +185,11 @@ impl http::HostRequest for State {
         Ok(self.lent_request()?.is_asked_again())
     }
 
+    fn identify(&mut self, _: Resource<RequestHandle>, user: String) -> wasmtime::Result<()> {
+        self.lent_request()?.identify(&user);
+        Ok(())
+    }
+
     fn drop(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<()> {
         Ok(())
     }

@@ -54,6 +54,24 @@ fn a_question_that_is_too_long_is_the_client_s_and_not_the_plugin_s() {
 }
 
 #[test]
+fn whom_the_helper_names_is_the_user_in_the_log() {
+    for (format, shown) in [
+        ("squid", " http://a.test/ Jos%C3%A9%20%25 HIER_NONE/- "),
+        ("combined", "127.0.0.1 - Jos%C3%A9%20%25 ["),
+        ("json", "\"user\":\"Jos\u{e9} %\""),
+    ] {
+        let says = "while read -r key; do echo 'OK user=Jos%C3%A9%20%25'; done";
+        let folder = tempfile::tempdir().unwrap();
+        let settings = helper(&folder, says, "") + POLICY;
+        let settings = format!("logformat = \"{format}\"\n{settings}");
+        let proxy = Proxy::in_folder(folder, &settings, &[]);
+        ask(&proxy, "a");
+        let line = proxy.logged();
+        assert!(line.contains(shown), "{line}");
+    }
+}
+
+#[test]
 fn explain_asks_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let text = helper(&folder, YES, "") + POLICY;

@@ -35,7 +35,7 @@ use crate::config::{self, ConfigError};
 use crate::hooks::{Denial, Plugin};
 use crate::http::{Answer, FieldError, Fields, Moment, Request};
 use crate::observer::Completed;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -184,6 +184,8 @@ pub struct Sample {
     pub received: Moment,
     /// What helpers have answered: helper, key, answer.
     pub answers: Vec<(String, String, Answer)>,
+    /// Who the client is, once the plugin has said that.
+    pub user: OnceCell<String>,
 }
 
 impl Sample {
@@ -222,6 +224,7 @@ impl Sample {
                 utc_offset: 0,
             },
             answers: Vec::new(),
+            user: OnceCell::new(),
         }
     }
 
@@ -316,6 +319,12 @@ impl Request for Sample {
     fn asked_again(&self) -> bool {
         let resolved = self.addresses.is_some() && self.host.parse::<IpAddr>().is_err();
         resolved || !self.answers.is_empty()
+    }
+
+    fn identify(&self, user: &str) {
+        if !user.is_empty() {
+            let _ = self.user.set(user.to_owned());
+        }
     }
 }
 
