@@ -304,10 +304,10 @@ impl Plugin {
         hooks.filter_map(|(hook, backoff)| backoff.is_aside().then_some(hook))
     }
 
-    /// None of its hooks is to be put aside, however often it fails: where no client waits, what it
-    /// says is not to depend on how fast it is asked.
-    pub fn never_put_aside(&self) {
-        self.backoffs.iter().for_each(Backoff::never);
+    /// No client waits for it: a hook is put aside for running late again and again, and then for good.
+    /// What it says is not to depend on how fast it is asked.
+    pub fn no_client_waits(&self) {
+        self.backoffs.iter().for_each(Backoff::only_late);
     }
 
     /// Its generation is over: what is still pinned to that gets an instance for each call, and

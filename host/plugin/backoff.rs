@@ -1,7 +1,7 @@
 //! A hook that keeps failing is put aside for a while, its failure policy in force: every failure
 //! costs its worker all of the call's time, and the instance.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Backoff {
     /// Failures in a row after which it is put aside; 0: never.
-    after: AtomicU32,
+    after: u32,
+    /// Whether no client waits: see [`Backoff::only_late`].
+    only_late: AtomicBool,
     /// Whether there is anything in the streak: while all is well, no call takes the lock.
     troubled: AtomicBool,
     streak: Mutex<Streak>,
@@ -22,11 +24,9 @@ struct Streak {
     aside: Option<Aside>,
 }
 
+/// Until when, and for how long; none: for good.
 #[derive(Debug)]
-struct Aside {
-    until: Instant,
-    pause: Duration,
-}
+struct Aside(Option<(Instant, Duration)>);
 
 /// A call that may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +37,22 @@ pub(super) enum Turn {
     Probe,
 }
 
+/// How a call has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    Well,
+    Failed,
+    /// It ran for all of its time.
+    Late,
+}
+
 /// A hook is not called at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it failed {failures} times in a row and is put aside for {pause:?}")]
+#[error("it failed {failures} times in a row and is put aside{}", for_how_long(*pause))]
 pub(super) struct PutAside {
     pub(super) failures: u32,
-    pub(super) pause: Duration,
+    /// None: for good.
+    pub(super) pause: Option<Duration>,
 }
 
 /// What the end of a call changed.
@@ -61,15 +71,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 impl Backoff {
     pub(super) fn new(after: u32) -> Backoff {
         Backoff {
-            after: AtomicU32::new(after),
+            after,
+            only_late: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
             streak: Mutex::default(),
         }
     }
 
-    /// It is not to be put aside, however often it fails.
-    pub(super) fn never(&self) {
-        self.after.store(0, Ordering::Relaxed);
+    /// From now on it is put aside for running late alone, which costs time, and then for good: what
+    /// is said where no client waits is not to depend on how fast it is asked.
+    pub(super) fn only_late(&self) {
+        self.only_late.store(true, Ordering::Relaxed);
     }
 
     /// May the hook be called? Every turn has to come to its [`end`](Backoff::end).
@@ -80,17 +92,20 @@ impl Backoff {
         }
     }
 
-    /// A call has ended, well or not.
-    pub(super) fn end(&self, turn: Turn, well: bool) -> Option<Change> {
-        if well && !self.troubled.load(Ordering::Relaxed) {
-            return None;
-        }
-        let after = self.after.load(Ordering::Relaxed);
-        if after == 0 {
+    /// A call has ended.
+    pub(super) fn end(&self, turn: Turn, ended: Ended) -> Option<Change> {
+        let only_late = self.only_late.load(Ordering::Relaxed);
+        let well = match ended {
+            Ended::Well => true,
+            Ended::Failed => only_late,
+            Ended::Late => false,
+        };
+        if self.after == 0 || (well && !self.troubled.load(Ordering::Relaxed)) {
             return None;
         }
         let mut streak = self.streak();
-        let change = streak.end(turn, well, after, Instant::now());
+        let now = (!only_late).then(Instant::now);
+        let change = streak.end(turn, well, self.after, now);
         self.troubled.store(streak.failures > 0, Ordering::Relaxed);
         change
     }
@@ -105,6 +120,10 @@ impl Backoff {
     }
 }
 
+fn for_how_long(pause: Option<Duration>) -> String {
+    pause.map_or_else(String::new, |pause| format!(" for {pause:?}"))
+}
+
 // === impl Streak ===
 
 impl Streak {
@@ -112,19 +131,20 @@ impl Streak {
         let failures = self.failures;
         match &mut self.aside {
             None => Ok(Turn::Usual),
-            Some(Aside { until, pause }) if now < *until => Err(PutAside {
-                failures,
-                pause: *pause,
-            }),
-            Some(Aside { until, pause }) => {
+            Some(Aside(Some((until, pause)))) if now >= *until => {
                 // The others wait for what becomes of this one.
                 *until = now + *pause;
                 Ok(Turn::Probe)
             }
+            Some(Aside(time)) => Err(PutAside {
+                failures,
+                pause: time.map(|(_, pause)| pause),
+            }),
         }
     }
 
-    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Instant) -> Option<Change> {
+    /// Without a time, what is put aside is so for good.
+    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Option<Instant>) -> Option<Change> {
         let pause = match (&self.aside, turn) {
             // It began before the hook was put aside: its end says nothing new.
             (Some(_), Turn::Usual) => return None,
@@ -133,20 +153,18 @@ impl Streak {
                 *self = Streak::default();
                 return back;
             }
-            (Some(aside), Turn::Probe) => (aside.pause * 2).min(LONGEST_PAUSE),
-            (None, _) => FIRST_PAUSE,
+            (Some(Aside(Some((_, pause)))), Turn::Probe) => (*pause * 2).min(LONGEST_PAUSE),
+            (Some(Aside(None)) | None, _) => FIRST_PAUSE,
         };
         self.failures = self.failures.saturating_add(1);
         if self.failures < after {
             return None;
         }
-        self.aside = Some(Aside {
-            until: now + pause,
-            pause,
-        });
+        let time = now.map(|now| (now + pause, pause));
+        self.aside = Some(Aside(time));
         Some(Change::PutAside(PutAside {
             failures: self.failures,
-            pause,
+            pause: time.map(|(_, pause)| pause),
         }))
     }
 }
@@ -160,7 +178,7 @@ mod tests {
     fn aside(failures: u32, seconds: u64) -> PutAside {
         PutAside {
             failures,
-            pause: Duration::from_secs(seconds),
+            pause: Some(Duration::from_secs(seconds)),
         }
     }
 
@@ -168,9 +186,9 @@ mod tests {
         let mut streak = Streak::default();
         for _ in 1..AFTER {
             assert_eq!(streak.turn(now), Ok(Turn::Usual));
-            assert_eq!(streak.end(Turn::Usual, false, AFTER, now), None);
+            assert_eq!(streak.end(Turn::Usual, false, AFTER, Some(now)), None);
         }
-        let change = streak.end(Turn::Usual, false, AFTER, now);
+        let change = streak.end(Turn::Usual, false, AFTER, Some(now));
         assert_eq!(change, Some(Change::PutAside(aside(3, 1))));
         streak
     }
@@ -180,7 +198,7 @@ mod tests {
         let now = Instant::now();
         let mut streak = Streak::default();
         for well in [false, false, true, false, false, true] {
-            assert_eq!(streak.end(Turn::Usual, well, AFTER, now), None);
+            assert_eq!(streak.end(Turn::Usual, well, AFTER, Some(now)), None);
             assert_eq!(streak.turn(now), Ok(Turn::Usual));
         }
         failing(now);
@@ -198,7 +216,7 @@ mod tests {
             now += Duration::from_nanos(1);
             assert_eq!(streak.turn(now), Ok(Turn::Probe));
             assert_eq!(streak.turn(now), Err(aside(failures, pause)));
-            let change = streak.end(Turn::Probe, false, AFTER, now);
+            let change = streak.end(Turn::Probe, false, AFTER, Some(now));
             let longer = aside(failures + 1, *next);
             assert_eq!(change, Some(Change::PutAside(longer)));
         }
@@ -209,12 +227,12 @@ mod tests {
         let now = Instant::now();
         let mut streak = failing(now);
         // Others began before it was put aside.
-        assert_eq!(streak.end(Turn::Usual, true, AFTER, now), None);
-        assert_eq!(streak.end(Turn::Usual, false, AFTER, now), None);
+        assert_eq!(streak.end(Turn::Usual, true, AFTER, Some(now)), None);
+        assert_eq!(streak.end(Turn::Usual, false, AFTER, Some(now)), None);
         assert_eq!(streak.turn(now), Err(aside(3, 1)));
         let later = now + FIRST_PAUSE;
         assert_eq!(streak.turn(later), Ok(Turn::Probe));
-        let change = streak.end(Turn::Probe, true, AFTER, later);
+        let change = streak.end(Turn::Probe, true, AFTER, Some(later));
         assert_eq!(change, Some(Change::Back));
         assert_eq!(streak.turn(later), Ok(Turn::Usual));
     }
@@ -224,7 +242,28 @@ mod tests {
         let backoff = Backoff::new(0);
         for _ in 0..100 {
             assert_eq!(backoff.turn(), Ok(Turn::Usual));
-            assert_eq!(backoff.end(Turn::Usual, false), None);
+            assert_eq!(backoff.end(Turn::Usual, Ended::Failed), None);
         }
+    }
+
+    #[test]
+    fn where_nobody_waits_it_is_put_aside_for_running_late_and_then_for_good() {
+        use Ended::{Failed, Late, Well};
+        let backoff = Backoff::new(AFTER);
+        backoff.only_late();
+        for ended in [Failed, Failed, Failed, Failed, Late, Late, Well, Late, Late] {
+            assert_eq!(backoff.end(Turn::Usual, ended), None);
+            assert_eq!(backoff.turn(), Ok(Turn::Usual));
+        }
+        let for_good = PutAside {
+            failures: AFTER,
+            pause: None,
+        };
+        let change = backoff.end(Turn::Usual, Late);
+        assert_eq!(change, Some(Change::PutAside(for_good)));
+        assert_eq!(backoff.turn(), Err(for_good));
+        let said = "it failed 3 times in a row and is put aside";
+        assert_eq!(for_good.to_string(), said);
+        assert_eq!(aside(3, 1).to_string(), format!("{said} for 1s"));
     }
 }
