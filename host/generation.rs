@@ -79,6 +79,15 @@ pub enum CacheKey {
     Never,
 }
 
+/// What cache-rules makes of a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storing {
+    /// It may be stored, and is fresh for so long where it does not say that itself.
+    Fresh(Refresh),
+    /// It must not be stored, by that rule.
+    Never(Rule),
+}
+
 /// What is said where nothing can pass.
 pub const NOBODY_ADMITS: &str = "no plugin has the hook `access`, so that every request is denied; a folder of plugins stands in \
      place of the default ones: access-policy, say, has to be in it";

@@ -75,6 +75,7 @@ impl Transaction {
                 status: judged.status,
                 fields: written_fields(&judged.fields),
                 refresh: judged.refresh.map(written_refresh),
+                never: judged.never.map(written_rule),
             }),
             response_headers: response_headers.as_ref().map(written_edit),
             redacted: Vec::new(),
@@ -352,6 +353,7 @@ fn read_judged(judged: Judged) -> Result<notes::Judged, NotUnderstood> {
         status: judged.status,
         fields: read_fields(judged.fields)?,
         refresh: judged.refresh.map(read_refresh).transpose()?,
+        never: judged.never.map(read_rule),
     })
 }
 
