@@ -222,7 +222,7 @@ impl Prepared {
             ..
         } = self;
         let now = SystemTime::now();
-        let candidate = Candidate::wanted(configuration, reloader, generation, None, now);
+        let candidate = Candidate::wanted(configuration, reloader, generation, None, 1, now);
         candidate.context("the candidate for the shadow")
     }
 }
