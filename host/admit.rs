@@ -33,6 +33,8 @@ pub async fn admit(app: &App, transaction: &mut Transaction) -> Result<(), Failu
         notebook.note(|notes| notes.access = Access::refused(failure));
     }
     let outcome = &mut transaction.entry.outcome;
+    // Now: whoever is asked about the request later decides nothing.
+    outcome.user = request.user().cloned();
     match admission {
         Ok(rule) => {
             outcome.rule = Some(rule);
@@ -124,7 +126,7 @@ impl Inquiry {
             return Err(denied(what));
         }
         match generation.helpers().get(helper) {
-            Some(helper) => Ok(helper.ask(key, upstreams).await),
+            Some(helper) => Ok(helper.ask(key, request.id, upstreams).await),
             None => {
                 let what =
                     format!("a plugin asked the helper `{helper}`, which is not in the settings");

@@ -8,6 +8,7 @@ pub use crate::log::Completed;
 pub use crate::plugin::Set;
 pub use recorded::Recorded;
 
+use crate::config::Configuration;
 use crate::error::Failure;
 use crate::generation::{Generation, Plugins};
 use crate::http::{Fields, Form, RequestHead, Target, Version};
@@ -17,7 +18,6 @@ use crate::transaction::{Outcome, Request};
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::Method;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -50,7 +50,8 @@ impl Hooks {
 
     fn of(plugins: &Plugins) -> anyhow::Result<Hooks> {
         let engine = Engine::new(1)?;
-        let generation = Generation::build(1, &engine, plugins, &BTreeMap::new(), &[], 1, None)?;
+        let settings = Configuration::from_source(None, &[])?;
+        let generation = Generation::build(1, &engine, plugins, &settings, 1, None)?;
         let target = Bytes::from_static(b"http://www.example.com/packages/a/b.rpm");
         let Form::Proxy(target) = Target::parse(&Method::GET, &target)? else {
             anyhow::bail!("the target is not in absolute form");

@@ -221,7 +221,7 @@ impl Prepared {
             ..
         } = self;
         let now = SystemTime::now();
-        let candidate = Candidate::wanted(configuration, reloader, generation, None, now);
+        let candidate = Candidate::wanted(configuration, reloader, generation, None, 1, now);
         candidate.context("the candidate for the shadow")
     }
 }
@@ -252,16 +252,7 @@ impl Sources {
         };
         let workers = configuration.settings.workers;
         let engine = Engine::new(workers)?;
-        let generation = Generation::build(
-            1,
-            &engine,
-            &plugins,
-            &configuration.plugins,
-            &configuration.sets,
-            workers,
-            None,
-        )?;
-        let generation = generation.with_helpers(&configuration.helpers);
+        let generation = Generation::build(1, &engine, &plugins, &configuration, workers, None)?;
         let reloader = Reloader {
             engine,
             plugins,

@@ -9,7 +9,7 @@ pub use groups::{Group, Groups, Room};
 
 use crate::admit;
 use crate::error::Failure;
-use crate::generation::{Admission, CacheKey, Generation};
+use crate::generation::{Admission, CacheKey, Generation, Storing};
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged, Notes};
 use crate::plugin::{Hook, Refresh, Rule};
@@ -123,8 +123,8 @@ pub fn differences_in(
     let judged = notes.cache_rules.as_ref();
     if let Some(live) = judged.filter(|_| hooks(Hook::CacheRules)) {
         let mut fields = live.fields.clone();
-        let refresh = candidate.refresh(request, live.status, &mut fields);
-        compare(of_freshness(live, &refresh));
+        let storing = candidate.storing(request, live.status, &mut fields);
+        compare(of_freshness(live, storing));
     }
     let edit = notes.response_headers.as_ref();
     if let Some(live) = edit.filter(|_| hooks(Hook::ResponseHeaders)) {
@@ -216,10 +216,13 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     })
 }
 
-fn of_freshness(live: &Judged, candidate: &Result<Option<Refresh>, Failure>) -> Option<Difference> {
-    let said = |refresh: Option<&Refresh>| match refresh {
-        None => Said::plain("not stored"),
-        Some(refresh) => Said::by(&refresh.rule, &refresh.to_string()),
+fn of_freshness(live: &Judged, candidate: Result<Storing, Failure>) -> Option<Difference> {
+    let said = |refresh: Option<&Refresh>, never: Option<&Rule>| match (refresh, never) {
+        (Some(refresh), _) => Said::by(&refresh.rule, &refresh.to_string()),
+        (None, rule) => Said {
+            rule: rule.cloned(),
+            ..Said::plain("not stored")
+        },
     };
     // By another rule, the same is the same.
     let terms = |refresh: Option<&Refresh>| {
@@ -228,15 +231,19 @@ fn of_freshness(live: &Judged, candidate: &Result<Option<Refresh>, Failure>) -> 
             ..refresh.clone()
         })
     };
-    let live = live.refresh.as_ref();
-    let candidate = match candidate.as_ref().map(Option::as_ref) {
-        Ok(candidate) if terms(candidate) == terms(live) => return None,
-        Ok(candidate) => said(candidate),
+    let (refresh, never) = match &candidate {
+        Ok(Storing::Fresh(refresh)) => (Some(refresh), None),
+        Ok(Storing::Never(rule)) => (None, Some(rule)),
+        Err(_) => (None, None),
+    };
+    let candidate = match &candidate {
+        Ok(_) if terms(refresh) == terms(live.refresh.as_ref()) => return None,
+        Ok(_) => said(refresh, never),
         Err(failure) => Said::failed(&failure.to_string()),
     };
     Some(Difference {
         hook: Hook::CacheRules,
-        live: said(live),
+        live: said(live.refresh.as_ref(), live.never.as_ref()),
         candidate,
     })
 }

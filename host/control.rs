@@ -62,7 +62,7 @@ pub use shadow::{
     ShadowStatus,
 };
 pub use socket::{Socket, SocketFile, bind, path};
-pub use status::{PluginStatus, Status};
+pub use status::{HelperStatus, PluginStatus, Status};
 
 use crate::app::App;
 use answer::Answer;

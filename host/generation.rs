@@ -16,9 +16,11 @@ pub use explanation::{Account, Explanation, Told};
 pub use reloader::Reloader;
 pub use serving::{Alive, Generations, Pinned};
 
-use crate::config::{HelperSettings, Mistake, Section, SetFile};
+use crate::config::{Configuration, HelperSettings, Mistake, Section};
 use crate::helper::{Helpers, Question};
-use crate::plugin::{Compiled, Engine, Hook, Manifest, Plugin, Rule, Sets, Shelf};
+use crate::plugin::{
+    Compiled, Engine, HelperNames, Hook, Manifest, Plugin, Refresh, Rule, Sets, Shelf,
+};
 use serving::Pins;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -79,6 +81,15 @@ pub enum CacheKey {
     Never,
 }
 
+/// What cache-rules makes of a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storing {
+    /// It may be stored, and is fresh for so long where it does not say that itself.
+    Fresh(Refresh),
+    /// It must not be stored, by that rule.
+    Never(Rule),
+}
+
 /// What is said where nothing can pass.
 pub const NOBODY_ADMITS: &str = "no plugin has the hook `access`, so that every request is denied; a folder of plugins stands in \
      place of the default ones: access-policy, say, has to be in it";
@@ -108,11 +119,16 @@ impl Generation {
         id: u64,
         engine: &Engine,
         plugins: &Plugins,
-        overrides: &BTreeMap<String, Section>,
-        sets: &[SetFile],
+        settings: &Configuration,
         workers: usize,
         previous: Option<&Generation>,
     ) -> Result<Generation, Mistake> {
+        let Configuration {
+            plugins: overrides,
+            sets,
+            helpers,
+            ..
+        } = settings;
         let mut candidates = match plugins {
             Plugins::BuiltIn => folder::built_in()?,
             Plugins::Folder(folder) => folder::read(folder)?,
@@ -128,6 +144,7 @@ impl Generation {
         let before = previous.map(|previous| &previous.shelf);
         let mut shelf = Shelf::default();
         let everyones = shelf.read(sets, before)?;
+        let names = HelperNames::of(helpers);
         let plugins = candidates.into_iter().map(|candidate| {
             let Unbuilt {
                 manifest,
@@ -147,18 +164,24 @@ impl Generation {
                 true => Sets::new(sets),
                 false => Sets::default(),
             };
-            let same = |plugin: &&Arc<Plugin>| {
-                plugin.is_of(engine) && plugin.is_same(&manifest, config, &sets, &compiled)
+            let helpers = match compiled.looks_for_helpers() {
+                true => names.clone(),
+                false => HelperNames::any(),
             };
-            match old.iter().find(same) {
-                Some(plugin) => Ok(plugin.clone()),
-                None => Plugin::load(engine, manifest, config.cloned(), sets, compiled, workers)
-                    .map(Arc::new),
+            let same = |plugin: &&Arc<Plugin>| {
+                let same = plugin.is_same(&manifest, config, &sets, &helpers, &compiled);
+                same && plugin.is_of(engine)
+            };
+            if let Some(plugin) = old.iter().find(same) {
+                return Ok(plugin.clone());
             }
+            let config = config.cloned();
+            Plugin::load(engine, manifest, config, sets, helpers, compiled, workers).map(Arc::new)
         });
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
             shelf,
+            helpers: Helpers::new(helpers, None),
             ..Generation::of(id, plugins)
         })
     }
@@ -178,16 +201,19 @@ impl Generation {
     ) -> Result<Generation, Mistake> {
         let plugins = self.plugins.iter().map(|plugin| {
             let (manifest, config) = (plugin.manifest(), plugin.config());
-            let (sets, compiled) = (plugin.sets(), plugin.compiled());
+            let (sets, helpers) = (plugin.sets(), plugin.helpers());
+            let compiled = plugin.compiled();
             let same = |other: &&Arc<Plugin>| {
-                other.is_of(engine) && other.is_same(manifest, Some(config), sets, compiled)
+                let same = other.is_same(manifest, Some(config), sets, helpers, compiled);
+                same && other.is_of(engine)
             };
             if let Some(plugin) = previous.plugins.iter().find(same) {
                 return Ok(plugin.clone());
             }
-            let (sets, compiled) = (sets.clone(), compiled.clone());
-            let config = Some(config.clone());
-            Plugin::load(engine, manifest.clone(), config, sets, compiled, workers).map(Arc::new)
+            let (manifest, config) = (manifest.clone(), Some(config.clone()));
+            let (sets, helpers) = (sets.clone(), helpers.clone());
+            let compiled = compiled.clone();
+            Plugin::load(engine, manifest, config, sets, helpers, compiled, workers).map(Arc::new)
         });
         let plugins = plugins.collect::<Result<_, _>>()?;
         Ok(Generation {
@@ -197,7 +223,7 @@ impl Generation {
         })
     }
 
-    /// The same with these helpers, for its plugins to ask; without them there are none.
+    /// The same with helpers of these settings that nobody has asked yet.
     #[must_use]
     pub fn with_helpers(self, helpers: &[HelperSettings]) -> Generation {
         Generation {

@@ -4,6 +4,7 @@
 //! Answers are kept for their time. What many ask at a time is asked once.
 
 mod answer;
+mod health;
 mod kept;
 mod process;
 mod program;
@@ -16,6 +17,7 @@ pub use protocol::answer as parse_answer;
 use crate::config::{HelperSettings, HelperSource};
 use crate::log::{self, Ruling, Window};
 use crate::upstream::Upstreams;
+use health::Health;
 use kept::{Found, Kept};
 use program::Program;
 use service::Service;
@@ -40,6 +42,7 @@ pub struct Helper {
     flights: Mutex<HashMap<Arc<str>, Flight>>,
     source: Source,
     meter: Arc<Meter>,
+    health: Mutex<Health>,
     warned: Mutex<Window>,
 }
 
@@ -72,6 +75,17 @@ pub struct Counts {
     pub failures: u64,
     /// A request could not wait any longer.
     pub timeouts: u64,
+}
+
+/// How it fares at this time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it has answered the last time; none where nobody has asked it yet.
+    pub up: Option<bool>,
+    /// Why it has not.
+    pub failure: Option<Arc<str>>,
+    /// Answers that are kept.
+    pub kept: u64,
 }
 
 /// Lines a second that say that there was no answer.
@@ -137,6 +151,7 @@ impl Helper {
                 }
             },
             meter,
+            health: Mutex::default(),
             warned: Mutex::default(),
             settings,
         }
@@ -165,22 +180,41 @@ impl Helper {
         }
     }
 
-    /// What it says of that key: at once where an answer is kept, else when there is one, or
-    /// [`HelperSettings::timeout`] is over. What comes later is kept for those who ask then.
-    pub async fn ask(self: &Arc<Self>, key: &str, upstreams: &Arc<Upstreams>) -> Arc<Answer> {
+    /// How it fares.
+    pub fn facts(&self) -> Facts {
+        let health = self.health();
+        Facts {
+            up: health.is_up(),
+            failure: health.why().cloned(),
+            kept: self.kept.count(),
+        }
+    }
+
+    /// What it says of that key, for that request: at once where an answer is kept, else when there
+    /// is one, or [`HelperSettings::timeout`] is over. What comes later is kept for those who ask
+    /// then.
+    pub async fn ask(
+        self: &Arc<Self>,
+        key: &str,
+        request: u64,
+        upstreams: &Arc<Upstreams>,
+    ) -> Arc<Answer> {
+        let now = Instant::now();
         count(&self.meter.questions);
-        let mut flight = match self.kept.find(key, Instant::now()) {
+        let mut flight = match self.kept.find(key, now) {
             Some(Found::Fresh(answer)) => {
                 count(&self.meter.hits);
                 return answer;
             }
             Some(Found::Stale(answer)) => {
                 count(&self.meter.hits);
-                // It brings a new one, for those who come after.
-                self.flight(key, upstreams);
+                if self.health().may_refresh(now) {
+                    // It brings a new one, for those who come after.
+                    self.flight(key, request, upstreams);
+                }
                 return answer;
             }
-            None => self.flight(key, upstreams),
+            None => self.flight(key, request, upstreams),
         };
         let limit = self.settings.timeout;
         match timeout(limit, flight.wait_for(Option::is_some)).await {
@@ -189,14 +223,14 @@ impl Helper {
             Err(_) => {
                 count(&self.meter.timeouts);
                 let why = format!("no answer within {limit:?}");
-                self.warn(&why);
+                self.warn(request, &why);
                 Arc::new(Answer::failed(why))
             }
         }
     }
 
-    /// The question on its way. It goes on when nobody waits any more.
-    fn flight(self: &Arc<Self>, key: &str, upstreams: &Arc<Upstreams>) -> Flight {
+    /// The question on its way, for that request first. It goes on when nobody waits any more.
+    fn flight(self: &Arc<Self>, key: &str, request: u64, upstreams: &Arc<Upstreams>) -> Flight {
         let mut flights = self.flights();
         if let Some(flight) = flights.get(key).filter(|flight| is_on_its_way(flight)) {
             return flight.clone();
@@ -211,7 +245,7 @@ impl Helper {
         drop(flights);
         let (helper, upstreams) = (self.clone(), upstreams.clone());
         tokio::spawn(async move {
-            let answer = Arc::new(helper.fetch(&key, &upstreams).await);
+            let answer = Arc::new(helper.fetch(&key, request, &upstreams).await);
             // Kept first: whoever finds it neither here nor there asks again.
             helper
                 .kept
@@ -222,22 +256,25 @@ impl Helper {
         flight
     }
 
-    async fn fetch(&self, key: &Arc<str>, upstreams: &Arc<Upstreams>) -> Answer {
+    async fn fetch(&self, key: &Arc<str>, request: u64, upstreams: &Arc<Upstreams>) -> Answer {
         let answer = match &self.source {
             Source::Service(service) => service.ask(key, upstreams).await,
             Source::Program(program) => program.ask(key.clone()).await,
         };
-        if answer.finding == Finding::Failed {
-            count(&self.meter.failures);
-            let why = answer.pair("error").or(answer.pair("message"));
-            let why = why.unwrap_or("it says that it cannot");
-            self.warn(&format!("no answer: {}", escaped(why)));
+        if answer.finding != Finding::Failed {
+            self.health().answered();
+            return answer;
         }
+        count(&self.meter.failures);
+        let why = answer.pair("error").or(answer.pair("message"));
+        let why = escaped(why.unwrap_or("it says that it cannot"));
+        self.health().failed(&why, Instant::now());
+        self.warn(request, &format!("no answer: {why}"));
         answer
     }
 
     /// Tells the operator: of one that is down, no more than he can read.
-    fn warn(&self, what: &str) {
+    fn warn(&self, request: u64, what: &str) {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ruling::Write { left_out } = warned.line(Instant::now(), WARNINGS) {
             drop(warned);
@@ -245,8 +282,12 @@ impl Helper {
             if left_out > 0 {
                 tracing::warn!(helper, "{left_out} lines of this kind were left out");
             }
-            tracing::warn!(helper, "{what}");
+            tracing::warn!(helper, request, "{what}");
         }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Arc<str>, Flight>> {

@@ -36,8 +36,10 @@
 //!
 //! # Invariants
 //!
-//! 1. Only `plugin` names wasmtime. Only `listen` and `http::writer` touch socket options. Only
-//!    `error` says which status a failure becomes.
+//! 1. Only `plugin` names wasmtime. Only `error` says which status a failure becomes. Options of a
+//!    socket are set where it begins (`listen`, `client`, `upstream::connect`, `control::socket`) and
+//!    where it is cut off (`http::writer`); descriptors as such are handled by `control::socket`,
+//!    `helper::process` and `log::writer` alone.
 //! 2. `forward` holds no policy: every may-I and how-long goes through a hook. A host without
 //!    plugins denies everything.
 //! 3. The pure parts of `cache` and every plugin's `rules.rs` do no I/O and take the time as an

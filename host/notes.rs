@@ -71,6 +71,8 @@ pub struct Judged {
     pub fields: Fields,
     /// How long it is fresh; none where it must not be stored.
     pub refresh: Option<Refresh>,
+    /// By which rule it must not; none where it may, or where a plugin failed.
+    pub never: Option<Rule>,
 }
 
 /// A transaction that is over, with its notes.

@@ -11,6 +11,7 @@ mod digest;
 mod engine;
 mod exports;
 mod failure;
+mod helpers;
 mod hook;
 mod inspect;
 mod instance;
@@ -36,6 +37,7 @@ pub use compiled::Compiled;
 pub use component::Component;
 pub use engine::Engine;
 pub use failure::Failed;
+pub use helpers::HelperNames;
 pub use hook::Hook;
 pub use inspect::{Inspection, Kind};
 pub use kv::Usage;
@@ -66,6 +68,7 @@ pub struct Plugin {
     /// Every line of the configuration, by its JSON Pointer.
     rules: HashMap<String, Rule>,
     sets: Sets,
+    helpers: HelperNames,
     template: Template,
     slots: Slots,
     /// For `observer` alone: no request waits for it.
@@ -100,11 +103,13 @@ impl Plugin {
         manifest: Manifest,
         config: Option<Section>,
         sets: Sets,
+        helpers: HelperNames,
         compiled: Compiled,
         workers: usize,
     ) -> Result<Plugin, Mistake> {
         let config = config.unwrap_or_else(|| manifest.config.clone());
-        let configured = Plugin::configure(engine, manifest, &config, sets, compiled, workers)?;
+        let configured =
+            Plugin::configure(engine, manifest, &config, sets, helpers, compiled, workers)?;
         configured.map_err(|complaint| config.mistake(&complaint.at, complaint.message))
     }
 
@@ -118,13 +123,15 @@ impl Plugin {
         manifest: Manifest,
         config: &Section,
         sets: Sets,
+        helpers: HelperNames,
         compiled: Compiled,
         workers: usize,
     ) -> Result<Result<Plugin, Complaint>, Mistake> {
         compiled.check_grants(&manifest)?;
         let wrong = |what: String| manifest.component_mistake(what);
         let json = config.json().to_owned();
-        let template = Plugin::template(engine, &manifest, &compiled, sets.clone(), json)?;
+        let (own_sets, own_helpers) = (sets.clone(), helpers.clone());
+        let template = Plugin::template(engine, &manifest, &compiled, own_sets, own_helpers, json)?;
         let (slots, observing) = (Slots::new(workers), Slots::new(1));
         let places = Places::new(engine, manifest.limits.bodies.most);
         match observing::warm(&template, compiled.hooks(), &slots, &observing, &places) {
@@ -161,6 +168,7 @@ impl Plugin {
             rules: config.named_lines().map(rule).collect(),
             config: config.clone(),
             sets,
+            helpers,
             template,
             slots,
             observing,
@@ -176,10 +184,20 @@ impl Plugin {
         manifest: &Manifest,
         compiled: &Compiled,
         sets: Sets,
+        helpers: HelperNames,
         config: String,
     ) -> Result<Template, Mistake> {
         let directories = manifest.open_directories()?;
-        Template::new(engine, manifest, compiled, directories, sets, config).map_err(|error| {
+        let template = Template::new(
+            engine,
+            manifest,
+            compiled,
+            directories,
+            sets,
+            helpers,
+            config,
+        );
+        template.map_err(|error| {
             manifest.component_mistake(format!(
                 "the component does not fit this host's WIT: {error:#}"
             ))
@@ -193,6 +211,7 @@ impl Plugin {
         manifest: &Manifest,
         config: Option<&Section>,
         sets: &Sets,
+        helpers: &HelperNames,
         compiled: &Compiled,
     ) -> bool {
         let Manifest {
@@ -215,6 +234,7 @@ impl Plugin {
             && self.manifest.failure == *failure
             && self.config.is_same(config.unwrap_or(own))
             && self.sets == *sets
+            && self.helpers == *helpers
             && self.compiled == *compiled
     }
 
@@ -243,6 +263,7 @@ impl Plugin {
                 &other.manifest,
                 Some(&other.config),
                 &other.sets,
+                &other.helpers,
                 &other.compiled,
             )
     }
@@ -255,6 +276,11 @@ impl Plugin {
     /// The sets that it can ask.
     pub fn sets(&self) -> &Sets {
         &self.sets
+    }
+
+    /// The helpers that it finds.
+    pub fn helpers(&self) -> &HelperNames {
+        &self.helpers
     }
 
     /// What it imports of WASI and finds empty, because it is not granted: lines for people.
@@ -289,10 +315,10 @@ impl Plugin {
         })
     }
 
-    /// None of its hooks is to be put aside, however often it fails: where no client waits, what it
-    /// says is not to depend on how fast it is asked.
-    pub fn never_put_aside(&self) {
-        self.backoffs.iter().for_each(Backoff::never);
+    /// No client waits for it: a hook is put aside for running late again and again, and then for good.
+    /// What it says is not to depend on how fast it is asked.
+    pub fn no_client_waits(&self) {
+        self.backoffs.iter().for_each(Backoff::only_late);
     }
 
     /// Its generation is over: what is still pinned to that gets an instance for each call, and

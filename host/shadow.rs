@@ -47,6 +47,8 @@ use std::time::SystemTime;
 pub struct Shadow {
     running: ArcSwapOption<Running>,
     last_failure: ArcSwapOption<Mistake>,
+    /// The number of the last candidate, whether or not it is still there.
+    last: AtomicU64,
     settings: Arc<Settings>,
     counts: metrics::Shadow,
 }
@@ -113,6 +115,7 @@ impl Shadow {
         Shadow {
             running: ArcSwapOption::empty(),
             last_failure: ArcSwapOption::empty(),
+            last: AtomicU64::new(0),
             settings,
             counts,
         }
@@ -130,6 +133,7 @@ impl Shadow {
         live: &Generation,
     ) -> anyhow::Result<()> {
         let (queue, outlet) = queue::queue(bounds.queue, bounds.queue_mem);
+        let number = candidate.generation.id();
         let running = Arc::new(Running {
             report: Mutex::new(Report::new(Room::of(bounds), candidate.since)),
             tried: ArcSwap::from_pointee(Tried::beside(live, Arc::new(candidate))),
@@ -146,7 +150,13 @@ impl Shadow {
         self.end(readers);
         readers.add(&running.clone().as_reader());
         self.running.store(Some(running));
+        self.last.store(number, Relaxed);
         Ok(())
+    }
+
+    /// The number of the next candidate: from 1, and no number twice.
+    fn next_number(&self) -> u64 {
+        self.last.load(Relaxed) + 1
     }
 
     /// Nothing is tried any more.
@@ -187,7 +197,8 @@ impl Shadow {
         }
         let old = running.as_ref().map(|running| running.candidate());
         let now = SystemTime::now();
-        let wanted = Candidate::wanted(configuration, reloader, live, old.as_deref(), now);
+        let number = self.next_number();
+        let wanted = Candidate::wanted(configuration, reloader, live, old.as_deref(), number, now);
         let bounds = &configuration.shadow.bounds;
         let renewed = match (wanted, &running, &old) {
             (Ok(None), None, _) => return None,
@@ -197,10 +208,10 @@ impl Shadow {
                 Ok((None, None))
             }
             (Ok(Some(candidate)), Some(running), Some(old)) if running.bounds == *bounds => {
+                self.last.store(number, Relaxed);
                 Ok(running.swap(live, old, candidate))
             }
             (Ok(Some(candidate)), ..) => {
-                let number = candidate.generation.id();
                 let changes = match &old {
                     Some(old) => candidate.changes_since(old),
                     None => candidate.generation.as_changes(),

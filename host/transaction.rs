@@ -40,6 +40,8 @@ pub struct Request {
     /// What helpers have said.
     answers: Mutex<Vec<(Question, Arc<Answer>)>>,
     uri: OnceLock<Arc<str>>,
+    /// Who the client is, where a plugin knows.
+    user: OnceLock<Arc<str>>,
     /// Where somebody wants notes of what the hooks say.
     notebook: Option<Box<Notebook>>,
 }
@@ -83,6 +85,8 @@ pub struct Outcome {
     pub content_type: Option<Bytes>,
     /// What allowed or denied it.
     pub rule: Option<Rule>,
+    /// Who the client is, where a plugin knew when it decided.
+    pub user: Option<Arc<str>>,
     /// Octets sent to the client: of the response, or through the tunnel.
     pub sent: u64,
     /// Octets received from the client through a tunnel.
@@ -119,6 +123,7 @@ impl Request {
             addresses,
             answers: Mutex::default(),
             uri: OnceLock::new(),
+            user: OnceLock::new(),
             notebook: None,
         }
     }
@@ -189,7 +194,22 @@ impl Request {
             addresses: self.addresses.clone(),
             answers: Mutex::new(answers),
             uri: self.uri.clone(),
+            user: self.user.clone(),
             notebook: None,
+        }
+    }
+
+    /// Who the client is, where a plugin has said that.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.user.get()
+    }
+
+    /// A plugin vouches for that name. The first one stays.
+    pub fn identify(&self, user: &str) {
+        const LONGEST: usize = 256;
+        let user = &user[..user.floor_char_boundary(LONGEST)];
+        if !user.is_empty() {
+            let _ = self.user.set(user.into());
         }
     }
 

@@ -279,6 +279,29 @@ fn every_plugin_that_is_asked_is_shown() {
     );
 }
 
+/// As the cache is asked for it: under that key, and no server is.
+#[test]
+fn a_purge_is_explained_with_the_key_that_it_is_about() {
+    let folder = tempfile::tempdir().unwrap();
+    add(folder.path(), "hostile", &built("hostile"), "");
+    let plugins = folder.path().to_str().unwrap();
+    let (code, stdout, _) = run(&[
+        "explain",
+        "PURGE",
+        "http://a/",
+        "--client",
+        "::1",
+        "--plugins",
+        plugins,
+    ]);
+    assert_eq!(code, Some(0), "{stdout}");
+    let key = "cache-key: hostile\n  looks at no rule; it says: pass\n";
+    assert!(stdout.contains(key), "{stdout}");
+    for hook in ["request-headers: ", "cache-rules: "] {
+        assert!(!stdout.contains(hook), "{stdout}");
+    }
+}
+
 #[test]
 fn what_a_plugin_tells_is_bounded_and_on_one_line_and_not_what_decides() {
     let folder = tempfile::tempdir().unwrap();

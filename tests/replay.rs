@@ -368,11 +368,11 @@ fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
     for (text, expected) in [
         (
             whole.replacen("\"verdict\"", "\"verdikt\"", 1),
-            format!("error: {name}:2: the recording is damaged: missing field `verdict`"),
+            format!("error: {name}:2: the recording is damaged: `verdict` is missing"),
         ),
         (
             whole.replacen("\"method\":\"GET\"", "\"method\":\"G T\"", 1),
-            format!("error: {name}:2: the recording is damaged: its method is none: G T"),
+            format!("error: {name}:2: the recording is damaged: a method cannot be `G T`\nhelp: "),
         ),
         (
             whole.replacen(
@@ -387,7 +387,7 @@ fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
         ),
         (
             "[settings]\n".into(),
-            format!("error: {name} is no recording: "),
+            format!("error: {name}:1: this is no recording: its first line is not JSON\nhelp: "),
         ),
     ] {
         let (code, stdout, stderr) = try_it(&text);

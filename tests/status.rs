@@ -69,6 +69,7 @@ fn status_says_what_runs_and_how_it_fares() {
         "reload_failures",
         "last_failure",
         "plugins",
+        "helpers",
         "cache",
         "requests",
     ];
@@ -86,6 +87,7 @@ fn status_says_what_runs_and_how_it_fares() {
         ("reloads", json!(0)),
         ("reload_failures", json!(0)),
         ("last_failure", Value::Null),
+        ("helpers", json!([])),
     ] {
         assert_eq!(status[key], value, "{key}");
     }

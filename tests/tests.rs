@@ -15,6 +15,7 @@ mod errors;
 mod explain;
 mod forwarding;
 mod helpers;
+mod invariants;
 mod logging;
 mod parity;
 mod plugins;

@@ -50,7 +50,7 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         ..
     } = sources.prepare(Vec::new())?;
     for plugin in generation.plugins() {
-        plugin.never_put_aside();
+        plugin.no_client_waits();
     }
     let sizes = Sizes {
         request: configuration.settings.request_header_max_size,

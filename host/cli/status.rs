@@ -4,7 +4,7 @@ use super::running::{self, Proxy};
 use super::shadow;
 use super::text::{short_digest, span, tiers};
 use crate::app::{as_promoted, reload_failed};
-use crate::control::{PluginStatus, Request, Status};
+use crate::control::{HelperStatus, PluginStatus, Request, Status};
 use crate::shadow::renewal_failed;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -23,11 +23,9 @@ pub(super) fn status(proxy: &Proxy) -> anyhow::Result<ExitCode> {
 }
 
 fn text(status: &Status) -> String {
-    let mut parts = vec![
-        facts(status),
-        plugins(&status.plugins),
-        tiers(&status.cache),
-    ];
+    let mut parts = vec![facts(status), plugins(&status.plugins)];
+    parts.extend(helpers(&status.helpers));
+    parts.push(tiers(&status.cache));
     parts.extend(requests(status));
     if let Some(failure) = &status.last_failure {
         let failed = reload_failed(status.generation);
@@ -97,6 +95,42 @@ fn plugins(plugins: &[PluginStatus]) -> String {
     text
 }
 
+/// What has come of asking helpers, and under each that is down, why; nothing where there are none.
+fn helpers(helpers: &[HelperStatus]) -> Option<String> {
+    let widest = helpers.iter().map(|helper| helper.name.chars().count());
+    let width = widest.max()?.max("HELPER".len());
+    let mut text = format!(
+        "{:width$}  STATE      KEPT     ASKED      HITS    FAILED  TIMEOUTS\n",
+        "HELPER"
+    );
+    for helper in helpers {
+        let HelperStatus {
+            name,
+            up,
+            failure,
+            kept,
+            questions,
+            hits,
+            failures,
+            timeouts,
+        } = helper;
+        let state = match up {
+            None => "-",
+            Some(true) => "up",
+            Some(false) => "down",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{name:width$}  {state:5}  {kept:8}  {questions:8}  {hits:8}  {failures:8}  {timeouts:8}"
+        );
+        if let Some(failure) = failure {
+            let _ = writeln!(text, "  no answer: {failure}");
+        }
+    }
+    Some(text)
+}
+
 /// By code, without those that none had; nothing where there were none.
 fn requests(status: &Status) -> Option<String> {
     let mut text = String::new();
@@ -148,6 +182,7 @@ mod tests {
                 plugin("access-policy", &["access"]),
                 plugin("scrub", &["request-headers", "response-headers"]),
             ],
+            helpers: vec![],
             shadow: None,
             shadow_failure: None,
             cache: vec![memory],
@@ -179,6 +214,43 @@ mod tests {
              \x20      1  TCP_DENIED\n\
              \x20   1234  TCP_MISS\n"
         );
+    }
+
+    #[test]
+    fn helpers_have_a_row_each() {
+        let helper = |name: &str, up, failure: Option<&str>| HelperStatus {
+            name: name.into(),
+            up,
+            failure: failure.map(str::to_owned),
+            kept: 12,
+            questions: 1234,
+            hits: 1200,
+            failures: 3,
+            timeouts: 1,
+        };
+        let text = helpers(&[
+            helper("directory", Some(false), Some("connection refused")),
+            helper("userip", Some(true), None),
+            HelperStatus {
+                kept: 0,
+                questions: 0,
+                hits: 0,
+                failures: 0,
+                timeouts: 0,
+                ..helper("unasked", None, None)
+            },
+        ]);
+        assert_eq!(
+            text.as_deref(),
+            Some(
+                "HELPER     STATE      KEPT     ASKED      HITS    FAILED  TIMEOUTS\n\
+                 directory  down         12      1234      1200         3         1\n\
+                 \x20 no answer: connection refused\n\
+                 userip     up           12      1234      1200         3         1\n\
+                 unasked    -             0         0         0         0         0\n"
+            )
+        );
+        assert_eq!(helpers(&[]), None);
     }
 
     #[test]

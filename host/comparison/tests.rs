@@ -16,8 +16,7 @@ const SIZES: Sizes = Sizes {
 fn generation(engine: &Engine, settings: &str) -> Generation {
     let source = Source::new("wproxy.toml", settings);
     let configuration = Configuration::from_source(Some(&source), &[]).expect("good settings");
-    let overrides = &configuration.plugins;
-    Generation::build(1, engine, &Plugins::BuiltIn, overrides, &[], 1, None).expect("good plugins")
+    Generation::build(1, engine, &Plugins::BuiltIn, &configuration, 1, None).expect("good plugins")
 }
 
 fn get(uri: &str) -> Request {

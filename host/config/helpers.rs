@@ -5,7 +5,9 @@ use super::{Mistake, Source, within};
 use crate::http::{Form, Scheme, Target};
 use bytes::Bytes;
 use http::Method;
-use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
@@ -63,7 +65,7 @@ pub(super) type WrittenHelpers = BTreeMap<Spanned<String>, WrittenHelper>;
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenHelper {
     url: Option<Spanned<String>>,
-    command: Option<Spanned<Vec<String>>>,
+    command: Option<Spanned<WrittenCommand>>,
     ttl: Option<Span>,
     negative_ttl: Option<Span>,
     grace: Option<Span>,
@@ -72,6 +74,14 @@ pub(super) struct WrittenHelper {
     concurrency: Option<Spanned<usize>>,
     queue_size: Option<Spanned<usize>>,
     cache_size: Option<Spanned<usize>>,
+}
+
+/// A program and its arguments, or what somebody took for that.
+#[derive(Debug)]
+enum WrittenCommand {
+    Words(Vec<String>),
+    /// As a shell would have it, and nobody here.
+    Line(String),
 }
 
 // === impl HelperSettings ===
@@ -174,9 +184,17 @@ fn service(url: &Spanned<String>, source: &Source) -> Result<ServiceUrl, Mistake
     }
 }
 
-fn program(command: Spanned<Vec<String>>, source: &Source) -> Result<Vec<String>, Mistake> {
+fn program(command: Spanned<WrittenCommand>, source: &Source) -> Result<Vec<String>, Mistake> {
     let span = command.span();
-    let words = command.into_inner();
+    let words = match command.into_inner() {
+        WrittenCommand::Words(words) => words,
+        WrittenCommand::Line(line) => {
+            let message = "a command is an array: a program and its arguments, each by itself";
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let help = format!("write `command = {words:?}`");
+            return Err(source.mistake(span, message).help(help));
+        }
+    };
     let Some(file) = words.first() else {
         return Err(source.mistake(span, "a command is a program and its arguments"));
     };
@@ -193,6 +211,33 @@ fn program(command: Spanned<Vec<String>>, source: &Source) -> Result<Vec<String>
             .mistake(span, format!("{file} is no program"))
             .help("for a script, `chmod +x` makes it one; or name what runs it: \"/bin/sh\"")),
         Err(error) => Err(source.mistake(span, format!("there is no program {file}: {error}"))),
+    }
+}
+
+// === impl WrittenCommand ===
+
+impl<'de> Deserialize<'de> for WrittenCommand {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = WrittenCommand;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an array: a program and its arguments")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, line: &str) -> Result<WrittenCommand, E> {
+                Ok(WrittenCommand::Line(line.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, words: A) -> Result<WrittenCommand, A::Error> {
+                let words = Vec::deserialize(SeqAccessDeserializer::new(words));
+                words.map(WrittenCommand::Words)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -266,6 +311,22 @@ mod tests {
                 "2:7",
                 "a name and password are not sent",
             ),
+            (
+                "command = \"/usr/lib/squid/ext_file_userip_acl  -f /x\"",
+                "2:11",
+                "help: write `command = [\"/usr/lib/squid/ext_file_userip_acl\", \"-f\", \"/x\"]`",
+            ),
+            (
+                "command = \"/bin/sh\"",
+                "2:11",
+                "a command is an array: a program and its arguments, each by itself",
+            ),
+            (
+                "command = 7",
+                "2:11",
+                "expected an array: a program and its arguments",
+            ),
+            ("command = [\"/bin/sh\", 7]", "2:23", "expected a string"),
             ("command = []", "2:11", "a program and its arguments"),
             ("command = [\"sh\"]", "2:11", "write its path in full"),
             (

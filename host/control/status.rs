@@ -5,6 +5,7 @@ use super::cache::{CacheTier, requests, tiers};
 use super::moment;
 use super::shadow::{self, ShadowStatus};
 use crate::app::App;
+use crate::helper::{Counts, Facts, Helper};
 use crate::plugin::{Hook, Plugin};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -43,6 +44,9 @@ pub struct Status {
     pub last_failure: Option<String>,
     /// In the order in which they are asked.
     pub plugins: Vec<PluginStatus>,
+    /// Whom they ask what they cannot know, by name.
+    #[serde(default)]
+    pub helpers: Vec<HelperStatus>,
     /// What is tried beside them; left out where nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
@@ -71,6 +75,27 @@ pub struct PluginStatus {
     pub aside: Vec<String>,
 }
 
+/// A helper of the generation that serves. What is counted, is since there is one of that name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelperStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it has answered the last time; none where it was not asked yet.
+    pub up: Option<bool>,
+    /// Why it has not.
+    pub failure: Option<String>,
+    /// Answers that are kept.
+    pub kept: u64,
+    /// Questions of plugins.
+    pub questions: u64,
+    /// Those of them whose answer was kept.
+    pub hits: u64,
+    /// How often it had no answer, or none that can be understood.
+    pub failures: u64,
+    /// Questions that could not wait any longer.
+    pub timeouts: u64,
+}
+
 pub(super) fn status(app: &App, answer: &mut Answer) {
     // One look: what stands in it belongs together.
     let alive = app.generations.alive();
@@ -94,6 +119,12 @@ pub(super) fn status(app: &App, answer: &mut Answer) {
         reload_failures: app.metrics.reload_failures.get(),
         last_failure: app.last_reload_failure().map(|mistake| mistake.to_string()),
         plugins: plugins.iter().map(|plugin| plugin_status(plugin)).collect(),
+        helpers: serving
+            .generation
+            .helpers()
+            .all()
+            .map(helper_status)
+            .collect(),
         shadow: shadow::status(app),
         shadow_failure: app.shadow.last_failure().map(|mistake| mistake.to_string()),
         cache: tiers(app),
@@ -108,5 +139,25 @@ fn plugin_status(plugin: &Plugin) -> PluginStatus {
         wit: plugin.compiled().version().to_string(),
         hooks: plugin.hooks().iter().map(Hook::to_string).collect(),
         aside: plugin.aside().collect(),
+    }
+}
+
+fn helper_status(helper: &Helper) -> HelperStatus {
+    let Facts { up, failure, kept } = helper.facts();
+    let Counts {
+        questions,
+        hits,
+        failures,
+        timeouts,
+    } = helper.counts();
+    HelperStatus {
+        name: helper.settings().name.clone(),
+        up,
+        failure: failure.map(|why| why.to_string()),
+        kept,
+        questions,
+        hits,
+        failures,
+        timeouts,
     }
 }

@@ -73,7 +73,8 @@ impl Generation {
             return Explanation { accounts, verdict };
         }
         let is_admitted = verdict.is_ok();
-        if is_admitted && is_forwarded(request) {
+        let is_cached = matches!(request.target.scheme, Scheme::Http | Scheme::Https);
+        if is_admitted && is_cached {
             // What it comes to is in the accounts.
             let _ = self.key_by(|plugin| {
                 let key = plugin.witness().key_for(request);
@@ -81,6 +82,9 @@ impl Generation {
                 accounts.push(testimony.about(plugin, Hook::CacheKey, said));
                 key
             });
+        }
+        // PURGE is for the cache alone.
+        if is_admitted && is_cached && !purge::is_purge(request) {
             for hook in [Hook::RequestHeaders, Hook::CacheRules] {
                 accounts.extend(testimony.of_all(self.asked(hook), hook));
             }
@@ -92,11 +96,6 @@ impl Generation {
         }
         Explanation { accounts, verdict }
     }
-}
-
-/// Whether it is for a server, and neither for the proxy itself nor a tunnel.
-fn is_forwarded(request: &Request) -> bool {
-    matches!(request.target.scheme, Scheme::Http | Scheme::Https) && !purge::is_purge(request)
 }
 
 // === impl Testimony ===

@@ -1,6 +1,6 @@
 //! The hooks: which plugins are asked, and what their answers come to.
 
-use super::{Admission, CacheKey, Generation};
+use super::{Admission, CacheKey, Generation, Storing};
 use crate::error::Failure;
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged};
@@ -152,12 +152,17 @@ impl Generation {
         status: u16,
         fields: &mut Fields,
     ) -> Option<Refresh> {
-        let refresh = self.refresh(request, status, fields).unwrap_or(None);
+        let (refresh, never) = match self.storing(request, status, fields) {
+            Ok(Storing::Fresh(refresh)) => (Some(refresh), None),
+            Ok(Storing::Never(rule)) => (None, Some(rule)),
+            Err(_) => (None, None),
+        };
         if let Some(notebook) = request.notebook_of(Hook::CacheRules) {
             let judged = Judged {
                 status,
                 fields: fields.clone(),
                 refresh: refresh.clone(),
+                never,
             };
             notebook.note(|notes| notes.cache_rules = Some(judged));
         }
@@ -168,21 +173,21 @@ impl Generation {
     ///
     /// # Errors
     /// A plugin failed whose failure policy is closed.
-    pub fn refresh(
+    pub fn storing(
         &self,
         request: &Arc<Request>,
         status: u16,
         fields: &mut Fields,
-    ) -> Result<Option<Refresh>, Failure> {
+    ) -> Result<Storing, Failure> {
         for plugin in self.asked(Hook::CacheRules) {
             let answer = plugin.rule_for(request, status, fields);
             match tolerate(plugin, Hook::CacheRules, answer)? {
                 None | Some(Freshness::Pass) => {}
-                Some(Freshness::Refresh(refresh)) => return Ok(Some(refresh)),
-                Some(Freshness::NeverStore(_)) => return Ok(None),
+                Some(Freshness::Refresh(refresh)) => return Ok(Storing::Fresh(refresh)),
+                Some(Freshness::NeverStore(rule)) => return Ok(Storing::Never(rule)),
             }
         }
-        Ok(Some(Refresh::stale_at_once()))
+        Ok(Storing::Fresh(Refresh::stale_at_once()))
     }
 
     /// Under which key is the response to that request cached? For requests that the cache could

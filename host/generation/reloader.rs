@@ -44,13 +44,7 @@ impl Reloader {
             })
         });
         let other = other.transpose()?;
-        let Configuration {
-            plugins: tables,
-            sets,
-            helpers,
-            ..
-        } = other.as_ref().unwrap_or(own);
-        let built = Generation::build(id, engine, plugins, tables, sets, workers, previous)?;
-        Ok(built.with_helpers(helpers))
+        let settings = other.as_ref().unwrap_or(own);
+        Generation::build(id, engine, plugins, settings, workers, previous)
     }
 }

@@ -34,7 +34,12 @@ fn generation(manifests: &[&str]) -> Generation {
     }
     let engine = Engine::new(1).expect("an engine");
     let plugins = Plugins::Folder(folder.path().into());
-    Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None).expect("good plugins")
+    Generation::build(1, &engine, &plugins, &settings(""), 1, None).expect("good plugins")
+}
+
+fn settings(text: &str) -> Configuration {
+    let source = Source::new("wproxy.toml", text);
+    Configuration::from_source(Some(&source), &[]).expect("good settings")
 }
 
 fn get(uri: &str) -> Arc<Request> {
@@ -118,8 +123,7 @@ fn what_is_made_of_the_same_and_granted_nothing_says_the_same() {
     let engine = Engine::new(1).expect("an engine");
     let build = |engine: &Engine, previous: Option<&Generation>| {
         let plugins = Plugins::Folder(folder.path().into());
-        Generation::build(1, engine, &plugins, &BTreeMap::new(), &[], 1, previous)
-            .expect("good plugins")
+        Generation::build(1, engine, &plugins, &settings(""), 1, previous).expect("good plugins")
     };
     let first = build(&engine, None);
     // Its code is taken over, but neither its instances nor what it counts.
@@ -162,12 +166,8 @@ fn other_helpers_are_a_difference_to_access_alone() {
     add(&folder, "a", "");
     let engine = Engine::new(1).expect("an engine");
     let with = |text: &str| {
-        let source = Source::new("wproxy.toml", text);
-        let settings = Configuration::from_source(Some(&source), &[]).expect("good settings");
         let plugins = Plugins::Folder(folder.path().into());
-        Generation::build(1, &engine, &plugins, &BTreeMap::new(), &[], 1, None)
-            .expect("good plugins")
-            .with_helpers(&settings.helpers)
+        Generation::build(1, &engine, &plugins, &settings(text), 1, None).expect("good plugins")
     };
     let helper = |url: &str| format!("[helpers.x]\nurl = \"{url}\"\n");
     let one = with(&helper("http://127.0.0.1/a"));

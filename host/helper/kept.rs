@@ -75,6 +75,12 @@ impl Kept {
         }
     }
 
+    /// How many there are, about: those whose time is over leave with the next that come.
+    pub(super) fn count(&self) -> u64 {
+        self.answers.run_pending_tasks();
+        self.answers.entry_count()
+    }
+
     /// Keeps it. A failure is not an answer: it leaves what was there.
     pub(super) fn keep(&self, key: Arc<str>, answer: Arc<Answer>, now: Instant) {
         if answer.finding != Finding::Failed {

@@ -67,13 +67,15 @@ fn squid(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
     word(out, record.method.as_bytes());
     out.push(b' ');
     word(out, uri.as_bytes());
+    out.push(b' ');
+    user(out, record);
     match outcome.server {
         Some(server) => {
-            out.extend_from_slice(b" - HIER_DIRECT/");
+            out.extend_from_slice(b" HIER_DIRECT/");
             push_address(out, server);
             out.push(b' ');
         }
-        None => out.extend_from_slice(b" - HIER_NONE/- "),
+        None => out.extend_from_slice(b" HIER_NONE/- "),
     }
     let media_type = outcome.content_type.as_deref().unwrap_or_default();
     let media_type = media_type
@@ -104,7 +106,9 @@ fn combined(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         .map(|time| time.to_zoned(jiff::tz::TimeZone::system()))
         .map(|time| time.strftime("%d/%b/%Y:%H:%M:%S %z").to_string())
         .unwrap_or_default();
-    let _ = write!(out, "{} - - [{time}] \"", record.client);
+    let _ = write!(out, "{} - ", record.client);
+    user(out, record);
+    let _ = write!(out, " [{time}] \"");
     word(out, record.method.as_bytes());
     out.push(b' ');
     word(out, uri.as_bytes());
@@ -153,6 +157,7 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
         "time": (time.as_secs_f64() * 1000.0).round() / 1000.0,
         "elapsed_us": u64::try_from(record.elapsed.as_micros()).unwrap_or(u64::MAX),
         "client": record.client.to_string(),
+        "user": outcome.user.as_deref(),
         "method": record.method,
         "uri": uri,
         "version": record.version.map(|version| version.to_string()),
@@ -173,9 +178,19 @@ fn json(out: &mut Vec<u8>, uri: &str, record: &Record<'_>) {
     let _ = serde_json::to_writer(&mut *out, &line);
 }
 
+/// A name is not encoded yet, as a URI is: a percent sign in it is one, as squid has it.
+fn user(out: &mut Vec<u8>, record: &Record<'_>) {
+    let user = record.outcome.user.as_deref().unwrap_or_default();
+    encoded(out, user.as_bytes(), b"\"%");
+}
+
 /// Octets that must not end a word: everything but printable ASCII is percent-encoded.
 fn word(out: &mut Vec<u8>, octets: &[u8]) {
-    let plain = |octet: &u8| matches!(octet, b'!'..=b'~') && *octet != b'"';
+    encoded(out, octets, b"\"");
+}
+
+fn encoded(out: &mut Vec<u8>, octets: &[u8], special: &[u8]) {
+    let plain = |octet: &u8| matches!(octet, b'!'..=b'~') && !special.contains(octet);
     if octets.is_empty() {
         out.push(b'-');
     }
@@ -273,6 +288,31 @@ mod tests {
         );
         let full = rendered(LogFormat::Squid, false, &record);
         assert!(full.contains(" http://origin.test/a?b=c "), "{full}");
+    }
+
+    #[test]
+    fn the_user_is_one_word_in_its_column() {
+        let fields = Fields::default();
+        for (user, shown) in [
+            (None, "-"),
+            (Some("ann"), "ann"),
+            (Some("Jos\u{e9} \"50%\"\n"), "Jos%C3%A9%20%2250%25%22%0A"),
+        ] {
+            let outcome = Outcome {
+                user: user.map(Into::into),
+                ..outcome()
+            };
+            let record = record(&outcome, "http://a/", &fields);
+            let squid = rendered(LogFormat::Squid, true, &record);
+            let column = format!(" http://a/ {shown} HIER_DIRECT/198.51.100.10 ");
+            assert!(squid.contains(&column), "{squid}");
+            let combined = rendered(LogFormat::Combined, true, &record);
+            let column = format!("10.0.2.10 - {shown} [");
+            assert!(combined.starts_with(&column), "{combined}");
+            let json = rendered(LogFormat::Json, true, &record);
+            let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            assert_eq!(json["user"].as_str(), user);
+        }
     }
 
     #[test]
@@ -385,8 +425,9 @@ mod tests {
 
         /// However long and odd, it is one whole line of as many words as the format has.
         #[test]
-        fn lines_stay_whole(uri in ".{0,300}", method in "[!-~]{1,20}", strip: bool) {
-            let (outcome, fields) = (outcome(), Fields::default());
+        fn lines_stay_whole(uri in ".{0,300}", method in "[!-~]{1,20}", user in ".{0,50}", strip: bool) {
+            let outcome = Outcome { user: Some(user.into()), ..outcome() };
+            let fields = Fields::default();
             let record = Record { method: &method, ..record(&outcome, &uri, &fields) };
             for format in [LogFormat::Squid, LogFormat::Combined, LogFormat::Json] {
                 let line = rendered(format, strip, &record);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Backoff {
     /// Failures in a row after which it is put aside; 0: never.
-    after: AtomicU32,
+    after: u32,
+    /// Whether no client waits: see [`Backoff::only_late`].
+    only_late: AtomicBool,
     /// Whether there is anything in the streaks: while all is well, no call takes the lock.
     troubled: AtomicBool,
     streaks: Mutex<Streaks>,
@@ -45,11 +47,9 @@ enum Whose {
     Any,
 }
 
+/// Until when, and for how long; none: for good.
 #[derive(Debug)]
-struct Aside {
-    until: Instant,
-    pause: Duration,
-}
+struct Aside(Option<(Instant, Duration)>);
 
 /// A call that may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,12 +61,22 @@ pub(super) struct Turn {
     is_probe: bool,
 }
 
+/// How a call has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    Well,
+    Failed,
+    /// It ran for all of its time.
+    Late,
+}
+
 /// A hook is not called at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it failed {failures} times in a row and is put aside for {pause:?}{whom}")]
+#[error("it failed {failures} times in a row and is put aside{}{whom}", for_how_long(*pause))]
 pub(super) struct PutAside {
     failures: u32,
-    pause: Duration,
+    /// None: for good.
+    pause: Option<Duration>,
     whom: Whom,
 }
 
@@ -90,20 +100,23 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 impl Backoff {
     pub(super) fn new(after: u32) -> Backoff {
         Backoff {
-            after: AtomicU32::new(after),
+            after,
+            only_late: AtomicBool::new(false),
             troubled: AtomicBool::new(false),
             streaks: Mutex::default(),
         }
     }
 
-    /// It is not to be put aside, however often it fails.
-    pub(super) fn never(&self) {
-        self.after.store(0, Ordering::Relaxed);
+    /// From now on it is put aside for running late alone, which costs time, and then for good and
+    /// for everybody: what is said where no client waits is not to depend on how fast it is asked.
+    pub(super) fn only_late(&self) {
+        self.only_late.store(true, Ordering::Relaxed);
     }
 
     /// May the hook be called about a request of that client's? Every turn has to come to its
     /// [`end`](Backoff::end).
     pub(super) fn turn(&self, client: Option<IpAddr>) -> Result<Turn, PutAside> {
+        let client = client.filter(|_| !self.only_late.load(Ordering::Relaxed));
         let is_probe = match self.troubled.load(Ordering::Relaxed) {
             false => false,
             true => self.streaks().turn(client, Instant::now())?,
@@ -111,17 +124,20 @@ impl Backoff {
         Ok(Turn { client, is_probe })
     }
 
-    /// A call has ended, well or not.
-    pub(super) fn end(&self, turn: Turn, well: bool) -> Option<Change> {
-        if well && !self.troubled.load(Ordering::Relaxed) {
-            return None;
-        }
-        let after = self.after.load(Ordering::Relaxed);
-        if after == 0 {
+    /// A call has ended.
+    pub(super) fn end(&self, turn: Turn, ended: Ended) -> Option<Change> {
+        let only_late = self.only_late.load(Ordering::Relaxed);
+        let well = match ended {
+            Ended::Well => true,
+            Ended::Failed => only_late,
+            Ended::Late => false,
+        };
+        if self.after == 0 || (well && !self.troubled.load(Ordering::Relaxed)) {
             return None;
         }
         let mut streaks = self.streaks();
-        let change = streaks.end(turn, well, after, Instant::now());
+        let now = (!only_late).then(Instant::now);
+        let change = streaks.end(turn, well, self.after, now);
         let troubled = streaks.all.failures > 0 || streaks.apart.is_some();
         self.troubled.store(troubled, Ordering::Relaxed);
         change
@@ -141,6 +157,10 @@ impl Backoff {
     fn streaks(&self) -> MutexGuard<'_, Streaks> {
         self.streaks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn for_how_long(pause: Option<Duration>) -> String {
+    pause.map_or_else(String::new, |pause| format!(" for {pause:?}"))
 }
 
 // === impl Streaks ===
@@ -167,7 +187,8 @@ impl Streaks {
         self.of(client).turn(now)
     }
 
-    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Instant) -> Option<Change> {
+    /// Without a time, what is put aside is so for good.
+    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Option<Instant>) -> Option<Change> {
         let is_apart = self.is_apart(turn.client);
         let change = self.of(turn.client).end(turn, well, after, now)?;
         match change {
@@ -194,20 +215,20 @@ impl Streak {
         let (failures, whom) = (self.failures, self.of.whom());
         match &mut self.aside {
             None => Ok(false),
-            Some(Aside { until, pause }) if now < *until => Err(PutAside {
-                failures,
-                pause: *pause,
-                whom,
-            }),
-            Some(Aside { until, pause }) => {
+            Some(Aside(Some((until, pause)))) if now >= *until => {
                 // The others wait for what becomes of this one.
                 *until = now + *pause;
                 Ok(true)
             }
+            Some(Aside(time)) => Err(PutAside {
+                failures,
+                pause: time.map(|(_, pause)| pause),
+                whom,
+            }),
         }
     }
 
-    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Instant) -> Option<Change> {
+    fn end(&mut self, turn: Turn, well: bool, after: u32, now: Option<Instant>) -> Option<Change> {
         let pause = match (&self.aside, turn.is_probe) {
             // It began before the hook was put aside: its end says nothing new.
             (Some(_), false) => return None,
@@ -216,29 +237,30 @@ impl Streak {
                 *self = Streak::default();
                 return back;
             }
-            (Some(aside), true) => (aside.pause * 2).min(LONGEST_PAUSE),
-            (None, _) => FIRST_PAUSE,
+            (Some(Aside(Some((_, pause)))), true) => (*pause * 2).min(LONGEST_PAUSE),
+            (Some(Aside(None)) | None, _) => FIRST_PAUSE,
         };
         self.failures = self.failures.saturating_add(1);
         self.of = self.of.and(turn.client);
         if self.failures < after {
             return None;
         }
-        self.aside = Some(Aside {
-            until: now + pause,
-            pause,
-        });
+        let time = now.map(|now| (now + pause, pause));
+        self.aside = Some(Aside(time));
         Some(Change::PutAside(PutAside {
             failures: self.failures,
-            pause,
+            pause: time.map(|(_, pause)| pause),
             whom: self.of.whom(),
         }))
     }
 
     /// Whether nobody has come for a long time to find out how it does.
     fn has_rested(&self, now: Instant) -> bool {
-        let aside = self.aside.as_ref();
-        aside.is_none_or(|aside| now >= aside.until + LONGEST_PAUSE)
+        match self.aside {
+            None => true,
+            Some(Aside(Some((until, _)))) => now >= until + LONGEST_PAUSE,
+            Some(Aside(None)) => false,
+        }
     }
 }
 
@@ -283,7 +305,7 @@ mod tests {
     fn aside(failures: u32, seconds: u64, whom: Option<IpAddr>) -> PutAside {
         PutAside {
             failures,
-            pause: Duration::from_secs(seconds),
+            pause: Some(Duration::from_secs(seconds)),
             whom: Whom(whom),
         }
     }
@@ -308,7 +330,7 @@ mod tests {
         for &client in clients {
             assert_eq!(change, None);
             assert_eq!(streaks.turn(client, now), Ok(false));
-            change = streaks.end(usual(client), false, AFTER, now);
+            change = streaks.end(usual(client), false, AFTER, Some(now));
         }
         change
     }
@@ -325,7 +347,7 @@ mod tests {
         let now = Instant::now();
         let mut streaks = Streaks::default();
         for well in [false, false, true, false, false, true] {
-            assert_eq!(streaks.end(usual(ANN), well, AFTER, now), None);
+            assert_eq!(streaks.end(usual(ANN), well, AFTER, Some(now)), None);
             assert_eq!(streaks.turn(ANN, now), Ok(false));
         }
         failing(now);
@@ -346,7 +368,7 @@ mod tests {
                 now += Duration::from_nanos(1);
                 assert_eq!(streaks.turn(ANN, now), Ok(true));
                 assert_eq!(streaks.turn(ANN, now), Err(aside(failures, pause, whom)));
-                let change = streaks.end(probe(ANN), false, AFTER, now);
+                let change = streaks.end(probe(ANN), false, AFTER, Some(now));
                 let longer = aside(failures + 1, *next, whom);
                 assert_eq!(change, Some(Change::PutAside(longer)));
             }
@@ -358,12 +380,12 @@ mod tests {
         let now = Instant::now();
         let mut streaks = failing(now);
         // Others began before it was put aside.
-        assert_eq!(streaks.end(usual(ANN), true, AFTER, now), None);
-        assert_eq!(streaks.end(usual(BOB), false, AFTER, now), None);
+        assert_eq!(streaks.end(usual(ANN), true, AFTER, Some(now)), None);
+        assert_eq!(streaks.end(usual(BOB), false, AFTER, Some(now)), None);
         assert_eq!(streaks.turn(BOB, now), Err(aside(3, 1, None)));
         let later = now + FIRST_PAUSE;
         assert_eq!(streaks.turn(BOB, later), Ok(true));
-        let change = streaks.end(probe(BOB), true, AFTER, later);
+        let change = streaks.end(probe(BOB), true, AFTER, Some(later));
         assert_eq!(change, Some(Change::Back(Whom(None))));
         assert_eq!(streaks.turn(ANN, later), Ok(false));
     }
@@ -378,16 +400,16 @@ mod tests {
         // Others are served; theirs count as if nothing had been.
         for well in [true, false, false, true, false, false] {
             assert_eq!(streaks.turn(BOB, now), Ok(false));
-            assert_eq!(streaks.end(usual(BOB), well, AFTER, now), None);
+            assert_eq!(streaks.end(usual(BOB), well, AFTER, Some(now)), None);
         }
         assert_eq!(streaks.turn(ANN, now), Err(aside(3, 1, ANN)));
         let later = now + FIRST_PAUSE;
         assert_eq!(streaks.turn(ANN, later), Ok(true));
-        let change = streaks.end(probe(ANN), true, AFTER, later);
+        let change = streaks.end(probe(ANN), true, AFTER, Some(later));
         assert_eq!(change, Some(Change::Back(Whom(ANN))));
         assert_eq!(streaks.turn(ANN, later), Ok(false));
         // Of the two that BOB had failed.
-        let change = streaks.end(usual(ANN), false, AFTER, later);
+        let change = streaks.end(usual(ANN), false, AFTER, Some(later));
         assert_eq!(change, Some(Change::PutAside(aside(3, 1, None))));
     }
 
@@ -427,7 +449,27 @@ mod tests {
         let backoff = Backoff::new(0);
         for _ in 0..100 {
             let turn = backoff.turn(ANN).expect("a turn");
-            assert_eq!(backoff.end(turn, false), None);
+            assert_eq!(backoff.end(turn, Ended::Failed), None);
         }
+    }
+
+    #[test]
+    fn where_nobody_waits_it_is_put_aside_for_running_late_and_then_for_good() {
+        use Ended::{Failed, Late, Well};
+        let backoff = Backoff::new(AFTER);
+        backoff.only_late();
+        let end = |ended| backoff.end(backoff.turn(ANN).expect("a turn"), ended);
+        for ended in [Failed, Failed, Failed, Failed, Late, Late, Well, Late, Late] {
+            assert_eq!(end(ended), None);
+        }
+        let for_good = PutAside {
+            pause: None,
+            ..aside(AFTER, 1, None)
+        };
+        assert_eq!(end(Late), Some(Change::PutAside(for_good)));
+        assert_eq!(backoff.turn(BOB), Err(for_good));
+        let said = "it failed 3 times in a row and is put aside";
+        assert_eq!(for_good.to_string(), said);
+        assert_eq!(aside(3, 1, None).to_string(), format!("{said} for 1s"));
     }
 }

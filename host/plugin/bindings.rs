@@ -1,5 +1,6 @@
 //! The WIT interfaces, as the host serves and calls them.
 
+mod helpers;
 mod previous;
 mod sets;
 
@@ -38,6 +39,7 @@ mod generated {
                 import wproxy:plugin/metrics@0.2.0;
                 import wproxy:plugin/kv@0.2.0;
                 import wproxy:plugin/sets@0.2.0;
+                import wproxy:plugin/helpers@0.2.0;
                 export wproxy:plugin/lifecycle@0.2.0;
                 export wproxy:plugin/access@0.2.0;
                 export wproxy:plugin/request-headers@0.2.0;
@@ -72,6 +74,9 @@ pub(super) fn add_to_linker(
             metrics::add_to_linker::<_, HasState>(linker, |state| state)?;
             kv::add_to_linker::<_, HasState>(linker, |state| state)?;
             bodies::add_to_linker::<_, HasState>(linker, |state| state)?;
+            generated::wproxy::plugin::helpers::add_to_linker::<_, HasState>(linker, |state| {
+                state
+            })?;
             generated::wproxy::plugin::sets::add_to_linker::<_, HasState>(linker, |state| state)
         }
     }
@@ -178,6 +183,11 @@ impl http::HostRequest for State {
 
     fn asked_again(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<bool> {
         Ok(self.lent_request()?.is_asked_again())
+    }
+
+    fn identify(&mut self, _: Resource<RequestHandle>, user: String) -> wasmtime::Result<()> {
+        self.lent_request()?.identify(&user);
+        Ok(())
     }
 
     fn drop(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<()> {

@@ -1,7 +1,7 @@
 //! The calls of a plugin's hooks, in the host's own types.
 
 use super::answer::{Freshness, Key, Refresh, Rule, Verdict};
-use super::backoff::{Change, Turn};
+use super::backoff::{Change, Ended, Turn};
 use super::bindings::{access, cache_key, cache_rules};
 use super::failure::{self, Failed, backtrace, explain};
 use super::instance::{Instance, Lent, Slots};
@@ -160,11 +160,15 @@ impl Plugin {
         let turn = self.turn(hook, request)?;
         let request = request.map(|request| request.id);
         self.template.meter().called(hook);
-        let answer = self
-            .template
-            .call(slots, call)
-            .map_err(|error| self.report(self.template.meter(), hook, request, &error));
-        self.end_turn(hook, turn, answer.is_ok());
+        let answer = self.template.call(slots, call);
+        let ended = match &answer {
+            Ok(_) => Ended::Well,
+            Err(error) if failure::is_late(error) => Ended::Late,
+            Err(_) => Ended::Failed,
+        };
+        let answer =
+            answer.map_err(|error| self.report(self.template.meter(), hook, request, &error));
+        self.end_turn(hook, turn, ended);
         answer
     }
 
@@ -176,8 +180,8 @@ impl Plugin {
     }
 
     /// A turn of that hook's is over.
-    pub(super) fn end_turn(&self, hook: Hook, turn: Turn, well: bool) {
-        match self.backoffs[hook as usize].end(turn, well) {
+    pub(super) fn end_turn(&self, hook: Hook, turn: Turn, ended: Ended) {
+        match self.backoffs[hook as usize].end(turn, ended) {
             None => {}
             Some(Change::PutAside(aside)) => {
                 self.template.meter().ran_into(Limit::Failures);

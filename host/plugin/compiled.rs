@@ -28,8 +28,9 @@ pub struct Compiled {
     pub(super) linked: InstancePre<State>,
 }
 
-/// The one that is granted by what there is to ask.
+/// Those that are granted by what there is to ask.
 const SETS: &str = "sets";
+const HELPERS: &str = "helpers";
 /// A compiler that takes less time is not worth a word.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -135,6 +136,11 @@ impl Compiled {
     /// Whether it asks sets.
     pub fn asks_sets(&self) -> bool {
         self.rights.contains(&self.version.interface(SETS))
+    }
+
+    /// Whether it looks which helpers there are.
+    pub fn looks_for_helpers(&self) -> bool {
+        self.rights.contains(&self.version.interface(HELPERS))
     }
 
     /// The interfaces that it imports.

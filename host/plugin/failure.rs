@@ -49,6 +49,12 @@ pub(super) fn backtrace(error: &wasmtime::Error) -> Option<String> {
     Some(shown.collect())
 }
 
+/// Whether it ran for all of its time.
+pub(super) fn is_late(error: &wasmtime::Error) -> bool {
+    let exceeded = error.downcast_ref::<Exceeded>();
+    exceeded.is_some_and(|exceeded| exceeded.limit() == Limit::Time)
+}
+
 /// Counts the limit that the call ran into, if it did.
 pub(super) fn count(meter: &Meter, error: &wasmtime::Error) {
     let stack = error.downcast_ref::<wasmtime::Trap>() == Some(&wasmtime::Trap::StackOverflow);

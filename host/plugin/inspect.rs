@@ -5,7 +5,7 @@ use super::digest::Digest;
 use super::rights::Right;
 use super::sets::Sets;
 use super::version::{self, Version};
-use super::{Engine, Hook, Manifest, Plugin};
+use super::{Engine, HelperNames, Hook, Manifest, Plugin};
 use crate::config::Mistake;
 use crate::log::escaped;
 use serde::Serialize;
@@ -119,7 +119,14 @@ fn try_out(
 ) -> Result<(), Mistake> {
     let compiled = Compiled::new(engine, manifest, bytes)?;
     granted(&compiled)?;
-    let template = Plugin::template(engine, manifest, &compiled, Sets::default(), String::new())?;
+    let template = Plugin::template(
+        engine,
+        manifest,
+        &compiled,
+        Sets::default(),
+        HelperNames::any(),
+        String::new(),
+    )?;
     let started = template.start();
     started.map(drop).map_err(|error| {
         let reason = match error.is::<wasmtime::Trap>() {

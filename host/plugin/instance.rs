@@ -8,6 +8,7 @@ use super::budget::Budget;
 use super::compiled::Compiled;
 use super::engine::Engine;
 use super::exports::{Exports, Functions, not_served};
+use super::helpers::HelperNames;
 use super::limits::{Allowance, Draft, Keep, Limits};
 use super::manifest::{Grants, Manifest};
 use super::meters::{Limit, Meter, Meters};
@@ -40,6 +41,7 @@ pub(super) struct Template {
     grants: Grants,
     directories: Arc<[Preopen]>,
     sets: Sets,
+    helpers: HelperNames,
     config: String,
     /// What the first instance answered: the host goes by it, whichever instance it calls.
     spared: OnceLock<Spared>,
@@ -71,6 +73,7 @@ impl Template {
         compiled: &Compiled,
         directories: Arc<[Preopen]>,
         sets: Sets,
+        helpers: HelperNames,
         config: String,
     ) -> wasmtime::Result<Template> {
         Ok(Template {
@@ -84,6 +87,7 @@ impl Template {
             grants: manifest.grants.clone(),
             directories,
             sets,
+            helpers,
             config,
         })
     }
@@ -129,6 +133,7 @@ impl Template {
             own: Own::default(),
             kv: self.grants.kv.then(|| self.meter.kv().clone()),
             sets: self.sets.clone(),
+            helpers: self.helpers.clone(),
         };
         self.meter.instance_made();
         let mut store = Store::new(&self.engine.wasmtime, state);
@@ -206,6 +211,7 @@ impl Template {
             grants: self.grants.clone(),
             directories: self.directories.clone(),
             sets: self.sets.clone(),
+            helpers: self.helpers.clone(),
             config: self.config.clone(),
             spared: OnceLock::new(),
             exports: self.exports.clone(),

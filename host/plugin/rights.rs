@@ -34,10 +34,11 @@ pub enum Grant {
 
 /// By how the import's name begins, the first that fits.
 #[rustfmt::skip]
-const MEANINGS: [(&str, &str, Option<Grant>); 16] = [
+const MEANINGS: [(&str, &str, Option<Grant>); 17] = [
     ("wproxy:plugin/metrics@", "counts and measures in the proxy's own metrics", Some(Grant::Metrics)),
     ("wproxy:plugin/kv@", "keeps values and counters from one call to the next", Some(Grant::Kv)),
     ("wproxy:plugin/sets@", "asks the sets that its manifest and the settings name", None),
+    ("wproxy:plugin/helpers@", "looks whether the settings have the helpers that it asks", None),
     ("wasi:clocks/", "reads the time, which stands still without the grant `clock`", Some(Grant::Clock)),
     ("wasi:random/", "draws random numbers, always the same ones without the grant `random`", Some(Grant::Random)),
     ("wasi:cli/environment@", "reads environment and arguments: it finds none", None),

@@ -1,6 +1,7 @@
 //! What an instance's calls find on the host's side.
 
 use super::budget::Budget;
+use super::helpers::HelperNames;
 use super::kv::{Store, Terms};
 use super::limits::{Allowance, Draft, Limits};
 use super::meters::{Limit, Meter};
@@ -41,6 +42,7 @@ pub(super) struct State {
     /// Where it was granted.
     pub(super) kv: Option<Arc<dyn Store>>,
     pub(super) sets: Sets,
+    pub(super) helpers: HelperNames,
 }
 
 /// The plugin's own metrics that this instance has used: what was found once takes no lock.

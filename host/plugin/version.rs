@@ -35,7 +35,7 @@ impl Version {
     pub(super) fn imports(self) -> &'static [&'static str] {
         match self {
             Version::V0_1 => &["http", "log"],
-            Version::V0_2 => &["http", "log", "metrics", "kv", "sets", "bodies"],
+            Version::V0_2 => &["http", "log", "metrics", "kv", "sets", "helpers", "bodies"],
         }
     }
 

@@ -7,7 +7,7 @@ pub use bounds::{Beyond, Bounds};
 use places::Place;
 pub(super) use places::Places;
 
-use super::backoff::Turn;
+use super::backoff::{Ended, Turn};
 use super::bindings::bodies;
 use super::instance::{Instance, Lent};
 use super::limits::{Exceeded, Keep};
@@ -106,7 +106,7 @@ impl Plugin {
         self.template.meter().called(hook);
         let watch = match self.begin_body(of, request, fields) {
             Ok((instance, interest)) if interest == Interest::empty() => {
-                self.end_turn(hook, turn, true);
+                self.end_turn(hook, turn, Ended::Well);
                 if let Some(instance) = self.template.used_once(instance) {
                     self.places.keep(instance);
                 }
@@ -129,7 +129,7 @@ impl Plugin {
             })),
             Err(error) => {
                 let failed = self.report(self.template.meter(), hook, Some(request.id), &error);
-                self.end_turn(hook, turn, false);
+                self.end_turn(hook, turn, Ended::Failed);
                 Err(failed)
             }
         };
@@ -346,7 +346,7 @@ impl Watch {
             error,
         );
         if let Some(turn) = self.turn.take() {
-            self.plugin.end_turn(self.hook, turn, false);
+            self.plugin.end_turn(self.hook, turn, Ended::Failed);
         }
         Halt::Failed(failed)
     }
@@ -400,7 +400,7 @@ fn size(octets: usize) -> String {
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(turn) = self.turn.take() {
-            self.plugin.end_turn(self.hook, turn, true);
+            self.plugin.end_turn(self.hook, turn, Ended::Well);
         }
     }
 }

@@ -197,6 +197,9 @@ pub struct Judged {
     /// How long it is fresh; none where it must not be stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh: Option<Refresh>,
+    /// By which rule it must not; none where it may, or where a plugin failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never: Option<Rule>,
 }
 
 /// squid's refresh_pattern.

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 /// What of a transaction cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("its {what} is none: {}", value.escape_debug())]
+#[error("{what} cannot be `{}`", value.escape_debug())]
 pub struct NotUnderstood {
     what: &'static str,
     value: String,
@@ -75,6 +75,7 @@ impl Transaction {
                 status: judged.status,
                 fields: written_fields(&judged.fields),
                 refresh: judged.refresh.map(written_refresh),
+                never: judged.never.map(written_rule),
             }),
             response_headers: response_headers.as_ref().map(written_edit),
             redacted: Vec::new(),
@@ -178,13 +179,13 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
         addresses,
         answers,
     } = asked;
-    let method =
-        Method::from_bytes(method.as_bytes()).map_err(|_| NotUnderstood::new("method", &method))?;
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| NotUnderstood::new("a method", &method))?;
     // As a request line is judged before it is read.
     let odd = uri.0.iter().any(|octet| *octet <= b' ' || *octet == 0x7f);
     let target = match Target::parse(&method, &uri.0) {
         Ok(Form::Proxy(target)) if !odd => target,
-        _ => return Err(NotUnderstood::new("URI", &uri.text())),
+        _ => return Err(NotUnderstood::new("a URI", &uri.text())),
     };
     let head = RequestHead {
         method,
@@ -192,7 +193,7 @@ fn read_request(asked: Asked) -> Result<Request, NotUnderstood> {
         version: match version.as_str() {
             "1.0" => Version::Http10,
             "1.1" => Version::Http11,
-            other => return Err(NotUnderstood::new("version", other)),
+            other => return Err(NotUnderstood::new("an HTTP version", other)),
         },
         fields: read_fields(fields)?,
     };
@@ -233,8 +234,8 @@ fn read_fields(lines: Fields) -> Result<http::Fields, NotUnderstood> {
     for (name, value) in lines {
         let what = match (http::is_token(&name.0), http::is_value(&value.0)) {
             (true, true) => None,
-            (true, false) => Some(("field's value", &value)),
-            (false, _) => Some(("field's name", &name)),
+            (true, false) => Some(("a field's value", &value)),
+            (false, _) => Some(("a field's name", &name)),
         };
         if let Some((what, octets)) = what {
             return Err(NotUnderstood::new(what, &octets.text()));
@@ -347,6 +348,7 @@ fn read_judged(judged: Judged) -> Result<notes::Judged, NotUnderstood> {
         status: judged.status,
         fields: read_fields(judged.fields)?,
         refresh: judged.refresh.map(read_refresh).transpose()?,
+        never: judged.never.map(read_rule),
     })
 }
 
@@ -362,7 +364,7 @@ fn read_refresh(written: Refresh) -> Result<plugin::Refresh, NotUnderstood> {
         match OPTIONS.iter().find(|(known, _)| *known == name) {
             Some((_, flag)) => *flag(&mut refresh) = true,
             None => {
-                return Err(NotUnderstood::new("option of a refresh pattern", &name));
+                return Err(NotUnderstood::new("an option of a refresh_pattern", &name));
             }
         }
     }

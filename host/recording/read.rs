@@ -2,6 +2,7 @@
 
 use super::{FORMAT, Finished, Header, Line, Transaction};
 use serde::Deserialize;
+use serde_json::error::Category;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -41,7 +42,7 @@ pub enum Unreadable {
         error: io::Error,
     },
     /// It is something else.
-    #[error("{name} is no recording: {why}\nhelp: `wproxy record {name}` makes one")]
+    #[error("{name}:1: this is no recording: {why}\nhelp: `wproxy record {name}` makes one")]
     Other {
         /// The file.
         name: String,
@@ -157,7 +158,7 @@ impl<R: BufRead> Reader<R> {
             Ok(Line::Finished(finished)) => self.end = Some(End::Finished(finished)),
             Ok(Line::Recording(_)) => return Err(self.damaged(&"another recording begins here")),
             Err(_) if !self.line.ends_with(b"\n") => self.end = Some(End::Part),
-            Err(error) => return Err(self.damaged(&error)),
+            Err(error) => return Err(self.damaged(&plain(&error))),
         }
         Ok(None)
     }
@@ -174,7 +175,11 @@ impl<R: BufRead> Reader<R> {
     fn first(&self) -> Result<Header, Unreadable> {
         let other = |error: serde_json::Error| Unreadable::Other {
             name: self.name.clone(),
-            why: error.to_string(),
+            why: match error.classify() {
+                _ if self.line.is_empty() => "it is empty".into(),
+                Category::Data => plain(&error),
+                _ => "its first line is not JSON".into(),
+            },
         };
         let AnyHeader { recording } = serde_json::from_slice(&self.line).map_err(other)?;
         if recording.format > FORMAT {
@@ -187,7 +192,7 @@ impl<R: BufRead> Reader<R> {
         match serde_json::from_slice(&self.line) {
             Ok(Line::Recording(header)) => Ok(header),
             Ok(_) => Err(self.damaged(&"its first line is not the one that says so")),
-            Err(error) => Err(self.damaged(&error)),
+            Err(error) => Err(self.damaged(&plain(&error))),
         }
     }
 
@@ -203,5 +208,30 @@ impl<R: BufRead> Reader<R> {
                 error,
             }),
         }
+    }
+}
+
+/// What is wrong with a line, in words that need no parser to be understood.
+fn plain(error: &serde_json::Error) -> String {
+    let column = error.column();
+    match error.classify() {
+        Category::Eof => return "the line ends before it is complete".into(),
+        Category::Syntax | Category::Io => {
+            return format!("it is not JSON from column {column} on");
+        }
+        Category::Data => {}
+    }
+    let said = error.to_string();
+    let said = said
+        .rsplit_once(" at line ")
+        .map_or(&*said, |(said, _)| said);
+    if let Some(field) = said.strip_prefix("missing field ") {
+        return format!("{field} is missing");
+    }
+    let odd = ["invalid type: ", "invalid value: "];
+    let odd = odd.iter().find_map(|odd| said.strip_prefix(odd));
+    match odd.and_then(|odd| odd.split_once(", expected ")) {
+        Some((found, wanted)) => format!("in column {column}, {found} stands in place of {wanted}"),
+        None => format!("in column {column}, {said}"),
     }
 }

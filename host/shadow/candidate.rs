@@ -8,7 +8,7 @@ use std::time::SystemTime;
 /// A chain that is tried.
 #[derive(Debug)]
 pub struct Candidate {
-    /// Its plugins. Its number is counted from 1, the first one in the shadow.
+    /// Its plugins. Its number is one that no candidate before it had.
     pub generation: Generation,
     /// Where they come from.
     pub chain: Chain,
@@ -20,7 +20,8 @@ pub struct Candidate {
 // === impl Candidate ===
 
 impl Candidate {
-    /// What the settings want to be tried; none where that is nothing, or what serves already.
+    /// What the settings want to be tried, under that number; none where that is nothing, or what
+    /// serves already.
     ///
     /// # Errors
     /// The first mistake in it. Nothing has been changed by then.
@@ -29,6 +30,7 @@ impl Candidate {
         reloader: &Reloader,
         live: &Generation,
         previous: Option<&Candidate>,
+        number: u64,
         now: SystemTime,
     ) -> Result<Option<Candidate>, Mistake> {
         let chain = configuration.shadow.candidate.clone();
@@ -44,10 +46,7 @@ impl Candidate {
             None => reloader.engine.apart(),
         };
         // Code and sets that are there already are shared; instances, counters and stores are not.
-        let (number, beside) = match previous {
-            Some(previous) => (previous.generation.id() + 1, &previous.generation),
-            None => (1, live),
-        };
+        let beside = previous.map_or(live, |previous| &previous.generation);
         // One thread asks it.
         const WORKERS: usize = 1;
         let generation = {

@@ -54,6 +54,24 @@ fn a_question_that_is_too_long_is_the_client_s_and_not_the_plugin_s() {
 }
 
 #[test]
+fn whom_the_helper_names_is_the_user_in_the_log() {
+    for (format, shown) in [
+        ("squid", " http://a.test/ Jos%C3%A9%20%25 HIER_NONE/- "),
+        ("combined", "127.0.0.1 - Jos%C3%A9%20%25 ["),
+        ("json", "\"user\":\"Jos\u{e9} %\""),
+    ] {
+        let says = "while read -r key; do echo 'OK user=Jos%C3%A9%20%25'; done";
+        let folder = tempfile::tempdir().unwrap();
+        let settings = helper(&folder, says, "") + POLICY;
+        let settings = format!("logformat = \"{format}\"\n{settings}");
+        let proxy = Proxy::in_folder(folder, &settings, &[]);
+        ask(&proxy, "a");
+        let line = proxy.logged();
+        assert!(line.contains(shown), "{line}");
+    }
+}
+
+#[test]
 fn explain_asks_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let text = helper(&folder, YES, "") + POLICY;
@@ -90,6 +108,46 @@ fn explain_asks_and_says_so() {
     let (code, out, err) = run(&["check", "--config", file]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("helper    h: /bin/sh "), "{out}");
+}
+
+/// The plugin's own configuration is the same as before: what is missing is elsewhere.
+#[test]
+fn a_helper_that_is_not_there_is_refused_where_it_is_named() {
+    let proxy = with_script(YES, "");
+    let written = fs::read_to_string(proxy.settings()).unwrap();
+    assert!(written.contains("[helpers.h]\n"), "{written}");
+    let renamed = written.replace("[helpers.h]", "[helpers.directory]");
+    fs::write(proxy.settings(), &renamed).unwrap();
+    let (code, _, err) = proxy.command(&["reload"]);
+    assert_eq!(code, Some(1));
+    let what = "there is no helper `h`; there are: directory. [helpers.h] in the settings says \
+                what it is\n";
+    assert!(err.contains(what), "{err}");
+    let place = |err: &str| {
+        let (line, text) = (1..)
+            .zip(renamed.lines())
+            .find(|(_, text)| text.contains("external h"))
+            .unwrap();
+        let column = text.find("\"found").unwrap() + 1;
+        assert!(
+            err.contains(&format!("wproxy.toml:{line}:{column}\n")),
+            "{err}"
+        );
+        assert!(err.contains(&format!("{line} | {text}\n")), "{err}");
+        assert!(err.contains("^^^^^"), "{err}");
+    };
+    place(&err);
+    // What serves has it.
+    assert_eq!(
+        ask(&proxy, "a"),
+        "403 the rule `http_access deny found` does not allow it"
+    );
+
+    let file = proxy.settings();
+    let (code, _, err) = run(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(err.contains(what), "{err}");
+    place(&err);
 }
 
 #[test]

@@ -38,6 +38,63 @@ fn what_it_says_is_the_client_s_answer_and_is_kept() {
     assert_eq!(counts, [4, 2, 0, 0]);
 }
 
+#[test]
+fn status_has_a_row_for_it() {
+    let script = format!("if [ -e down ]; then read -r key; exit 7; fi\n{ECHO}");
+    let proxy = with_script(&script, "");
+    let row = || {
+        let (code, out, err) = proxy.command(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{err}");
+        let status: serde_json::Value = serde_json::from_str(&out).unwrap();
+        status["helpers"].clone()
+    };
+    let expected = |up: Option<bool>, failure: Option<&str>, counts: [u64; 5]| {
+        let [kept, questions, hits, failures, timeouts] = counts;
+        serde_json::json!([{
+            "name": "h", "up": up, "failure": failure, "kept": kept, "questions": questions,
+            "hits": hits, "failures": failures, "timeouts": timeouts,
+        }])
+    };
+    assert_eq!(row(), expected(None, None, [0; 5]));
+    for _ in 0..2 {
+        ask(&proxy, "a");
+        ask(&proxy, "none");
+    }
+    assert_eq!(row(), expected(Some(true), None, [2, 4, 2, 0, 0]));
+
+    fs::write(proxy.folder.path().join("down"), "").unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(started(&proxy)[0].try_into().unwrap()).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
+    assert_eq!(ask(&proxy, "b"), FAILED);
+    let why = "it ended: exit status: 7";
+    assert_eq!(row(), expected(Some(false), Some(why), [2, 5, 2, 1, 0]));
+    let (_, out, _) = proxy.command(&["status"]);
+    let table = format!(
+        "\nHELPER  STATE      KEPT     ASKED      HITS    FAILED  TIMEOUTS\n\
+         h       down          2         5         2         1         0\n  no answer: {why}\n"
+    );
+    assert!(out.contains(&table), "{out}");
+}
+
+#[test]
+fn its_lines_in_the_log_name_the_request() {
+    let proxy = with_script("read -r key\nexit 7", "");
+    let response = proxy.get("http://a.test/", &["Key: a", "Accept: */*"]);
+    let text = response.text();
+    let id = text
+        .split("explain --id ")
+        .nth(1)
+        .and_then(|rest| rest.split(')').next());
+    let line = format!(
+        "no answer: it ended: exit status: 7 helper=\"h\" request={}",
+        id.unwrap()
+    );
+    proxy.says(&line);
+}
+
 /// What is no word, and what would be a line of its own if it were decoded too early.
 #[test]
 fn a_client_cannot_ask_two_things_at_once() {
@@ -335,16 +392,14 @@ fn a_swap_leaves_it_alone_until_its_settings_change() {
         4
     );
 
-    // None in its place.
+    // Nor is it there any more, when nobody asks it.
     let (_, rest) = written.split_once(POLICY).unwrap();
     let head = written.split_once("[helpers.h]").unwrap().0;
-    swap(&format!("{head}{POLICY}{rest}"), 4);
-    wait_for_end(second[1]);
-    let missing = "503 a plugin asked the helper `h`, which is not in the settings";
-    assert_eq!(ask(&proxy, "a"), missing);
-    proxy.says(
-        "a plugin asked the helper `h`, which is not in the settings: [helpers.h] is missing",
+    swap(
+        &format!("{head}[plugins.access-policy]\nhttp_access = [\"deny all\"]\n{rest}"),
+        4,
     );
+    wait_for_end(second[1]);
 }
 
 #[test]

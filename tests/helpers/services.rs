@@ -4,8 +4,10 @@ use super::{FAILED, NOT_FOUND, POLICY, ask, metric, wait_until};
 use crate::support::tls::tls_origin;
 use crate::support::{Origin, Proxy, Seen, Then};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 fn json(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
@@ -95,6 +97,49 @@ fn one_that_is_down_is_told_apart_from_one_that_finds_nothing() {
     let proxy = with_service(&format!("http://{address}/"), "");
     assert_eq!(ask(&proxy, "a"), FAILED);
     proxy.says("connection refused");
+}
+
+/// As many requests as there may be: an answer that serves anyway is asked for now and then.
+#[test]
+fn one_that_is_down_is_not_asked_for_each_answer_that_grace_serves() {
+    const ASKED: usize = 200;
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = down.clone();
+    let origin = Origin::start(move |_, stream| {
+        stream.write_all(&match is_down.load(Ordering::SeqCst) {
+            true => json("503 Service Unavailable", ""),
+            false => json("200 OK", "{\"message\": \"Hello.\"}"),
+        })?;
+        Ok(Then::Keep)
+    });
+    let proxy = with_service(&origin.url("/"), "ttl = \"1 ms\"\ngrace = \"1 hour\"");
+    assert_eq!(ask(&proxy, "a"), "403 Hello");
+    down.store(true, Ordering::SeqCst);
+    let failures = || metric(&proxy, "wproxy_helper_failures_total{helper=\"h\"}");
+    let before = Instant::now();
+    wait_until("it is known to be down", || {
+        assert_eq!(ask(&proxy, "a"), "403 Hello");
+        failures() > 0
+    });
+    let asked_before = origin.count();
+    for _ in 0..ASKED {
+        assert_eq!(ask(&proxy, "a"), "403 Hello");
+    }
+    // One after 0.2 s, then after 0.4, 0.8 and so on: as many doublings as there was time for.
+    let waits = before.elapsed().as_secs_f64() / 0.2;
+    let most = (waits + 1.0).log2().floor() as usize + 1;
+    let asked = origin.count() - asked_before;
+    assert!(asked <= most && most < ASKED, "{asked} in {waits} waits");
+
+    // One that is back is noticed without anybody who waits for it.
+    down.store(false, Ordering::SeqCst);
+    let asked_before = origin.count();
+    let is_up = || {
+        let (_, out, _) = proxy.command(&["status"]);
+        out.contains("\nh       up ")
+    };
+    wait_until("it is up", || ask(&proxy, "a") == "403 Hello" && is_up());
+    assert!(origin.count() > asked_before);
 }
 
 #[test]

@@ -69,4 +69,7 @@ fn basic_ncsa_auth_says_who_knows_the_password() {
     );
     let seen = origin.seen();
     assert_eq!(seen.field("proxy-authorization"), None);
+    // Whose password it knows is the user; what somebody else says is not.
+    let users = [(); 3].map(|()| proxy.logged().split(' ').rev().nth(2).map(str::to_owned));
+    assert_eq!(users.map(Option::unwrap), ["-", "-", "ann"]);
 }

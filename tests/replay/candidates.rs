@@ -111,6 +111,69 @@ fn rules_go_by_the_time_that_was_recorded() {
     }
 }
 
+/// Each of them would take all of the call's time.
+#[test]
+fn one_that_loops_is_put_aside_and_the_requests_are_counted() {
+    let paths = [&["/access/loop"; 7][..], &["/a"]].concat();
+    let (_proxy, _names, file) = recorded(&paths);
+    let folder = folder("");
+    let none = folder.path().join("none.toml");
+    fs::write(&none, "").unwrap();
+    let plugins = ["--json", "--plugins", folder.path().to_str().unwrap()];
+    let (code, stdout, stderr) = replay(&file, &none, &plugins);
+    assert_eq!(code, Some(2), "{stderr}");
+    let mut lines: Vec<serde_json::Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.pop().unwrap()["failed"], 8);
+    let groups = lines.iter().map(|line| {
+        let text = line["would_be"]["text"].as_str().unwrap();
+        let reason = text.strip_prefix("plugin `hostile` failed in its hook `access`: ");
+        (line["count"].as_u64().unwrap(), reason.unwrap_or(text))
+    });
+    let expected = [
+        (5, "it ran longer than its limit of 10ms"),
+        (3, "it failed 5 times in a row and is put aside"),
+    ];
+    assert_eq!(groups.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_must_not_be_stored_is_shown_with_the_rule_that_says_so() {
+    let paths = ["/a", "/never-store"];
+    let (proxy, names, by_default) = recorded(&paths);
+    let folder = folder("");
+    let plugins = folder.path().to_str().unwrap();
+    let hostile = Proxy::with_policy(&settings(&names, ""), &["--plugins", plugins]);
+    let recording = Recording::begin(&hostile, &["--requests", "2"]);
+    for path in paths {
+        hostile.get(&names.url("a.test", path), &[]);
+    }
+    let (by_hostile, _) = recording.ended();
+    let none = proxy.folder.path().join("none.toml");
+    fs::write(&none, "").unwrap();
+    let never = "not stored by not for keeps";
+    let usual = "0 20% 259200 by squid's default: . 0 20% 4320";
+    for (file, settings, arguments, expected) in [
+        (
+            by_default,
+            none,
+            &["--plugins", plugins][..],
+            [usual, never],
+        ),
+        (by_hostile, proxy.settings(), &[], [never, usual]),
+    ] {
+        let Replayed { changes, .. } = replay_json(&file, &settings, arguments);
+        let uri = names.url("a.test", "/never-store");
+        let found = changes.iter().find(|change| {
+            change.hook == "cache-rules" && change.uris.iter().any(|one| *one == uri)
+        });
+        let found = found.map(|change| [change.was.as_str(), &change.would_be]);
+        assert_eq!(found, Some(expected));
+    }
+}
+
 /// What helpers answered is in the recording, and what they were asked is not there in clear.
 #[test]
 fn helpers_are_not_asked_again() {

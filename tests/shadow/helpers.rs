@@ -38,7 +38,9 @@ impl Own {
     fn new(live: &str, helper: &str) -> Own {
         let (folder, file) = settings(&format!(
             "{helper}{}",
-            POLICY.replace("\"deny listed\", ", "")
+            POLICY
+                .replace("\"listed external list %>{Key}\", ", "")
+                .replace("\"deny listed\", ", "")
         ));
         let live = format!("{live}{}", policy(""));
         let candidate = format!("{}config = {file:?}\n", awake(&live));

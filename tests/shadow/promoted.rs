@@ -1,10 +1,11 @@
 //! `wproxy shadow promote`.
 
-use super::{ask, awake, hostile, policy, report, settings, shadowed};
+use super::{ask, awake, hostile, policy, renewed::save, report, settings, shadowed};
 use crate::support::proxy::request;
 use crate::support::{Origin, Proxy, Then};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Barrier};
 
 #[test]
@@ -106,4 +107,24 @@ fn a_folder_can_be_promoted_and_the_next_candidate_be_tried() {
     );
     drop(folder);
     let _: Value = promotion;
+}
+
+#[test]
+fn the_next_candidate_has_the_next_number() {
+    let [(_first, first), (_next, next)] =
+        ["\"deny private\", ", "\"deny secret\", "].map(|rules| settings(&policy(rules)));
+    let own = |file: &Path| format!("{}config = {file:?}\n", awake(&policy("")));
+    let proxy = Proxy::with_policy(&own(&first), &[]);
+    let number = || report(&proxy, 0)["candidate"].clone();
+    assert_eq!(number(), 1);
+    ask(&proxy, &["shadow", "promote"]);
+    save(&proxy, &own(&next));
+    assert_eq!(ask(&proxy, &["reload"])["shadow"]["candidate"], 2);
+    assert_eq!(number(), 2);
+    // So has one that comes when the shadow has been empty for a while.
+    for (text, expected) in [(policy(""), None), (own(&next), Some(3))] {
+        save(&proxy, &text);
+        let reload = ask(&proxy, &["reload"]);
+        assert_eq!(reload["shadow"]["candidate"].as_u64(), expected, "{reload}");
+    }
 }

@@ -285,6 +285,7 @@ fn everywhere(transaction: &mut Transaction, secret: &str) {
             max: 0,
             options: vec![],
         }),
+        never: None,
     });
 }
 

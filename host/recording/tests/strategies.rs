@@ -81,10 +81,17 @@ fn judged() -> impl Strategy<Value = Judged> {
             options,
         },
     );
-    (any::<u16>(), fields(), option::of(refresh)).prop_map(|(status, fields, refresh)| Judged {
+    let judged = (
+        any::<u16>(),
+        fields(),
+        option::of(refresh),
+        option::of(rule()),
+    );
+    judged.prop_map(|(status, fields, refresh, never)| Judged {
         status,
         fields,
         refresh,
+        never,
     })
 }
 

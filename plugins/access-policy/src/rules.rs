@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn a_helper_that_the_settings_do_not_have_is_refused() {
+        wproxy_sdk::testing::helpers(&["directory"]);
+        let acl = ["a external directory %SRC", "b external directroy %SRC"];
+        let error = rules(&acl, &["deny all"]).expect_err("no such helper");
+        assert_eq!(error.at, "/acl/1");
+        let said = "there is no helper `directroy`; there are: directory";
+        assert_eq!(error.message, said);
+        rules(&acl[..1], &["deny all"]).expect("that one is there");
+    }
+
+    #[test]
     fn errors_point_at_the_line() {
         let error = rules(&["localnet src 10.0.0.0/8"], &["allow localnet", "deny al"]);
         assert_eq!(error.expect_err("al is not defined").at, "/http_access/1");

@@ -46,7 +46,7 @@ use std::collections::HashMap;
 /// host's by its name: `ads dstdomain set:ads`. Others can be beside it.
 ///
 /// squid has what a helper is asked with the helper; here it stands in the acl:
-/// `staff external directory %LOGIN %SRC staff`.
+/// `staff external directory %LOGIN %SRC staff`. A helper that the settings do not have is refused.
 #[derive(Debug)]
 pub struct Acls {
     acls: Vec<Acl>,

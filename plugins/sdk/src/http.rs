@@ -37,6 +37,9 @@ pub trait Request {
     /// Whether the hook `access` has been asked about it before, so that who counts requests has
     /// counted this one.
     fn asked_again(&self) -> bool;
+    /// Says who the client is, for the access log: in `access`, where a helper or the plugin itself
+    /// vouches for that name. The first that is said stays.
+    fn identify(&self, user: &str);
 }
 
 /// Header fields that a hook may change. Each method is that of the WIT resource `fields`.
@@ -155,6 +158,10 @@ impl Request for Incoming<'_> {
 
     fn asked_again(&self) -> bool {
         self.resource.asked_again()
+    }
+
+    fn identify(&self, user: &str) {
+        self.resource.identify(user);
     }
 }
 

@@ -122,7 +122,8 @@
 //!
 //! What they mean is described in the WIT files, which are the interface itself; the names here are
 //! theirs. [`Request`] and [`Fields`] are what a hook sees of the transaction, [`testing`] has
-//! stand-ins for them. [`sets`] asks large lists that the host keeps, [`metrics`] counts.
+//! stand-ins for them. [`sets`] asks large lists that the host keeps, [`helpers`] which helpers there
+//! are, [`metrics`] counts.
 //!
 //! A plugin that panics costs its own request an error page, and no other; what a hook has changed
 //! until then is dropped.
@@ -138,6 +139,7 @@ pub mod bodies;
 mod config;
 mod explain;
 mod glue;
+pub mod helpers;
 mod hooks;
 mod http;
 pub mod kv;

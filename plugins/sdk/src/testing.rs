@@ -37,6 +37,7 @@ use crate::config::{self, ConfigError};
 use crate::hooks::{Denial, Plugin};
 use crate::http::{Answer, Moment, Request};
 use crate::observer::Completed;
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -84,6 +85,13 @@ pub fn configure<P: Plugin>(json: &str) -> Result<P, ConfigError> {
 #[cfg(not(target_family = "wasm"))]
 pub fn set(name: &str, kind: crate::sets::Kind, entries: &[&str]) {
     crate::sets::native::set(name, kind, entries);
+}
+
+/// Names the helpers that [`helpers::find`](crate::helpers::find) finds in this thread, in place of
+/// those of the proxy's settings. Until then it finds every one.
+#[cfg(not(target_family = "wasm"))]
+pub fn helpers(names: &[&str]) {
+    crate::helpers::native::set(names);
 }
 
 /// Shows a body as the host does, in these pieces; gives what goes on of it.
@@ -178,6 +186,8 @@ pub struct Sample {
     pub received: Moment,
     /// What helpers have answered: helper, key, answer.
     pub answers: Vec<(String, String, Answer)>,
+    /// Who the client is, once the plugin has said that.
+    pub user: OnceCell<String>,
 }
 
 impl Sample {
@@ -216,6 +226,7 @@ impl Sample {
                 utc_offset: 0,
             },
             answers: Vec::new(),
+            user: OnceCell::new(),
         }
     }
 
@@ -310,6 +321,12 @@ impl Request for Sample {
     fn asked_again(&self) -> bool {
         let resolved = self.addresses.is_some() && self.host.parse::<IpAddr>().is_err();
         resolved || !self.answers.is_empty()
+    }
+
+    fn identify(&self, user: &str) {
+        if !user.is_empty() {
+            let _ = self.user.set(user.to_owned());
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use crate::helper::{Answer, Question};
 use crate::http::Fields;
 use crate::log::Completed;
 use crate::plugin::{
-    Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, Hook, Key, Manifest, Of, Plugin,
-    Sets, Shelf, Verdict,
+    Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, HelperNames, Hook, Key, Manifest, Of,
+    Plugin, Sets, Shelf, Verdict,
 };
 use crate::transaction::Request;
 use http::Method;
@@ -97,7 +97,10 @@ impl Trial {
         let (manifest, compiled) = (self.manifest.clone(), self.compiled.clone());
         let engine = self.engine.apart();
         let sets = self.sets.clone();
-        let plugin = match Plugin::configure(&engine, manifest, config, sets, compiled, 1)? {
+        // There are no settings: what a helper answers, the case says.
+        let helpers = HelperNames::any();
+        let configured = Plugin::configure(&engine, manifest, config, sets, helpers, compiled, 1)?;
+        let plugin = match configured {
             Ok(plugin) => Arc::new(plugin),
             Err(complaint) => {
                 return Ok(Outcome {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::http::{Fields, Form, RequestHead, Target, Version};
 use crate::plugin::instance::Slots;
-use crate::plugin::{Compiled, Hook, Manifest, Of, Sets, Watch, observing, toolchain};
+use crate::plugin::{Compiled, HelperNames, Hook, Manifest, Of, Sets, Watch, observing, toolchain};
 use crate::transaction::Request;
 use bytes::Bytes;
 use http::Method;
@@ -32,7 +32,15 @@ fn parts(engine: &Engine, more: &str) -> (Manifest, Compiled) {
 fn onlooker(more: &str) -> Arc<Plugin> {
     let engine = Engine::new(1).expect("an engine");
     let (manifest, compiled) = parts(&engine, more);
-    let plugin = Plugin::load(&engine, manifest, None, Sets::default(), compiled, 1);
+    let plugin = Plugin::load(
+        &engine,
+        manifest,
+        None,
+        Sets::default(),
+        HelperNames::any(),
+        compiled,
+        1,
+    );
     Arc::new(plugin.expect("a good plugin"))
 }
 
@@ -169,7 +177,14 @@ fn at_load_there_is_what_the_hooks_need_and_no_more() {
     for (hooks, more, made, reserve) in cases {
         let (manifest, compiled) = parts(&engine, more);
         let config = manifest.config.json().to_owned();
-        let template = Plugin::template(&engine, &manifest, &compiled, Sets::default(), config);
+        let template = Plugin::template(
+            &engine,
+            &manifest,
+            &compiled,
+            Sets::default(),
+            HelperNames::any(),
+            config,
+        );
         let template = template.expect("a good plugin").apart();
         let places = Places::new(&engine, manifest.limits.bodies.most);
         let (workers, observing) = (Slots::new(3), Slots::new(1));

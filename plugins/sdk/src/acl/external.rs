@@ -1,7 +1,7 @@
 //! squid's `external` acls: a helper says whether they match.
 
 use super::{Undecided, rfc1738};
-use crate::{Answer, Finding, Request};
+use crate::{Answer, Finding, Request, helpers};
 
 /// A helper, and what it is asked. The words are those of squid's FORMAT, which stands in the acl
 /// here and not with the helper.
@@ -47,6 +47,7 @@ impl External {
                  {CODES}"
             ));
         }
+        helpers::find(helper)?;
         Ok(External {
             helper: (*helper).to_owned(),
             words: words
@@ -80,7 +81,22 @@ impl External {
             Some(answer) if answer.finding == Finding::Failed => {
                 Err(failed(answer.pair("message")))
             }
-            Some(answer) => Ok(answer.is_found()),
+            Some(answer) if answer.is_found() => {
+                self.identify(&answer, request);
+                Ok(true)
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// The user is who the helper says, or who has said the password that it knows.
+    fn identify(&self, answer: &Answer, request: &dyn Request) {
+        if let Some(user) = answer.pair("user") {
+            request.identify(user);
+        } else if self.words.contains(&Word::Password)
+            && let Some(Credentials { user, .. }) = Credentials::of(request)
+        {
+            request.identify(&String::from_utf8_lossy(&user));
         }
     }
 
@@ -292,6 +308,32 @@ mod tests {
             matches!(undecided, Undecided::Failed { .. }),
             "{undecided:?}"
         );
+    }
+
+    #[test]
+    fn who_the_user_is_says_the_helper_or_the_password() {
+        let found = |pairs: &[(&str, &str)]| Answer::found(pairs);
+        // ann:p w
+        for (word, key, answer, user) in [
+            ("%SRC", "192.0.2.1", found(&[("user", "bob")]), Some("bob")),
+            (
+                "%SRC",
+                "192.0.2.1",
+                Answer::not_found(&[("user", "bob")]),
+                None,
+            ),
+            ("%SRC", "192.0.2.1", found(&[]), None),
+            ("%LOGIN", "ann", found(&[]), None),
+            ("%PASSWORD", "p%20w", found(&[]), Some("ann")),
+            ("%PASSWORD", "p%20w", found(&[("user", "Ann")]), Some("Ann")),
+            ("%PASSWORD", "p%20w", Answer::not_found(&[]), None),
+        ] {
+            let external = External::parse(&["h", word]).expect("valid");
+            let request = basic("YW5uOnAgdw==").answered("h", key, answer);
+            external.matches(&request).expect("it is answered");
+            let said = request.user.get().map(String::as_str);
+            assert_eq!(said, user, "{word}");
+        }
     }
 
     proptest! {

@@ -220,6 +220,9 @@ impl CacheRules for Hostile {
         if request.path().starts_with("/cache/told/") {
             wproxy_sdk::log(Level::Info, &format!("asked about {}", request.path()));
         }
+        if request.path() == "/never-store" {
+            return Decision::NeverStore("not for keeps".into());
+        }
         Decision::Pass
     }
 }
