@@ -75,7 +75,7 @@ impl Transaction {
                 status: judged.status,
                 fields: written_fields(&judged.fields),
                 refresh: judged.refresh.map(written_refresh),
-                never: judged.never.map(written_rule),
+                never: judged.never.as_ref().map(written_rule),
             }),
             response_headers: response_headers.as_ref().map(written_edit),
             redacted: Vec::new(),

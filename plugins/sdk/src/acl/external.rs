@@ -352,7 +352,7 @@ mod tests {
 
         #[test]
         fn a_word_stays_one(value in prop::collection::vec(any::<u8>(), 1..50)) {
-            let word = escaped(&value);
+            let word = rfc1738::escaped(&value);
             prop_assert!(word.bytes().all(|octet| octet.is_ascii_graphic()));
         }
     }
