@@ -1,8 +1,11 @@
 //! What another policy would have said to a request, and where that differs from what the live one
 //! has said. Pure, but for the candidate's own calls: what a client gets is none of its business.
 
+mod groups;
 #[cfg(test)]
 mod tests;
+
+pub use groups::{Group, Groups, Room};
 
 use crate::admit;
 use crate::error::Failure;

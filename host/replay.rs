@@ -5,12 +5,11 @@
 //! report. What a plugin has beyond that it has of now: its store is empty at first, and the clock that
 //! it may have been granted goes on.
 
-use crate::comparison::{Difference, Said, Sizes, differences};
+use crate::comparison::{Difference, Group, Groups, Room, Said, Sizes, differences};
 use crate::generation::Generation;
 use crate::plugin::{Hook, Rule};
 use crate::recording::{End, Header, Reader, Transaction, Unreadable};
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,24 +33,12 @@ pub struct Report {
     pub redacted: u64,
     /// Where.
     pub redacted_in: BTreeSet<String>,
-    /// The largest first.
-    pub groups: Vec<Group>,
+    groups: Groups<Kind, Example>,
 }
 
-/// What changes in the same way, by the same rules.
-#[derive(Debug)]
-pub struct Group {
-    /// Where.
-    pub hook: Hook,
-    /// What was said: that of the first one, of whose details the others have their own.
-    pub live: Said,
-    /// What would be.
-    pub candidate: Said,
-    /// How many transactions.
-    pub count: u64,
-    /// The first ones.
-    pub examples: Vec<Example>,
-}
+/// What makes a group: which hook, and what was and would be done by which rule. The details of a
+/// group's `live` and `candidate` are those of its first transaction: each example has its own.
+type Kind = (Hook, [(String, Option<Rule>); 2]);
 
 /// A transaction that would change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,23 +59,6 @@ pub struct Example {
     pub candidate: String,
 }
 
-/// What is being counted.
-#[derive(Debug, Default)]
-struct Tally {
-    transactions: u64,
-    changed: u64,
-    undecided: u64,
-    failed: u64,
-    redacted: u64,
-    redacted_in: BTreeSet<String>,
-    groups: Vec<Group>,
-    /// Where in `groups` each stands.
-    places: HashMap<Kind, usize>,
-}
-
-/// What makes a group: which hook, and what was and would be done by which rule.
-type Kind = (Hook, [(String, Option<Rule>); 2]);
-
 /// Asks the candidate what the live policy was asked, one transaction after the other: what counts
 /// requests counts them in their order. With up to so many examples of each change.
 ///
@@ -100,25 +70,45 @@ pub fn replay<R: BufRead>(
     sizes: Sizes,
     examples: usize,
 ) -> Result<Report, Unreadable> {
-    let mut tally = Tally::default();
+    let mut report = Report {
+        header: recording.header().clone(),
+        end: End::Missing,
+        transactions: 0,
+        changed: 0,
+        undecided: 0,
+        failed: 0,
+        redacted: 0,
+        redacted_in: BTreeSet::new(),
+        groups: Groups::new(Room {
+            groups: usize::MAX,
+            examples,
+        }),
+    };
     while let Some(transaction) = recording.transaction()? {
         let example = Example::of(&transaction);
-        tally.begin(&transaction);
+        report.begin(&transaction);
         let (request, notes) = transaction
             .into_notes()
             .map_err(|error| recording.damaged(&error))?;
         match differences(candidate, &Arc::new(request), &notes, sizes) {
-            Ok(differences) => tally.count(differences, &example, examples),
-            Err(_) => tally.undecided += 1,
+            Ok(differences) => report.count(&differences, &example),
+            Err(_) => report.undecided += 1,
         }
     }
-    let end = recording.end().cloned().unwrap_or(End::Missing);
-    Ok(tally.report(recording.header().clone(), end))
+    report.end = recording.end().cloned().unwrap_or(End::Missing);
+    Ok(report)
 }
 
-// === impl Tally ===
+// === impl Report ===
 
-impl Tally {
+impl Report {
+    /// What changes in the same way, by the same rules: by hook, the largest first.
+    pub fn groups(&self) -> Vec<&Group<Example>> {
+        let mut groups = self.groups.largest_first();
+        groups.sort_by_key(|group| group.hook as usize);
+        groups
+    }
+
     fn begin(&mut self, transaction: &Transaction) {
         self.transactions += 1;
         self.redacted += u64::from(!transaction.redacted.is_empty());
@@ -129,64 +119,24 @@ impl Tally {
         }
     }
 
-    fn count(&mut self, differences: Vec<Difference>, example: &Example, examples: usize) {
+    fn count(&mut self, differences: &[Difference], example: &Example) {
         self.changed += u64::from(!differences.is_empty());
-        let failed = |difference: &Difference| difference.candidate.failed;
-        self.failed += u64::from(differences.iter().any(failed));
-        for Difference {
-            hook,
-            live,
-            candidate,
-        } in differences
-        {
+        self.failed += u64::from(differences.iter().any(|one| one.candidate.failed));
+        for difference in differences {
+            let Difference {
+                hook,
+                live,
+                candidate,
+            } = difference;
             let kind = |said: &Said| (said.gist.clone(), said.rule.clone());
-            let kind = (hook, [&live, &candidate].map(kind));
-            let example = Example {
+            let kind = (*hook, [live, candidate].map(kind));
+            let example_of_it = || Example {
                 live: live.detail.clone(),
                 candidate: candidate.detail.clone(),
                 ..example.clone()
             };
-            let place = *self.places.entry(kind).or_insert_with(|| {
-                self.groups.push(Group {
-                    hook,
-                    live,
-                    candidate,
-                    count: 0,
-                    examples: Vec::new(),
-                });
-                self.groups.len() - 1
-            });
-            let group = &mut self.groups[place];
-            group.count += 1;
-            if group.examples.len() < examples {
-                group.examples.push(example);
-            }
-        }
-    }
-
-    fn report(self, header: Header, end: End) -> Report {
-        let Tally {
-            transactions,
-            changed,
-            undecided,
-            failed,
-            redacted,
-            redacted_in,
-            mut groups,
-            places: _,
-        } = self;
-        // By hook, the largest first; of equal ones the earlier.
-        groups.sort_by_key(|group| (group.hook as usize, Reverse(group.count)));
-        Report {
-            header,
-            end,
-            transactions,
-            changed,
-            undecided,
-            failed,
-            redacted,
-            redacted_in,
-            groups,
+            let received = example.received.into();
+            self.groups.add(kind, difference, example_of_it, received);
         }
     }
 }

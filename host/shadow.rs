@@ -22,10 +22,10 @@ mod report;
 mod worker;
 
 pub use candidate::Candidate;
-pub use report::{Example, Group, Report};
+pub use report::{Example, Report};
 
 use crate::app::Reloader;
-use crate::comparison::HOOKS;
+use crate::comparison::{HOOKS, Room};
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
 use crate::generation::{Changes, Generation};
 use crate::helper::{Helper, Question};
@@ -37,7 +37,6 @@ use crate::transaction::Request;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use queue::Queue;
-use report::Room;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -3,11 +3,11 @@
 use super::answer::{Answer, Refusal};
 use super::moment;
 use crate::app::{App, Promoted};
-use crate::comparison::Said;
+use crate::comparison::{Group, Said};
 use crate::config::Chain;
 use crate::generation::Changes;
 use crate::plugin::Rule;
-use crate::shadow::{Example, Facts, Group, Renewed};
+use crate::shadow::{Example, Facts, Renewed};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -145,12 +145,13 @@ pub(super) fn report(app: &App, what: &ShadowReport, answer: &mut Answer) -> Res
         false => running.facts(),
         true => running.reset(),
     };
-    let groups = facts.report.groups();
+    let groups = &facts.report.groups;
+    let largest_first = groups.largest_first().into_iter();
     let _ = answer.line(&Differences {
         status: shadow_status(&facts),
         generation: app.generation().id(),
-        differences: groups.into_iter().map(DifferenceGroup::from).collect(),
-        left_out: facts.report.left_out,
+        differences: largest_first.map(DifferenceGroup::from).collect(),
+        left_out: groups.left_out,
     });
     Ok(())
 }
@@ -213,8 +214,8 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-impl From<&Group> for DifferenceGroup {
-    fn from(group: &Group) -> DifferenceGroup {
+impl From<&Group<Example>> for DifferenceGroup {
+    fn from(group: &Group<Example>) -> DifferenceGroup {
         DifferenceGroup {
             hook: group.hook.to_string(),
             failed: group.candidate.failed,

@@ -1,9 +1,8 @@
 //! What the candidate says otherwise: a table that is bounded, whatever clients ask for. Pure: it is
 //! told the time.
 
-use crate::comparison::{Difference, Said};
+use crate::comparison::{Difference, Groups, Room, Said};
 use crate::plugin::{Hook, Rule};
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,38 +18,8 @@ pub struct Report {
     pub different: u64,
     /// Those of them about which it fails to say something.
     pub failed: u64,
-    /// Differences of kinds that there was no room for.
-    pub left_out: u64,
-    groups: HashMap<Key, Group>,
-    room: Room,
-}
-
-/// How large a report can become.
-#[derive(Debug, Clone, Copy)]
-pub struct Room {
-    /// Kinds of differences.
-    pub groups: usize,
-    /// Requests that are named for each.
-    pub examples: usize,
-}
-
-/// Differences in one hook, by the same rules.
-#[derive(Debug, Clone)]
-pub struct Group {
-    /// Where.
-    pub hook: Hook,
-    /// What decides for the client; of the first one.
-    pub live: Said,
-    /// What would; of the first one.
-    pub candidate: Said,
-    /// How many.
-    pub count: u64,
-    /// When the first one was found.
-    pub first: SystemTime,
-    /// When the last one was.
-    pub last: SystemTime,
-    /// Some of the requests, the first ones.
-    pub examples: Vec<Example>,
+    /// By kind.
+    pub groups: Groups<Kind, Example>,
 }
 
 /// A request that was different.
@@ -71,7 +40,7 @@ pub struct Example {
 /// What makes two differences the same: the rules, and, where there is none, the words. Of failures,
 /// what has failed, whatever it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
+pub struct Kind {
     hook: Hook,
     live: Option<String>,
     candidate: String,
@@ -87,9 +56,7 @@ impl Report {
             compared: 0,
             different: 0,
             failed: 0,
-            left_out: 0,
-            groups: HashMap::new(),
-            room,
+            groups: Groups::new(room),
         }
     }
 
@@ -104,54 +71,20 @@ impl Report {
         self.different += u64::from(differences.iter().any(|one| !one.candidate.failed));
         self.failed += u64::from(differences.iter().any(|one| one.candidate.failed));
         for difference in differences {
-            self.add(difference, &example, now);
+            let kind = Kind::of(difference);
+            self.groups.add(kind, difference, &example, now);
         }
-    }
-
-    fn add(&mut self, difference: &Difference, example: impl Fn() -> Example, now: SystemTime) {
-        let key = Key::of(difference);
-        let full = self.groups.len() >= self.room.groups;
-        if full && !self.groups.contains_key(&key) {
-            self.left_out += 1;
-            return;
-        }
-        let Difference {
-            hook,
-            live,
-            candidate,
-        } = difference;
-        let group = self.groups.entry(key).or_insert_with(|| Group {
-            hook: *hook,
-            live: live.clone(),
-            candidate: candidate.clone(),
-            count: 0,
-            first: now,
-            last: now,
-            examples: Vec::new(),
-        });
-        group.count += 1;
-        group.last = now;
-        if group.examples.len() < self.room.examples {
-            group.examples.push(example());
-        }
-    }
-
-    /// What is different, the most frequent first; of those that are equally so, the first.
-    pub fn groups(&self) -> Vec<&Group> {
-        let mut groups: Vec<&Group> = self.groups.values().collect();
-        groups.sort_by(|a, b| b.count.cmp(&a.count).then(a.first.cmp(&b.first)));
-        groups
     }
 }
 
-impl Key {
-    fn of(difference: &Difference) -> Key {
+impl Kind {
+    fn of(difference: &Difference) -> Kind {
         let Difference {
             hook,
             live,
             candidate,
         } = difference;
-        Key {
+        Kind {
             hook: *hook,
             live: (!candidate.failed).then(|| decisive(live)),
             candidate: match candidate.failed {
@@ -237,7 +170,7 @@ mod tests {
             (report.compared, report.different, report.failed),
             (5, 4, 0)
         );
-        let groups = report.groups();
+        let groups = report.groups.largest_first();
         let brief = groups.iter().map(|group| {
             let requests: Vec<u64> = group.examples.iter().map(|one| one.request).collect();
             let times = (group.first, group.last);
@@ -267,10 +200,10 @@ mod tests {
             report.compared(std::slice::from_ref(one), example(request as u64), at(9));
         }
         assert_eq!(
-            (report.different, report.failed, report.left_out),
+            (report.different, report.failed, report.groups.left_out),
             (2, 2, 1)
         );
-        let groups = report.groups();
+        let groups = report.groups.largest_first();
         let counts = groups
             .iter()
             .map(|group| (group.candidate.failed, group.count));

@@ -8,10 +8,10 @@
 //!
 //! `was` and `would_be` of an example are what is of that request alone: values of fields, a key.
 
-use crate::comparison::Said;
+use crate::comparison::{Group, Said};
 use crate::plugin::Rule;
 use crate::recording::End;
-use crate::replay::{Example, Group, Report};
+use crate::replay::{Example, Report};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -64,7 +64,7 @@ struct Summary<'a> {
 }
 
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    for group in &report.groups {
+    for group in report.groups() {
         line(&change(group), out)?;
     }
     let summary = Summary {
@@ -87,13 +87,14 @@ fn line(value: &impl Serialize, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-fn change(group: &Group) -> Change<'_> {
+fn change(group: &Group<Example>) -> Change<'_> {
     let Group {
         hook,
         live,
         candidate,
         count,
         examples,
+        ..
     } = group;
     Change {
         hook: hook.to_string(),

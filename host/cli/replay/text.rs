@@ -1,10 +1,10 @@
 //! For people.
 
 use crate::cli::text::count;
-use crate::comparison::Said;
+use crate::comparison::{Group, Said};
 use crate::plugin::Rule;
 use crate::recording::{End, Header};
-use crate::replay::{Example, Group, Report};
+use crate::replay::{Example, Report};
 use std::io::{self, Write};
 
 pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
@@ -13,7 +13,6 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         transactions,
         changed,
         undecided,
-        groups,
         ..
     } = report;
     let Header {
@@ -31,7 +30,7 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         0 => writeln!(out, "none of them would change")?,
         changed => writeln!(out, "{changed} of them would change")?,
     }
-    for group in groups {
+    for group in report.groups() {
         print_group(group, out)?;
     }
     for remark in remarks(report) {
@@ -40,13 +39,14 @@ pub(super) fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn print_group(group: &Group, out: &mut impl Write) -> io::Result<()> {
+fn print_group(group: &Group<Example>, out: &mut impl Write) -> io::Result<()> {
     let Group {
         hook,
         live,
         candidate,
         count,
         examples,
+        ..
     } = group;
     writeln!(out, "\n{count} in {hook}")?;
     writeln!(out, "  was       {}", shown(live))?;
