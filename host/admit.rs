@@ -144,11 +144,7 @@ fn misconfigured(why: String) -> Failure {
 
 fn refused(text: Arc<str>, status: u16, message: Option<String>) -> Failure {
     Failure::Denied {
-        rule: Rule {
-            plugin: "wproxy".into(),
-            text,
-            location: None,
-        },
+        rule: Rule::ours(text),
         status,
         message,
     }

@@ -17,7 +17,7 @@ use crate::transaction::Request;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// A hook in which a candidate does something else with a request than the live policy did.
@@ -291,6 +291,17 @@ fn by_name(fields: &Fields) -> BTreeMap<String, Vec<&Bytes>> {
 }
 
 // === impl Said ===
+
+/// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.gist)?;
+        match &self.rule {
+            Some(rule) => write!(f, " by {}", rule.located()),
+            None => Ok(()),
+        }
+    }
+}
 
 impl Said {
     fn plain(gist: &str) -> Said {

@@ -50,7 +50,7 @@ pub use answer::Refusal;
 pub use cache::{CacheLs, CachePurge, CacheStats, CacheTier, Entry, Purged};
 pub use client::ask;
 pub use explain::{
-    Asked, Condition, Decision, Explain, Explained, HelperSaid, Line, Outcome, PluginAsked, Rule,
+    Asked, Condition, Decision, Explain, Explained, HelperSaid, Outcome, PluginAsked, Rule,
     RuleOutcome, Verdict,
 };
 pub use generations::{GenerationEntry, PluginEntry};

@@ -80,7 +80,7 @@ fn report(proxy: &Proxy, requests: u64) -> Value {
 
 /// Of each kind of difference: hook, count, and what both sides say.
 fn brief(report: &Value) -> Vec<Value> {
-    let said = |said: &Value| match said["rule"].as_str() {
+    let said = |said: &Value| match said["rule"]["rule"].as_str() {
         Some(rule) => format!("{}: {rule}", said["text"].as_str().unwrap()),
         None => said["text"].as_str().unwrap().to_owned(),
     };
@@ -142,7 +142,7 @@ fn one_rule_shows_exactly_the_requests_that_it_changes() {
         assert_eq!(report[key], value, "{key}: {report}");
     }
     let difference = &report["differences"][0];
-    let at = |said: &Value| said["rule_at"].as_str().expect("a place").to_owned();
+    let at = |said: &Value| said["rule"]["at"].as_str().expect("a place").to_owned();
     assert_eq!(
         at(&difference["live"]),
         format!("{}:6", proxy.settings().display())
@@ -168,9 +168,9 @@ fn one_rule_shows_exactly_the_requests_that_it_changes() {
     let line = proxy.says("`access` differs: ");
     for part in [
         "shadow: ",
-        "allow by http_access allow localhost, ",
-        "wproxy.toml:6; the candidate: deny 403 by http_access deny private, ",
-        "candidate.toml:3; GET http://",
+        "allow by http_access allow localhost (",
+        "wproxy.toml:6, plugin access-policy); the candidate: deny 403 by http_access deny private (",
+        "candidate.toml:3, plugin access-policy); GET http://",
         "/private/0? from 127.0.0.1 request=",
         &changed[0].to_string(),
     ] {

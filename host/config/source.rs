@@ -352,6 +352,17 @@ impl fmt::Display for Location {
     }
 }
 
+impl Location {
+    /// From the text that [`fmt::Display`] makes of one.
+    pub fn read(text: &str) -> Option<Location> {
+        let (file, line) = text.rsplit_once(':')?;
+        Some(Location {
+            file: file.into(),
+            line: line.parse().ok()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -88,22 +88,11 @@ pub struct Outcome {
     /// Whether that is still there: else it is another one's rules that are shown.
     pub is_over: bool,
     /// The rule that decided then.
-    pub rule: Option<Line>,
+    pub rule: Option<plugin::Rule>,
     /// What went wrong, in RFC 9209's words.
     pub error: Option<String>,
     /// Milliseconds.
     pub elapsed: u64,
-}
-
-/// A rule, in the words of its line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// `http_access deny all`
-    pub rule: String,
-    /// Whose it is.
-    pub plugin: String,
-    /// File and line, where it stands in one.
-    pub at: Option<String>,
 }
 
 /// A plugin in one of its hooks.
@@ -122,7 +111,7 @@ pub struct PluginAsked {
     /// What it says: `allow`, `deny 403`, `pass`, ... None where that depends on the response.
     pub said: Option<String>,
     /// By which rule.
-    pub by: Option<Line>,
+    pub by: Option<plugin::Rule>,
 }
 
 /// A rule that is looked at.
@@ -173,7 +162,7 @@ pub struct Verdict {
     /// Why it is denied, where no rule says so.
     pub reason: Option<String>,
     /// The rule that decides.
-    pub by: Option<Line>,
+    pub by: Option<plugin::Rule>,
 }
 
 /// Whether it may.
@@ -318,10 +307,7 @@ impl Outcome {
             status: past.status,
             generation: past.generation,
             is_over,
-            rule: past
-                .rule
-                .as_ref()
-                .map(|rule| Line::of(&rule.into(), secrets)),
+            rule: past.rule.as_ref().map(|rule| secrets.without(rule.into())),
             error: past.error.map(str::to_owned),
             elapsed: u64::try_from(past.elapsed.as_millis()).unwrap_or(u64::MAX),
         }
@@ -347,7 +333,7 @@ impl PluginAsked {
             said: said.map(|said| secrets.hidden(&said.text)),
             by: said
                 .and_then(|said| said.rule.as_ref())
-                .map(|rule| Line::of(rule, secrets)),
+                .map(|rule| secrets.without(rule.clone())),
         }
     }
 }
@@ -356,15 +342,15 @@ impl PluginAsked {
 
 impl Rule {
     fn of(looked_at: &LookedAt, secrets: &Secrets) -> Rule {
-        let Line { rule, at, .. } = Line::of(&looked_at.rule, secrets);
+        let rule = secrets.without(looked_at.rule.clone());
         let condition = |condition: &plugin::Condition| Condition {
             condition: condition.text.clone(),
             holds: condition.holds,
             why: secrets.hidden(&condition.why),
         };
         Rule {
-            rule,
-            at,
+            rule: rule.text.to_string(),
+            at: rule.location.map(|location| location.to_string()),
             outcome: match looked_at.outcome {
                 plugin::Outcome::DoesNotApply => RuleOutcome::DoesNotApply,
                 plugin::Outcome::Applies => RuleOutcome::Applies,
@@ -372,23 +358,6 @@ impl Rule {
                 plugin::Outcome::Undecided => RuleOutcome::Undecided,
             },
             conditions: looked_at.conditions.iter().map(condition).collect(),
-        }
-    }
-}
-
-// === impl Line ===
-
-impl Line {
-    /// What stands in the configuration stays as it is there; a plugin's own words can have secrets in
-    /// them.
-    fn of(rule: &plugin::Rule, secrets: &Secrets) -> Line {
-        Line {
-            rule: match rule.location {
-                Some(_) => rule.text.to_string(),
-                None => secrets.hidden(&rule.text),
-            },
-            plugin: rule.plugin.to_string(),
-            at: rule.location.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -402,7 +371,7 @@ impl Verdict {
                 verdict: Decision::Allow,
                 status: None,
                 reason: None,
-                by: Some(Line::of(rule, secrets)),
+                by: Some(secrets.without(rule.clone())),
             },
             Ok(Admission::NeedsAddresses) if request.addresses().is_some() => {
                 Verdict::of(request, &Err(asked_again()), secrets)
@@ -425,7 +394,7 @@ impl Verdict {
                     Some(_) => None,
                     None => Some(secrets.hidden(&failure.to_string())),
                 },
-                by: failure.rule().map(|rule| Line::of(rule, secrets)),
+                by: failure.rule().map(|rule| secrets.without(rule.clone())),
             },
         }
     }

@@ -86,12 +86,8 @@ pub struct DifferenceGroup {
 pub struct Answered {
     /// In words.
     pub text: String,
-    /// The rule; none where no rule was named.
-    pub rule: Option<String>,
-    /// The plugin whose it is.
-    pub plugin: Option<String>,
-    /// File and line where it stands.
-    pub rule_at: Option<String>,
+    /// None where no rule was named.
+    pub rule: Option<Rule>,
 }
 
 /// A request that was different.
@@ -231,13 +227,9 @@ impl From<&Group<Example>> for DifferenceGroup {
 
 impl From<&Said> for Answered {
     fn from(said: &Said) -> Answered {
-        let rule = said.rule.as_ref();
-        let location = |rule: &Rule| rule.location.as_ref().map(ToString::to_string);
         Answered {
             text: said.gist.clone(),
-            rule: rule.map(|rule| rule.text.to_string()),
-            plugin: rule.map(|rule| rule.plugin.to_string()),
-            rule_at: rule.and_then(location),
+            rule: said.rule.clone(),
         }
     }
 }

@@ -49,11 +49,7 @@ impl Generation {
             };
         }
         Err(Failure::Denied {
-            rule: Rule {
-                plugin: "wproxy".into(),
-                text: "no plugin has a rule for this request".into(),
-                location: None,
-            },
+            rule: Rule::ours("no plugin has a rule for this request"),
             status: 403,
             message: None,
         })

@@ -2,6 +2,7 @@
 
 use crate::config::Location;
 use crate::helper::Question;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,8 +77,10 @@ pub enum Key {
     Never,
 }
 
-/// What decided, in the configuration's own words.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What decided, in the configuration's own words. For programs:
+/// `{"rule":"http_access deny all","plugin":"access-policy","at":"wproxy.toml:13"}`
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "Shown", from = "Shown")]
 pub struct Rule {
     /// The plugin's name.
     pub plugin: Arc<str>,
@@ -87,17 +90,21 @@ pub struct Rule {
     pub location: Option<Location>,
 }
 
+/// A rule as JSON has it.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    rule: String,
+    plugin: String,
+    at: Option<String>,
+}
+
 // === impl Refresh ===
 
 impl Refresh {
     /// What holds where no plugin says anything: only what a response says itself keeps it fresh.
     pub fn stale_at_once() -> Refresh {
         Refresh {
-            rule: Rule {
-                plugin: "wproxy".into(),
-                text: "no plugin has a rule for this response".into(),
-                location: None,
-            },
+            rule: Rule::ours("no plugin has a rule for this response"),
             min: 0,
             percent: 0,
             max: 0,
@@ -132,6 +139,50 @@ impl fmt::Display for Refresh {
 }
 
 // === impl Rule ===
+
+impl Rule {
+    /// The host's own, where no plugin has one.
+    pub fn ours(text: impl Into<Arc<str>>) -> Rule {
+        Rule {
+            plugin: "wproxy".into(),
+            text: text.into(),
+            location: None,
+        }
+    }
+
+    /// `http_access deny all (wproxy.toml:13, plugin access-policy)`
+    pub fn located(&self) -> String {
+        format!("{self} ({})", self.place())
+    }
+
+    /// `wproxy.toml:13, plugin access-policy`
+    pub fn place(&self) -> String {
+        match &self.location {
+            Some(location) => format!("{location}, plugin {}", self.plugin),
+            None => format!("plugin {}", self.plugin),
+        }
+    }
+}
+
+impl From<Rule> for Shown {
+    fn from(rule: Rule) -> Shown {
+        Shown {
+            rule: rule.text.to_string(),
+            plugin: rule.plugin.to_string(),
+            at: rule.location.map(|location| location.to_string()),
+        }
+    }
+}
+
+impl From<Shown> for Rule {
+    fn from(shown: Shown) -> Rule {
+        Rule {
+            plugin: shown.plugin.into(),
+            text: shown.rule.into(),
+            location: shown.at.and_then(|at| Location::read(&at)),
+        }
+    }
+}
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

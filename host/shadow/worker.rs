@@ -6,7 +6,7 @@ use super::queue::{Nothing, Outlet};
 use super::report::Example;
 use super::{Running, Tried};
 use crate::admit;
-use crate::comparison::{self, Difference, Said, Sizes, Undecided};
+use crate::comparison::{self, Difference, Sizes, Undecided};
 use crate::config::Settings;
 use crate::generation::Admission;
 use crate::log;
@@ -240,7 +240,6 @@ impl Worker {
             candidate,
             ..
         } = difference;
-        let (live, candidate) = (shown(live), shown(candidate));
         let uri = log::shown_uri(request.uri(), self.settings.strip_query_terms);
         tracing::info!(
             "`{hook}` differs: {live}; the candidate: {candidate}; {} {uri} from {} request={}",
@@ -259,17 +258,5 @@ impl Worker {
             method: request.method.as_str().into(),
             uri: uri.into(),
         }
-    }
-}
-
-/// `deny 403 by http_access deny all, wproxy.toml:13`
-fn shown(said: &Said) -> String {
-    let gist = &said.gist;
-    match &said.rule {
-        None => gist.clone(),
-        Some(rule) => match &rule.location {
-            None => format!("{gist} by {rule}, plugin {}", rule.plugin),
-            Some(location) => format!("{gist} by {rule}, {location}"),
-        },
     }
 }

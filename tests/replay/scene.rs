@@ -174,7 +174,7 @@ pub(super) fn replay_json(file: &Path, config: &Path, arguments: &[&str]) -> Rep
 pub(super) fn change(line: &Value) -> Change {
     let said = |said: &Value| {
         let text = said["text"].as_str().expect("a text").to_owned();
-        match said["rule"]["text"].as_str() {
+        match said["rule"]["rule"].as_str() {
             Some(rule) => format!("{text} by {rule}"),
             None => text,
         }

@@ -1,8 +1,8 @@
 //! An explanation for people: pure.
 
 use crate::control::{
-    Asked, Condition, Decision, Explained, HelperSaid, Line, Outcome, PluginAsked, Rule,
-    RuleOutcome, Verdict,
+    Asked, Condition, Decision, Explained, HelperSaid, Outcome, PluginAsked, Rule, RuleOutcome,
+    Verdict,
 };
 use std::fmt::{self, Write as _};
 
@@ -71,8 +71,8 @@ fn write_past(
     }
     let (then, now) = (past.generation, explained.generation);
     if let Some(rule) = &past.rule {
-        writeln!(text, "decided  {}", rule.rule)?;
-        writeln!(text, "at       {}, generation {then}", place(rule))?;
+        writeln!(text, "decided  {rule}")?;
+        writeln!(text, "at       {}, generation {then}", rule.place())?;
     }
     if past.is_over {
         writeln!(
@@ -117,15 +117,15 @@ fn write_plugin(text: &mut String, asked: &PluginAsked) -> fmt::Result {
     };
     // The rule that decides says it already, unless the plugin contradicts itself.
     let says_it = |rule: &Rule| {
-        let by = by.as_ref().map(|line| &line.rule);
-        rule.outcome == RuleOutcome::Decides && by == Some(&rule.rule)
+        let by = by.as_ref().map(|by| &*by.text);
+        rule.outcome == RuleOutcome::Decides && by == Some(&*rule.rule)
     };
     if let Some(said) = said
         && !rules.iter().any(says_it)
     {
-        let by = by.as_ref().map(|line| match &line.at {
-            Some(at) => format!(", by {}    # {at}", line.rule),
-            None => format!(", by {}", line.rule),
+        let by = by.as_ref().map(|by| match &by.location {
+            Some(at) => format!(", by {by}    # {at}"),
+            None => format!(", by {by}"),
         });
         words.push(format!("it says: {said}{}", by.unwrap_or_default()));
     }
@@ -177,18 +177,10 @@ fn write_verdict(text: &mut String, verdict: &Verdict) -> fmt::Result {
         }
     }
     if let Some(rule) = &verdict.by {
-        writeln!(text, "rule     {}", rule.rule)?;
-        writeln!(text, "at       {}", place(rule))?;
+        writeln!(text, "rule     {rule}")?;
+        writeln!(text, "at       {}", rule.place())?;
     }
     Ok(())
-}
-
-/// Where a rule stands: file and line, plugin.
-fn place(line: &Line) -> String {
-    match &line.at {
-        Some(at) => format!("{at}, plugin {}", line.plugin),
-        None => format!("plugin {}", line.plugin),
-    }
 }
 
 #[cfg(test)]

@@ -29,15 +29,7 @@ struct Change<'a> {
 struct Answer<'a> {
     text: &'a str,
     failed: bool,
-    rule: Option<ShownRule<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownRule<'a> {
-    plugin: &'a str,
-    text: &'a str,
-    file: Option<&'a str>,
-    line: Option<usize>,
+    rule: Option<&'a Rule>,
 }
 
 #[derive(Serialize)]
@@ -109,17 +101,7 @@ fn answer(said: &Said) -> Answer<'_> {
     Answer {
         text: &said.gist,
         failed: said.failed,
-        rule: said.rule.as_ref().map(rule),
-    }
-}
-
-fn rule(rule: &Rule) -> ShownRule<'_> {
-    let location = rule.location.as_ref();
-    ShownRule {
-        plugin: &rule.plugin,
-        text: &rule.text,
-        file: location.map(|location| &*location.file),
-        line: location.map(|location| location.line),
+        rule: said.rule.as_ref(),
     }
 }
 

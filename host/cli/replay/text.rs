@@ -1,8 +1,7 @@
 //! For people.
 
 use crate::cli::text::count;
-use crate::comparison::{Group, Said};
-use crate::plugin::Rule;
+use crate::comparison::Group;
 use crate::recording::{End, Header};
 use crate::replay::{Example, Report};
 use std::io::{self, Write};
@@ -49,8 +48,8 @@ fn print_group(group: &Group<Example>, out: &mut impl Write) -> io::Result<()> {
         ..
     } = group;
     writeln!(out, "\n{count} in {hook}")?;
-    writeln!(out, "  was       {}", shown(live))?;
-    writeln!(out, "  would be  {}", shown(candidate))?;
+    writeln!(out, "  was       {}", printable(&live.to_string()))?;
+    writeln!(out, "  would be  {}", printable(&candidate.to_string()))?;
     for example in examples {
         print_example(example, out)?;
     }
@@ -82,21 +81,6 @@ fn print_example(example: &Example, out: &mut impl Write) -> io::Result<()> {
 /// On one line, whatever a client, a server or the file says.
 fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
-}
-
-/// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
-fn shown(said: &Said) -> String {
-    let Said { gist, rule, .. } = said;
-    let shown = match rule {
-        None => gist.clone(),
-        Some(Rule {
-            plugin,
-            text,
-            location: Some(location),
-        }) => format!("{gist} by {text} ({location}, plugin {plugin})"),
-        Some(Rule { plugin, text, .. }) => format!("{gist} by {text} (plugin {plugin})"),
-    };
-    printable(&shown)
 }
 
 /// What is to be known of how far that can be trusted.

@@ -113,25 +113,12 @@ fn difference(group: &DifferenceGroup) -> String {
     text
 }
 
-/// `deny 403: http_access deny all, wproxy.toml:13, plugin access-policy`
-fn answered(said: &Answered) -> String {
-    let Answered {
-        text,
-        rule,
-        plugin,
-        rule_at,
-    } = said;
-    let mut line = text.clone();
-    if let Some(rule) = rule {
-        let _ = write!(line, ": {rule}");
+/// `deny 403 by http_access deny all (wproxy.toml:13, plugin access-policy)`
+fn answered(Answered { text, rule }: &Answered) -> String {
+    match rule {
+        Some(rule) => format!("{text} by {}", rule.located()),
+        None => text.clone(),
     }
-    if let Some(at) = rule_at {
-        let _ = write!(line, ", {at}");
-    }
-    if let Some(plugin) = plugin {
-        let _ = write!(line, ", plugin {plugin}");
-    }
-    line
 }
 
 fn named(example: &ExampleEntry) -> String {
@@ -190,7 +177,9 @@ pub(crate) fn reloaded(shadow: &ShadowReload) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Location;
     use crate::generation::Changes;
+    use crate::plugin::Rule;
 
     fn status() -> ShadowStatus {
         ShadowStatus {
@@ -210,9 +199,11 @@ mod tests {
     fn said(text: &str, rule: Option<(&str, Option<&str>)>) -> Answered {
         Answered {
             text: text.to_owned(),
-            rule: rule.map(|(rule, _)| rule.to_owned()),
-            plugin: rule.map(|_| "access-policy".to_owned()),
-            rule_at: rule.and_then(|(_, at)| at.map(str::to_owned)),
+            rule: rule.map(|(rule, at)| Rule {
+                plugin: "access-policy".into(),
+                text: rule.into(),
+                location: at.and_then(Location::read),
+            }),
         }
     }
 
@@ -261,8 +252,8 @@ mod tests {
             dropped    0\n\
             \n\
             access differs 2 times, 2026-11-24T21:52:00Z to 2026-11-24T21:53:00Z\n\
-            \x20 live       allow: http_access allow all, wproxy.toml:7, plugin access-policy\n\
-            \x20 candidate  deny 403: built-in, plugin access-policy\n\
+            \x20 live       allow by http_access allow all (wproxy.toml:7, plugin access-policy)\n\
+            \x20 candidate  deny 403 by built-in (plugin access-policy)\n\
             \x20 2026-11-24T21:52:00Z  10.0.0.1  GET http://a.test/?  request 1001\n\
             \n\
             request-headers fails once, 2026-11-24T21:52:00Z\n\

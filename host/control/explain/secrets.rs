@@ -1,6 +1,7 @@
 //! What explanations leave out: credentials, and queries where the access log has none either.
 
 use crate::http::Field;
+use crate::plugin::Rule;
 use crate::recording::redact;
 use crate::transaction::Request;
 
@@ -54,6 +55,15 @@ impl Secrets {
         }
         hidden.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
         Secrets { hidden }
+    }
+
+    /// The rule without them. What stands in the configuration stays as it is there; a plugin's own
+    /// words can have secrets in them.
+    pub(super) fn without(&self, mut rule: Rule) -> Rule {
+        if rule.location.is_none() {
+            rule.text = self.hidden(&rule.text).into();
+        }
+        rule
     }
 
     /// The text without them.

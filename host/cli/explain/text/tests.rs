@@ -1,10 +1,12 @@
 use super::*;
+use crate::config::Location;
+use crate::plugin;
 
-fn line(rule: &str, at: Option<&str>) -> Line {
-    Line {
-        rule: rule.into(),
+fn line(rule: &str, at: Option<&str>) -> plugin::Rule {
+    plugin::Rule {
         plugin: "access-policy".into(),
-        at: at.map(str::to_owned),
+        text: rule.into(),
+        location: at.and_then(Location::read),
     }
 }
 
