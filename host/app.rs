@@ -1,13 +1,15 @@
 //! The proxy as a whole: made from settings, run until it is told to stop. Owns every task.
 
 mod reload;
+mod swap;
 
-pub use reload::{Promoted, Reloader};
+pub use reload::Promoted;
+pub use swap::{Kept, RESTART_NEEDED, Swap, as_promoted, reload_failed};
 
 use crate::cache::Cache;
 use crate::config::{Mistake, Settings};
 use crate::control::{self, Socket, SocketFile};
-use crate::generation::{Alive, Generation, Generations, NOBODY_ADMITS};
+use crate::generation::{Alive, Generation, Generations, NOBODY_ADMITS, Reloader};
 use crate::log::{AccessLog, Record};
 use crate::metrics::Metrics;
 use crate::names::Names;

@@ -4,7 +4,7 @@ mod recorded;
 
 pub use crate::config::SetKind;
 pub use crate::generation::CacheKey;
-pub use crate::observers::Completed;
+pub use crate::log::Completed;
 pub use crate::plugin::Set;
 pub use recorded::Recorded;
 

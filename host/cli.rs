@@ -15,9 +15,8 @@ mod shadow;
 mod status;
 mod text;
 
-use crate::app::Reloader;
 use crate::config::{Chain, Configuration, Overrides};
-use crate::generation::{Generation, Plugins};
+use crate::generation::{Generation, Plugins, Reloader};
 use crate::plugin::Engine;
 use crate::shadow::Candidate;
 use crate::upstream::Upstreams;

@@ -2,17 +2,19 @@
 //! to one from its first byte to its last; a swap puts another in the place of the whole set.
 
 mod bodies;
+mod changes;
 mod description;
 mod explanation;
 mod folder;
 mod hooks;
+mod reloader;
 mod serving;
-mod swap;
 
 pub use bodies::Watched;
+pub use changes::Changes;
 pub use explanation::{Account, Explanation, Told};
+pub use reloader::Reloader;
 pub use serving::{Alive, Generations, Pinned};
-pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, as_promoted, reload_failed};
 
 use crate::config::{HelperSettings, Mistake, Section, SetFile};
 use crate::helper::{Helpers, Question};

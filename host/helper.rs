@@ -14,7 +14,7 @@ pub use answer::{Answer, Finding, Question};
 pub use protocol::answer as parse_answer;
 
 use crate::config::{HelperSettings, HelperSource};
-use crate::plugin::rate::{Ruling, Window};
+use crate::log::{self, Ruling, Window};
 use crate::upstream::Upstreams;
 use kept::{Found, Kept};
 use program::Program;
@@ -270,5 +270,5 @@ fn stopped() -> Arc<Answer> {
 /// On one line of the log, whatever a helper says.
 fn escaped(text: &str) -> String {
     const LONGEST: usize = 4096;
-    crate::plugin::escaped(&text[..text.floor_char_boundary(LONGEST)])
+    log::escaped(&text[..text.floor_char_boundary(LONGEST)])
 }

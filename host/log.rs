@@ -1,10 +1,14 @@
 //! The access log: one line for each transaction, in squid's native format, Apache's combined one,
-//! or JSON.
+//! or JSON. And what every other log has to do with its lines, too.
 
+mod completed;
 mod format;
+mod rate;
 mod writer;
 
+pub use completed::Completed;
 pub use format::shown_uri;
+pub use rate::{Ruling, Window};
 pub use writer::AccessLog;
 
 use crate::http::{Fields, Version};
@@ -75,6 +79,16 @@ pub struct Record<'a> {
     pub generation: u64,
     /// What became of it.
     pub outcome: &'a Outcome,
+}
+
+/// Without line breaks and other control characters.
+pub fn escaped(message: &str) -> String {
+    let escaped = message.chars().flat_map(|c| {
+        let escaped = c.is_control().then(|| c.escape_default());
+        let plain = (!c.is_control()).then_some(c);
+        escaped.into_iter().flatten().chain(plain)
+    });
+    escaped.collect()
 }
 
 // === impl Record ===

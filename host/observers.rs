@@ -4,12 +4,9 @@
 //! A transaction is told to the observers of the generation that serves at its end: a tunnel of
 //! yesterday's keeps no plugin of yesterday's. What those have in their queues they still get.
 
-mod completed;
 mod queue;
 
-pub use completed::Completed;
-
-use crate::log::Record;
+use crate::log::{Completed, Record};
 use crate::plugin::Plugin;
 use arc_swap::ArcSwap;
 use queue::Queue;

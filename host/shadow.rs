@@ -24,10 +24,9 @@ mod worker;
 pub use candidate::Candidate;
 pub use report::{Example, Report};
 
-use crate::app::Reloader;
 use crate::comparison::{HOOKS, Room};
 use crate::config::{Bounds, Chain, Configuration, Mistake, Settings};
-use crate::generation::{Changes, Generation};
+use crate::generation::{Changes, Generation, Reloader};
 use crate::helper::{Helper, Question};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers, Wanted};

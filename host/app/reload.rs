@@ -1,26 +1,12 @@
 //! From one generation to the next: by a reload, or by promoting the candidate in the shadow.
 
 use super::App;
-use crate::config::{Chain, Configuration, Mistake, Overrides};
-use crate::generation::{Changes, Generation, Kept, NOBODY_ADMITS, Plugins, RESTART_NEEDED, Swap};
-use crate::plugin::Engine;
+use super::swap::{Kept, RESTART_NEEDED, Swap};
+use crate::config::{Chain, Configuration, Mistake};
+use crate::generation::{Changes, Generation, NOBODY_ADMITS, Reloader};
 use crate::shadow::{self, Candidate};
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
-
-/// What it takes to make the next generation.
-#[derive(Debug)]
-pub struct Reloader {
-    /// Compiles.
-    pub engine: Engine,
-    /// Where plugins come from.
-    pub plugins: Plugins,
-    /// Where settings come from.
-    pub overrides: Overrides,
-    /// Where both come from since a candidate was promoted, in place of that: until the proxy is
-    /// started anew.
-    pub promoted: Chain,
-}
 
 /// A candidate serves.
 #[derive(Debug)]
@@ -160,42 +146,5 @@ impl App {
             false => next.promoted_from(&shadow::origin(&reloader.promoted)),
         };
         Ok((next.keeping_helpers_of(old), configuration))
-    }
-}
-
-// === impl Reloader ===
-
-impl Reloader {
-    /// A generation of that chain: from where the proxy's own comes from, as far as it names nothing
-    /// else. Its helpers know nothing yet.
-    ///
-    /// # Errors
-    /// The first mistake. Nothing has been changed by then.
-    pub fn build(
-        &self,
-        id: u64,
-        engine: &Engine,
-        chain: &Chain,
-        own: &Configuration,
-        workers: usize,
-        previous: Option<&Generation>,
-    ) -> Result<Generation, Mistake> {
-        let folder = chain.plugins.clone().map(Plugins::Folder);
-        let plugins = folder.as_ref().unwrap_or(&self.plugins);
-        let other = chain.config.clone().map(|config| {
-            Configuration::load(&mut Overrides {
-                config: Some(config),
-                ..Overrides::default()
-            })
-        });
-        let other = other.transpose()?;
-        let Configuration {
-            plugins: tables,
-            sets,
-            helpers,
-            ..
-        } = other.as_ref().unwrap_or(own);
-        let built = Generation::build(id, engine, plugins, tables, sets, workers, previous)?;
-        Ok(built.with_helpers(helpers))
     }
 }

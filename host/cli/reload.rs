@@ -2,8 +2,9 @@
 
 use super::running::{self, Proxy};
 use super::shadow;
+use crate::app::{RESTART_NEEDED, as_promoted, reload_failed};
 use crate::control::{Reload, Request};
-use crate::generation::{Changes, RESTART_NEEDED, as_promoted, reload_failed};
+use crate::generation::Changes;
 use anyhow::bail;
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -3,8 +3,8 @@
 use super::running::{self, Proxy};
 use super::shadow;
 use super::text::{short_digest, span, tiers};
+use crate::app::{as_promoted, reload_failed};
 use crate::control::{PluginStatus, Request, Status};
-use crate::generation::{as_promoted, reload_failed};
 use crate::shadow::renewal_failed;
 use std::fmt::Write as _;
 use std::io::Write as _;

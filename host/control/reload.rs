@@ -2,8 +2,8 @@
 
 use super::answer::Answer;
 use super::shadow::ShadowReload;
-use crate::app::App;
-use crate::generation::{Changes, Kept, Swap};
+use crate::app::{App, Kept, Swap};
+use crate::generation::Changes;
 use serde::{Deserialize, Serialize};
 
 /// What has become of a reload.

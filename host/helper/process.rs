@@ -3,7 +3,7 @@
 //! Its pipes are tokio's; the program itself is not, so that only what is waited for costs a thread.
 
 use super::escaped;
-use crate::plugin::rate::{Ruling, Window};
+use crate::log::{Ruling, Window};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::io;
 use std::os::fd::OwnedFd;

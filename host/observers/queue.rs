@@ -1,6 +1,6 @@
 //! What waits for a plugin: bounded, and taken out in batches.
 
-use super::Completed;
+use crate::log::Completed;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

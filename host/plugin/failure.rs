@@ -3,7 +3,7 @@
 use super::Hook;
 use super::limits::Exceeded;
 use super::meters::{Limit, Meter};
-use super::state::escaped;
+use crate::log::escaped;
 use std::sync::Arc;
 
 /// A plugin failed in a hook: trapped, took too long, wanted too much.

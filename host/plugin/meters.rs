@@ -6,8 +6,8 @@
 
 use super::Hook;
 use super::kv::{Local, Store, Usage};
-use super::rate::Window;
 use super::series::{Kinds, Registered, Series};
+use crate::log::Window;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

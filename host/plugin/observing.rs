@@ -4,7 +4,7 @@ use super::bindings::{address, method, observer};
 use super::instance::{Slots, Template};
 use super::watch::Places;
 use super::{Configured, Failed, Hook, Plugin};
-use crate::observers::Completed;
+use crate::log::Completed;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Makes the instances that a plugin with these hooks needs: one for each worker, unless all that it

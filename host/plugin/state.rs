@@ -4,10 +4,10 @@ use super::budget::Budget;
 use super::kv::{Store, Terms};
 use super::limits::{Allowance, Draft, Limits};
 use super::meters::{Limit, Meter};
-use super::rate::Ruling;
 use super::series::{Key, Kind, Measure, Refused};
 use super::sets::Sets;
 use super::wasi::Wasi;
+use crate::log::{Ruling, escaped};
 use crate::transaction::Request;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -182,14 +182,4 @@ fn write(level: tracing::Level, plugin: &str, request: Option<u64>, message: &st
         tracing::Level::WARN => tracing::warn!(plugin, request, "{message}"),
         tracing::Level::ERROR => tracing::error!(plugin, request, "{message}"),
     }
-}
-
-/// Without line breaks and other control characters.
-pub fn escaped(message: &str) -> String {
-    let escaped = message.chars().flat_map(|c| {
-        let escaped = c.is_control().then(|| c.escape_default());
-        let plain = (!c.is_control()).then_some(c);
-        escaped.into_iter().flatten().chain(plain)
-    });
-    escaped.collect()
 }

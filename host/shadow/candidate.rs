@@ -1,8 +1,7 @@
 //! The candidate: a chain of plugins with what it counts and keeps, apart from those that serve.
 
-use crate::app::Reloader;
 use crate::config::{Chain, Configuration, Mistake};
-use crate::generation::{Changes, Generation};
+use crate::generation::{Changes, Generation, Reloader};
 use crate::plugin::Engine;
 use std::time::SystemTime;
 

@@ -10,7 +10,7 @@ use crate::cli::question;
 use crate::config::{Mistake, Section, Source};
 use crate::helper::{Answer, Question, parse_answer};
 use crate::http::{Fields, RequestHead, Version};
-use crate::observers::Completed;
+use crate::log::Completed;
 use crate::transaction::Request;
 use bytes::Bytes;
 use jiff::Timestamp;

@@ -4,7 +4,7 @@ use super::case;
 use crate::cli::question;
 use crate::config::{Mistake, Source};
 use crate::log::Code;
-use crate::observers::Completed;
+use crate::log::Completed;
 use crate::plugin::Rule;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr};

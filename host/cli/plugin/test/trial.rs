@@ -7,7 +7,7 @@ use super::outcome::{self, Outcome, key_of, lines, metrics};
 use crate::config::{Mistake, Settings, Source};
 use crate::helper::{Answer, Question};
 use crate::http::Fields;
-use crate::observers::Completed;
+use crate::log::Completed;
 use crate::plugin::{
     Compiled, Engine, Failed, FailurePolicy, Freshness, Halt, Hook, Key, Manifest, Of, Plugin,
     Sets, Shelf, Verdict,

@@ -1,6 +1,6 @@
 //! A transaction as it ended, to be kept for a while: nothing in it holds on to more than it shows.
 
-use crate::log::{Code, Record};
+use super::{Code, Record};
 use crate::plugin::Rule;
 use http::Method;
 use std::borrow::Cow;
