@@ -1,13 +1,8 @@
-//! Every failure, and the response that it becomes: only here is one mapped to the other.
-
-mod page;
-
-pub use page::{About, reply, structured_name};
+//! Every failure, and what it is to the outside: only here is one mapped to the other.
 
 use crate::http::{Malformed, ReadError, Target, TargetError};
 use crate::log::Code;
 use crate::plugin::{Failed, Rule};
-use crate::upstream::server;
 use http::StatusCode;
 use std::net::IpAddr;
 
@@ -241,7 +236,7 @@ impl Failure {
     }
 
     /// What a person can do about it.
-    fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> &'static str {
         match self {
             Failure::Malformed(_)
             | Failure::Target { .. }
@@ -301,7 +296,7 @@ impl From<ReadError> for Failure {
 
 /// Reading a server's response failed.
 pub fn reading_reply(target: &Target, error: ReadError) -> Failure {
-    let server = server(target);
+    let server = target.server();
     match error {
         ReadError::Timeout => Failure::ReplyTimeout { server },
         ReadError::Closed => Failure::NoReply { server },

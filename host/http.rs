@@ -12,6 +12,7 @@ mod host;
 mod reader;
 mod spare;
 mod target;
+mod values;
 mod watchdog;
 mod writer;
 
@@ -21,4 +22,5 @@ pub use head::{Malformed, RequestHead, ResponseHead, Version};
 pub use host::{Authority, Host};
 pub use reader::{ReadError, ReadHalf, Reader};
 pub use target::{Form, Scheme, Target, TargetError};
+pub use values::{date, quoted, structured_name};
 pub use writer::{BodyLength, WriteError, WriteHalf, Writer};

@@ -32,12 +32,12 @@
 //! Beside it, `control` is the socket by which operators ask the running proxy and tell it what to do.
 //! `recording` keeps what hooks were asked and said, and `replay` tries another policy on it.
 //!
-//! Whatever fails on the way becomes a response in `error`.
+//! What a failure on the way is to the client says `error`; `respond` makes a page of it.
 //!
 //! # Invariants
 //!
 //! 1. Only `plugin` names wasmtime. Only `listen` and `http::writer` touch socket options. Only
-//!    `error` turns a failure into a response.
+//!    `error` says which status a failure becomes.
 //! 2. `forward` holds no policy: every may-I and how-long goes through a hook. A host without
 //!    plugins denies everything.
 //! 3. The pure parts of `cache` and every plugin's `rules.rs` do no I/O and take the time as an

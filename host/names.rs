@@ -1,8 +1,7 @@
 //! The proxy's name in the fields that it writes: made once.
 
 use crate::config::Settings;
-use crate::error::structured_name;
-use crate::http::{Fields, Version};
+use crate::http::{Fields, Version, structured_name};
 use bytes::Bytes;
 
 /// Values that hold the visible hostname or the unique one.

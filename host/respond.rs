@@ -1,8 +1,12 @@
 //! Responses to the client: the fields that every one gets, and how it knows where each ends.
 
+mod page;
+
+pub use page::{About, page};
+
 use crate::app::App;
 use crate::error::Failure;
-use crate::http::{BodyLength, Fields, Version, WriteError, Writer, is_bodiless};
+use crate::http::{BodyLength, Fields, Version, WriteError, Writer, date, is_bodiless};
 use crate::transaction::Transaction;
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -237,9 +241,4 @@ pub fn status_line(writer: &mut Writer, status: StatusCode, reason: &[u8]) {
     ] {
         writer.push(part);
     }
-}
-
-/// An HTTP-date (RFC 9110 §5.6.7).
-pub fn date(time: SystemTime) -> String {
-    httpdate::fmt_http_date(time)
 }

@@ -5,12 +5,12 @@ mod read;
 use crate::admit::admit;
 use crate::app::{App, OpenConnection};
 use crate::client::Client;
-use crate::error::{self, About, Failure};
+use crate::error::Failure;
 use crate::forward::{self, Served};
 use crate::http::{Framing, Scheme};
 use crate::manage;
 use crate::purge;
-use crate::respond::Hooks;
+use crate::respond::{self, About, Hooks};
 use crate::transaction::{Entry, Transaction};
 use crate::tunnel::{self, Tunnel};
 use http::Method;
@@ -215,7 +215,7 @@ async fn answer(
             id: Some(request.id),
             accept: accept.as_deref(),
         };
-        error::reply(failure, &app.settings, about, SystemTime::now())
+        respond::page(failure, &app.settings, about, SystemTime::now())
     };
     let request = transaction.request.clone();
     let reply = page(&failure, &request);

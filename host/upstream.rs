@@ -10,7 +10,7 @@ pub use resolve::{DnsError, Resolver};
 
 use crate::config::Settings;
 use crate::error::Failure;
-use crate::http::{Authority, Host, ReadHalf, Reader, Scheme, Target, WriteHalf, Writer};
+use crate::http::{Host, ReadHalf, Reader, Scheme, Target, WriteHalf, Writer};
 use pool::Pool;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -161,7 +161,7 @@ impl Upstreams {
                 timeout,
                 address,
             } => Failure::Connect {
-                server: server(target),
+                server: target.server(),
                 reason,
                 timeout,
                 address,
@@ -198,18 +198,9 @@ pub fn list(resolved: &Resolved) -> &[IpAddr] {
     resolved.as_deref().unwrap_or_default()
 }
 
-/// The target's host and port, for people.
-pub fn server(target: &Target) -> String {
-    let authority = Authority {
-        host: target.host.clone(),
-        port: Some(target.port),
-    };
-    authority.to_string()
-}
-
 fn closed_at_once(target: &Target) -> Failure {
     Failure::Connect {
-        server: server(target),
+        server: target.server(),
         reason: "it closed the connection at once".into(),
         timeout: false,
         address: None,

@@ -2,7 +2,7 @@
 
 use super::control::{ResponseControl, delta_seconds};
 use super::date;
-use crate::http::Fields;
+use crate::http::{self, Fields};
 use crate::plugin::Refresh;
 use std::time::{Duration, SystemTime};
 
@@ -105,7 +105,7 @@ pub fn http_date(fields: &Fields, name: &str, now: SystemTime) -> Option<SystemT
 /// 9110 §6.6.1).
 pub fn add_date(fields: &mut Fields, response_time: SystemTime) {
     if http_date(fields, "date", response_time).is_none() {
-        fields.set("Date", crate::respond::date(response_time));
+        fields.set("Date", http::date(response_time));
     }
 }
 

@@ -124,6 +124,15 @@ impl Target {
         }
     }
 
+    /// Host and port, for people.
+    pub fn server(&self) -> String {
+        let authority = Authority {
+            host: self.host.clone(),
+            port: Some(self.port),
+        };
+        authority.to_string()
+    }
+
     /// The target in one piece, for rules, logs and cache keys: `http://host/path`,
     /// `host:port` for CONNECT. Octets outside ASCII are percent-encoded.
     pub fn uri(&self) -> String {

@@ -2,13 +2,14 @@
 
 use crate::app::App;
 use crate::client::Client;
-use crate::error::{self, About, Failure};
+use crate::error::Failure;
 use crate::http::{
     Authority, Form, Framing, Host, Malformed, ReadError, RequestHead, Scheme, Target, Version,
     request_framing,
 };
 use crate::log::Record;
 use crate::manage;
+use crate::respond::{self, About};
 use crate::transaction::{Outcome, Request};
 use bytes::Bytes;
 use http::Method;
@@ -162,7 +163,7 @@ impl Unread {
                 line: &format!("{} {}", self.method, self.target),
                 ..About::default()
             };
-            let reply = error::reply(&self.failure, &app.settings, about, received);
+            let reply = respond::page(&self.failure, &app.settings, about, received);
             outcome.status = reply.status.as_u16();
             outcome.content_type = reply.fields.get("content-type").cloned();
             outcome.aborted = client.responder.refuse(app, reply).await.is_err();

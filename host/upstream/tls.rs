@@ -1,6 +1,5 @@
 //! TLS to origins of `https`: verified, always.
 
-use super::server;
 use crate::config::Settings;
 use crate::error::{Failure, TlsFault};
 use crate::http::{Host, Target};
@@ -67,7 +66,7 @@ impl Tls {
         limit: Duration,
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let failed = |fault, reason: String| Failure::Tls {
-            server: server(target),
+            server: target.server(),
             reason,
             fault,
         };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::respond::date;
+use crate::http::date;
 use proptest::prelude::*;
 
 const NOW: u64 = 1_800_000_000;

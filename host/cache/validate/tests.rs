@@ -1,6 +1,6 @@
 use super::*;
 use crate::cache::control::ResponseControl;
-use crate::respond::date;
+use crate::http::date;
 use proptest::prelude::*;
 
 const NOW: u64 = 1_800_000_000;

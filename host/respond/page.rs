@@ -1,9 +1,9 @@
 //! The response that a failure becomes: a page for browsers, a line for everybody else.
 
-use super::{Face, Failure};
+use super::Reply;
 use crate::config::Settings;
-use crate::http::Fields;
-use crate::respond::{Reply, date};
+use crate::error::{Face, Failure};
+use crate::http::{self, Fields, date, quoted, structured_name};
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
@@ -19,7 +19,7 @@ pub struct About<'a> {
 }
 
 /// The page or line for a failure, and the fields that programs read.
-pub fn reply(failure: &Failure, settings: &Settings, request: About<'_>, now: SystemTime) -> Reply {
+pub fn page(failure: &Failure, settings: &Settings, request: About<'_>, now: SystemTime) -> Reply {
     let Face {
         status,
         squid,
@@ -40,7 +40,7 @@ pub fn reply(failure: &Failure, settings: &Settings, request: About<'_>, now: Sy
         ),
     );
     if let Failure::Unauthenticated { challenge, .. } = failure
-        && crate::http::is_value(challenge.as_bytes())
+        && http::is_value(challenge.as_bytes())
     {
         fields.push("Proxy-Authenticate", challenge.clone());
     }
@@ -141,28 +141,6 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A token or a string of RFC 8941, to name the proxy in Proxy-Status and Cache-Status.
-pub fn structured_name(host: &str) -> String {
-    match host.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        true => host.to_owned(),
-        false => quoted(host),
-    }
-}
-
-/// A string of RFC 8941: printable ASCII in quotes.
-fn quoted(text: &str) -> String {
-    let mut quoted = "\"".to_owned();
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            ' '..='~' => quoted.push(c),
-            _ => quoted.push('?'),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +167,7 @@ mod tests {
 
     #[test]
     fn programs_get_a_line_that_names_the_rule() {
-        let reply = reply(
+        let reply = page(
             &denied(),
             &settings(),
             About {
@@ -213,7 +191,7 @@ mod tests {
 
     #[test]
     fn browsers_get_a_page_and_no_markup_of_others() {
-        let reply = reply(
+        let reply = page(
             &denied(),
             &settings(),
             About {
@@ -251,16 +229,9 @@ mod tests {
                 id: None,
                 accept: Some(accept),
             };
-            let reply = reply(&denied(), &settings(), about, SystemTime::UNIX_EPOCH);
+            let reply = page(&denied(), &settings(), about, SystemTime::UNIX_EPOCH);
             let page = String::from_utf8(reply.body.to_vec()).expect("UTF-8");
             assert!(page.contains(end), "{page}");
         }
-    }
-
-    #[test]
-    fn structured_strings_are_printable_ascii() {
-        assert_eq!(quoted("a \"b\" \\ \u{e9}\n"), r#""a \"b\" \\ ??""#);
-        assert_eq!(structured_name("none"), "none");
-        assert_eq!(structured_name("10.0.0.1"), "\"10.0.0.1\"");
     }
 }
