@@ -14,7 +14,7 @@ pub use places::cache_directory;
 pub use sets::{SetFile, SetKind, WrittenSets};
 pub use settings::{CacheDir, ControlSocket, ForwardedFor, LogFormat, LogTarget, Settings};
 pub use shadow::{Bounds, Chain, Shadowing};
-pub use source::{Location, Mistake, Section, Source};
+pub use source::{Location, Mistake, Section, Source, within};
 pub use units::{Size, Span};
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! `[helpers]`: services and programs that answer what plugins ask.
 
 use super::units::Span;
-use super::{Mistake, Source};
+use super::{Mistake, Source, within};
 use crate::http::{Form, Scheme, Target};
 use bytes::Bytes;
 use http::Method;
@@ -68,10 +68,10 @@ pub(super) struct WrittenHelper {
     negative_ttl: Option<Span>,
     grace: Option<Span>,
     timeout: Option<Spanned<Span>>,
-    children: Option<Spanned<u64>>,
-    concurrency: Option<Spanned<u64>>,
-    queue_size: Option<Spanned<u64>>,
-    cache_size: Option<Spanned<u64>>,
+    children: Option<Spanned<usize>>,
+    concurrency: Option<Spanned<usize>>,
+    queue_size: Option<Spanned<usize>>,
+    cache_size: Option<Spanned<usize>>,
 }
 
 // === impl HelperSettings ===
@@ -93,9 +93,10 @@ impl HelperSettings {
         source: &Source,
     ) -> Result<HelperSettings, Mistake> {
         super::sets::check(&name, "helper", source)?;
-        let within = |number: Option<Spanned<u64>>, default, range| match number {
-            None => Ok(default),
-            Some(number) => number_in(&number, range, source),
+        let number = |written: Option<Spanned<usize>>, default, range: RangeInclusive<usize>| {
+            let (least, most) = (range.start(), range.end());
+            let message = format!("this is a number from {least} to {most}");
+            within(written.as_ref(), default, range, &message, source)
         };
         if let (Some(_), Some(concurrency)) = (&written.url, &written.concurrency) {
             let message = "a service has no channels: each connection carries one question";
@@ -108,10 +109,10 @@ impl HelperSettings {
             negative_ttl: written.negative_ttl.map_or(ttl, |ttl| ttl.0),
             grace: written.grace.map_or(Duration::ZERO, |grace| grace.0),
             timeout: timeout(written.timeout, source)?,
-            children: usize_of(within(written.children, 5, 1..=1000)?),
-            concurrency: usize_of(within(written.concurrency, 0, 0..=10_000)?),
-            queue_size: usize_of(within(written.queue_size, 1000, 0..=1_000_000)?),
-            cache_size: within(written.cache_size, 262_144, 0..=100_000_000)?,
+            children: number(written.children, 5, 1..=1000)?,
+            concurrency: number(written.concurrency, 0, 0..=10_000)?,
+            queue_size: number(written.queue_size, 1000, 0..=1_000_000)?,
+            cache_size: number(written.cache_size, 262_144, 0..=100_000_000)? as u64,
             source: match (written.url, written.command) {
                 (Some(url), None) => HelperSource::Service(service(&url, source)?),
                 (None, Some(command)) => HelperSource::Program(program(command, source)?),
@@ -133,34 +134,18 @@ impl HelperSettings {
     }
 }
 
-fn number_in(
-    number: &Spanned<u64>,
-    range: RangeInclusive<u64>,
-    source: &Source,
-) -> Result<u64, Mistake> {
-    match range.contains(number.get_ref()) {
-        true => Ok(*number.get_ref()),
-        false => {
-            let (least, most) = range.into_inner();
-            let message = format!("this is a number from {least} to {most}");
-            Err(source.mistake(number.span(), message))
-        }
-    }
-}
-
-fn usize_of(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
 fn timeout(written: Option<Spanned<Span>>, source: &Source) -> Result<Duration, Mistake> {
-    match written {
-        None => Ok(Duration::from_secs(10)),
-        Some(limit) if limit.get_ref().0.is_zero() => {
-            let message = "no helper answers in no time";
-            Err(source.mistake(limit.span(), message).help("write \"10 s\""))
-        }
-        Some(limit) => Ok(limit.get_ref().0),
-    }
+    let range = Span(Duration::from_nanos(1))..=Span(Duration::MAX);
+    let default = Span(Duration::from_secs(10));
+    within(
+        written.as_ref(),
+        default,
+        range,
+        "no helper answers in no time",
+        source,
+    )
+    .map(|limit| limit.0)
+    .map_err(|mistake| mistake.help("write \"10 s\""))
 }
 
 fn service(url: &Spanned<String>, source: &Source) -> Result<ServiceUrl, Mistake> {

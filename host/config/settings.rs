@@ -1,6 +1,6 @@
 //! Settings as they are used: checked, with squid's defaults.
 
-use super::source::{Mistake, Source};
+use super::source::{Mistake, Source, within};
 use super::units::{Size, Span};
 use super::written::Written;
 use serde::Deserialize;
@@ -255,13 +255,14 @@ impl Settings {
 }
 
 fn percent(written: Option<Spanned<u8>>, default: u8, source: &Source) -> Result<u8, Mistake> {
-    match written {
-        Some(percent) if *percent.get_ref() > 100 => {
-            let mistake = source.mistake(percent.span(), "more than all of it");
-            Err(mistake.help("a percentage is from 0 to 100"))
-        }
-        written => Ok(written.map_or(default, Spanned::into_inner)),
-    }
+    within(
+        written.as_ref(),
+        default,
+        0..=100,
+        "more than all of it",
+        source,
+    )
+    .map_err(|mistake| mistake.help("a percentage is from 0 to 100"))
 }
 
 const LISTEN_USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \
@@ -322,23 +323,14 @@ fn listen_address(text: &str) -> Option<SocketAddr> {
 }
 
 fn workers(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
-    match written {
-        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
-        Some(workers) if (1..=512).contains(workers.get_ref()) => Ok(workers.into_inner()),
-        Some(workers) => Err(source.mistake(workers.span(), "there can be 1 to 512 workers")),
-    }
+    let default = std::thread::available_parallelism().map_or(1, usize::from);
+    let message = "there can be 1 to 512 workers";
+    within(written.as_ref(), default, 1..=512, message, source)
 }
 
 fn explain_requests(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
-    const MOST: usize = 1_000_000;
-    match written {
-        None => Ok(1000),
-        Some(requests) if *requests.get_ref() <= MOST => Ok(requests.into_inner()),
-        Some(requests) => {
-            let mistake = format!("{MOST} requests can be remembered at most");
-            Err(source.mistake(requests.span(), mistake))
-        }
-    }
+    let message = "1000000 requests can be remembered at most";
+    within(written.as_ref(), 1000, 0..=1_000_000, message, source)
 }
 
 /// A name that can stand in Via and X-Cache.
@@ -384,16 +376,19 @@ fn existing(
 
 fn header_size(
     written: Option<Spanned<Size>>,
-    default_kb: usize,
+    default_kb: u64,
     source: &Source,
 ) -> Result<usize, Mistake> {
-    match written {
-        None => Ok(default_kb << 10),
-        Some(size) if (1 << 10..=64 << 20).contains(&size.get_ref().0) => {
-            Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX))
-        }
-        Some(size) => Err(source.mistake(size.span(), "a header section has 1 KB to 64 MB")),
-    }
+    let range = Size(1 << 10)..=Size(64 << 20);
+    let message = "a header section has 1 KB to 64 MB";
+    within(
+        written.as_ref(),
+        Size(default_kb << 10),
+        range,
+        message,
+        source,
+    )
+    .map(Size::octets)
 }
 
 fn access_log(written: Option<Spanned<String>>, source: &Source) -> Result<LogTarget, Mistake> {

@@ -1,6 +1,6 @@
 //! `[shadow]`: the candidate that is asked beside what serves, and how much of the traffic.
 
-use super::{Mistake, Size, Source};
+use super::{Mistake, Size, Source, within};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -64,12 +64,10 @@ impl Shadowing {
         source: &Source,
     ) -> Result<Shadowing, Mistake> {
         let beside = |path: Option<PathBuf>| path.map(|path| folder.join(path));
-        let within =
-            |written: Option<Spanned<usize>>, default, most: usize, what: &str| match written {
-                None => Ok(default),
-                Some(number) if (1..=most).contains(number.get_ref()) => Ok(number.into_inner()),
-                Some(number) => Err(source.mistake(number.span(), format!("{what}: 1 to {most}"))),
-            };
+        let count = |written: Option<Spanned<usize>>, default, most: usize, what: &str| {
+            let message = format!("{what}: 1 to {most}");
+            within(written.as_ref(), default, 1..=most, &message, source)
+        };
         Ok(Shadowing {
             candidate: Chain {
                 plugins: beside(written.plugins),
@@ -77,46 +75,37 @@ impl Shadowing {
             },
             bounds: Bounds {
                 sample_pct: sample(written.sample_pct, source)?,
-                queue: within(written.queue, 8192, 1 << 20, "requests that may wait")?,
+                queue: count(written.queue, 8192, 1 << 20, "requests that may wait")?,
                 queue_mem: memory(written.queue_mem, source)?,
-                report: within(written.report, 100, 10_000, "kinds of differences")?,
+                report: count(written.report, 100, 10_000, "kinds of differences")?,
                 nice: nice(written.nice, source)?,
-                examples: within(written.examples, 5, 100, "requests that are named for each")?,
+                examples: count(written.examples, 5, 100, "requests that are named for each")?,
             },
         })
     }
 }
 
 fn sample(written: Option<Spanned<f64>>, source: &Source) -> Result<f64, Mistake> {
-    match written {
-        None => Ok(100.0),
-        Some(percent) if *percent.get_ref() > 0.0 && *percent.get_ref() <= 100.0 => {
-            Ok(percent.into_inner())
-        }
-        Some(percent) => Err(source
-            .mistake(percent.span(), "not a share of the requests")
-            .help("write percents: 100 for all of them, 0.5 for one of 200")),
-    }
+    let range = f64::MIN_POSITIVE..=100.0;
+    within(
+        written.as_ref(),
+        100.0,
+        range,
+        "not a share of the requests",
+        source,
+    )
+    .map_err(|mistake| mistake.help("write percents: 100 for all of them, 0.5 for one of 200"))
 }
 
 fn nice(written: Option<Spanned<u8>>, source: &Source) -> Result<u8, Mistake> {
-    match written {
-        None => Ok(19),
-        Some(nice) if *nice.get_ref() <= 19 => Ok(nice.into_inner()),
-        Some(nice) => Err(source
-            .mistake(nice.span(), "0 to 19")
-            .help("with 19 everything else comes first, with 0 nothing does")),
-    }
+    within(written.as_ref(), 19, 0..=19, "0 to 19", source)
+        .map_err(|mistake| mistake.help("with 19 everything else comes first, with 0 nothing does"))
 }
 
 fn memory(written: Option<Spanned<Size>>, source: &Source) -> Result<usize, Mistake> {
-    match written {
-        None => Ok(64 << 20),
-        Some(size) if (1 << 20..=16 << 30).contains(&size.get_ref().0) => {
-            Ok(usize::try_from(size.get_ref().0).unwrap_or(usize::MAX))
-        }
-        Some(size) => Err(source.mistake(size.span(), "what waits may take 1 MB to 16 GB")),
-    }
+    let range = Size(1 << 20)..=Size(16 << 30);
+    let message = "what waits may take 1 MB to 16 GB";
+    within(written.as_ref(), Size(64 << 20), range, message, source).map(Size::octets)
 }
 
 // === impl Chain ===

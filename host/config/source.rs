@@ -4,7 +4,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use toml::Spanned;
@@ -219,6 +219,24 @@ impl Source {
             file: self.name.clone(),
             line: self.first + self.text[..offset].matches('\n').count(),
         }
+    }
+}
+
+/// The value that is written, or the default.
+///
+/// # Errors
+/// It is not in the range.
+pub fn within<T: Copy + PartialOrd>(
+    written: Option<&Spanned<T>>,
+    default: T,
+    range: RangeInclusive<T>,
+    message: &str,
+    source: &Source,
+) -> Result<T, Mistake> {
+    match written {
+        None => Ok(default),
+        Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => Err(source.mistake(value.span(), message)),
     }
 }
 

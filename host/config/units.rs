@@ -6,14 +6,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Octets: `"128 MB"`. As in squid, KB is 1024 octets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub struct Size(pub u64);
 
 /// A length of time: `"30 s"`, `"2 minutes"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
 pub struct Span(pub Duration);
 
 impl Size {
+    /// As memory has it.
+    pub fn octets(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+
     fn parse(text: &str) -> Result<Size, String> {
         const USAGE: &str = "a size is a number and a unit: \"64 KB\", \"128 MB\", \"2 GB\"";
         let (number, unit) = split(text).ok_or_else(|| format!("{USAGE}, not {text:?}"))?;

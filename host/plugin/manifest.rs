@@ -8,11 +8,11 @@ use super::rights::Grant;
 use super::wasi::Preopen;
 use super::watch::{Beyond, Bounds as BodyBounds};
 use super::{Hook, engine};
-use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets};
+use crate::config::{Mistake, Section, SetFile, Size, Source, Span, WrittenSets, within};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -327,10 +327,9 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         )
     };
     let octets = |written: &Option<Spanned<Size>>, default, least, most, message: &str| {
-        let number = written.as_ref().map(|size| {
-            let octets = usize::try_from(size.get_ref().0).unwrap_or(usize::MAX);
-            Spanned::new(size.span(), octets)
-        });
+        let number = written
+            .as_ref()
+            .map(|size| Spanned::new(size.span(), size.get_ref().octets()));
         within(number.as_ref(), default, least..=most, message, source)
     };
     let count = |written: &Option<Spanned<usize>>, default, most, message: &str| {
@@ -367,21 +366,6 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         failures: written.failures.unwrap_or(default.failures),
     };
     Ok(limits)
-}
-
-/// The number that is written, or the default.
-fn within<T: Copy + PartialOrd>(
-    written: Option<&Spanned<T>>,
-    default: T,
-    range: RangeInclusive<T>,
-    message: &str,
-    source: &Source,
-) -> Result<T, Mistake> {
-    match written {
-        None => Ok(default),
-        Some(number) if range.contains(number.get_ref()) => Ok(*number.get_ref()),
-        Some(number) => Err(source.mistake(number.span(), message)),
-    }
 }
 
 // === impl Grants ===
