@@ -145,6 +145,8 @@ pub mod metrics;
 mod observer;
 #[cfg(feature = "pattern")]
 mod pattern;
+#[cfg(any(feature = "acl", not(target_family = "wasm")))]
+mod ranges;
 pub mod sets;
 pub mod testing;
 

@@ -2,6 +2,7 @@
 //! other.
 
 use super::Kind;
+use crate::ranges;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -56,8 +57,11 @@ pub(super) fn contains_address(set: &Handle, address: IpAddr) -> bool {
         set.kind == Kind::Addresses,
         "it asked a set of texts for an address"
     );
-    let address = address.to_canonical();
-    set.entries.iter().any(|entry| is_within(entry, address))
+    let number = ranges::number(address);
+    set.entries.iter().any(|entry| {
+        let mut ranges = ranges::parse(entry).expect("a test gives valid addresses");
+        ranges.any(|(low, high)| (low..=high).contains(&number))
+    })
 }
 
 fn is_domain(entry: &str, host: &str) -> bool {
@@ -76,33 +80,6 @@ fn is_found(entry: &str, text: &str) -> bool {
 #[cfg(not(feature = "pattern"))]
 fn is_found(_: &str, _: &str) -> bool {
     panic!("sets of regular expressions want the feature `pattern`")
-}
-
-/// Of an address, `address/prefix` or `first-last`.
-fn is_within(entry: &str, address: IpAddr) -> bool {
-    let parse = |text: &str| {
-        text.parse::<IpAddr>()
-            .expect("a test gives a valid address")
-    };
-    if let Some((first, last)) = entry.split_once('-') {
-        let range = parse(first)..=parse(last);
-        return range.start().is_ipv4() == address.is_ipv4() && range.contains(&address);
-    }
-    let Some((network, prefix)) = entry.split_once('/') else {
-        return parse(entry) == address;
-    };
-    let prefix: u32 = prefix.parse().expect("a test gives a valid prefix");
-    match (parse(network), address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let free = u32::MAX.checked_shr(prefix).unwrap_or(0);
-            network.to_bits() | free == address.to_bits() | free
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let free = u128::MAX.checked_shr(prefix).unwrap_or(0);
-            network.to_bits() | free == address.to_bits() | free
-        }
-        _ => false,
-    }
 }
 
 fn words(kind: Kind) -> &'static str {
