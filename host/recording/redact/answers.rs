@@ -1,5 +1,8 @@
 //! Secrets in what helpers were asked, and in what they answered.
 
+#[path = "../../../plugins/sdk/src/acl/rfc1738.rs"]
+mod rfc1738;
+
 use super::{Long, Place, Redactor, names, scan};
 use crate::recording::line::Answered;
 use bytes::Bytes;
@@ -31,7 +34,11 @@ impl Redactor {
     fn word(&self, word: &str, long: &Long, same: &Same) -> String {
         let decoded = scan::decodings(word.as_bytes()).into_iter().next();
         let redacted = match decoded {
-            Some(decoded) => escaped(&self.part(&decoded, long, same), &decoded, word),
+            Some(decoded) => match self.part(&decoded, long, same) {
+                redacted if redacted == decoded => word.to_owned(),
+                // A policy that is asked again asks the same.
+                redacted => rfc1738::escaped(&redacted),
+            },
             None => String::from_utf8_lossy(&self.part(word.as_bytes(), long, same)).into_owned(),
         };
         // Encoded more than once, or as nobody does it here.
@@ -50,19 +57,4 @@ impl Redactor {
                 .unwrap_or_else(|| part.to_vec()),
         }
     }
-}
-
-/// As squid's `rfc1738_escape` has it, so that a policy that is asked again asks the same.
-fn escaped(redacted: &[u8], decoded: &[u8], word: &str) -> String {
-    if redacted == decoded {
-        return word.to_owned();
-    }
-    let mut text = String::with_capacity(redacted.len());
-    for &octet in redacted {
-        match octet {
-            0x21..=0x7e if !b"<>\"#%{}|\\^~[]`'".contains(&octet) => text.push(char::from(octet)),
-            _ => text.push_str(&format!("%{octet:02X}")),
-        }
-    }
-    text
 }

@@ -1,6 +1,8 @@
 //! Secrets in URIs and other texts: `name=value` under a name that says so, and user information.
 
 use super::{Secret, names};
+use percent_encoding::percent_decode;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// How often a value may be encoded: a URL in a URL in a URL.
@@ -100,26 +102,10 @@ fn holds_one(value: &[u8]) -> bool {
 
 /// Percent-decoded; none where nothing is encoded in it.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    memchr::memchr(b'%', text)?;
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    let mut encoded = false;
-    while let Some((&octet, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
-        match digits.filter(|digits| octet == b'%' && digits.bytes().all(|d| d.is_ascii_hexdigit()))
-        {
-            Some(digits) => {
-                out.extend(u8::from_str_radix(digits, 16));
-                encoded = true;
-                rest = &after[2..];
-            }
-            None => {
-                out.push(octet);
-                rest = after;
-            }
-        }
+    match percent_decode(text).into() {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
     }
-    encoded.then_some(out)
 }
 
 /// `user:password` of `://user:password@host`.

@@ -21,6 +21,7 @@ mod external;
 mod list;
 mod patterns;
 mod ports;
+mod rfc1738;
 mod schedule;
 mod trace;
 

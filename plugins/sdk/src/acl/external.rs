@@ -1,6 +1,6 @@
 //! squid's `external` acls: a helper says whether they match.
 
-use super::Undecided;
+use super::{Undecided, rfc1738};
 use crate::{Answer, Finding, Request};
 
 /// A helper, and what it is asked. The words are those of squid's FORMAT, which stands in the acl
@@ -153,7 +153,7 @@ impl Word {
     fn expanded(&self, request: &dyn Request, credentials: Option<&Credentials>) -> String {
         let escaped = |value: &[u8]| match value {
             [] => NOTHING.to_owned(),
-            value => escaped(value),
+            value => rfc1738::escaped(value),
         };
         match self {
             Word::Text(text) => text.clone(),
@@ -169,19 +169,6 @@ impl Word {
             Word::Field(name) => escaped(&request.field(name).unwrap_or_default()),
         }
     }
-}
-
-/// What RFC 1738 calls unsafe, and control characters and what is not ASCII, as `%20`: squid's
-/// `rfc1738_escape`.
-fn escaped(value: &[u8]) -> String {
-    let mut text = String::with_capacity(value.len());
-    for &octet in value {
-        match octet {
-            0x21..=0x7e if !b"<>\"#%{}|\\^~[]`'".contains(&octet) => text.push(char::from(octet)),
-            _ => text.push_str(&format!("%{octet:02X}")),
-        }
-    }
-    text
 }
 
 /// Who somebody says that he is (RFC 7617).
@@ -323,7 +310,7 @@ mod tests {
 
         #[test]
         fn a_word_stays_one(value in prop::collection::vec(any::<u8>(), 1..50)) {
-            let word = escaped(&value);
+            let word = rfc1738::escaped(&value);
             prop_assert!(word.bytes().all(|octet| octet.is_ascii_graphic()));
         }
     }
