@@ -99,12 +99,9 @@ pub struct Wanted(u16);
 
 /// Somebody who reads notes.
 pub trait Reader: Send + Sync {
-    /// Of which hooks it wants those of the request of that number: of all, unless it says otherwise.
-    /// None: it does not want that request. Called on the workers.
-    fn wants(&self, request: u64) -> Option<Wanted> {
-        let _ = request;
-        Some(Wanted::ALL)
-    }
+    /// The hooks of which it wants the notes of the request of that number; none where it does not
+    /// want that request. Called on the workers.
+    fn wants(&self, request: u64) -> Option<Wanted>;
 
     /// A transaction is over, one that somebody wanted the notes of. Called on the workers: must
     /// not wait.
