@@ -103,7 +103,7 @@ impl App {
             .context("the access log cannot be opened")?;
         let observers = Observers::new(settings.strip_query_terms);
         observers.serve(generation.observers());
-        generation.tell_what_is_empty(None);
+        generation.log_missing_grants(None);
         if !generation.admits_anybody() {
             tracing::warn!("{NOBODY_ADMITS}");
         }

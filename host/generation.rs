@@ -52,7 +52,7 @@ pub struct Generation {
 }
 
 /// A plugin as it stands on disk or in the binary: not compiled yet.
-struct Candidate {
+struct Unbuilt {
     manifest: Manifest,
     component: Cow<'static, [u8]>,
 }
@@ -88,7 +88,7 @@ pub const NOBODY_ADMITS: &str = "no plugin has the hook `access`, so that every 
 /// # Errors
 /// One of them cannot be read, or the manifest is none.
 pub fn plugin_in(folder: &Path) -> Result<(Manifest, Cow<'static, [u8]>), Mistake> {
-    let Candidate {
+    let Unbuilt {
         manifest,
         component,
     } = folder::candidate(folder)?;
@@ -119,7 +119,7 @@ impl Generation {
         };
         candidates.sort_by(|a, b| {
             let key =
-                |candidate: &Candidate| (candidate.manifest.order, candidate.manifest.name.clone());
+                |candidate: &Unbuilt| (candidate.manifest.order, candidate.manifest.name.clone());
             key(a).cmp(&key(b))
         });
         unique_names(&candidates)?;
@@ -129,7 +129,7 @@ impl Generation {
         let mut shelf = Shelf::default();
         let everyones = shelf.read(sets, before)?;
         let plugins = candidates.into_iter().map(|candidate| {
-            let Candidate {
+            let Unbuilt {
                 manifest,
                 component,
             } = candidate;
@@ -321,7 +321,7 @@ impl Generation {
     }
 }
 
-fn unique_names(candidates: &[Candidate]) -> Result<(), Mistake> {
+fn unique_names(candidates: &[Unbuilt]) -> Result<(), Mistake> {
     let mut files: BTreeMap<&str, &str> = BTreeMap::new();
     for candidate in candidates {
         let (name, file) = (&candidate.manifest.name, candidate.manifest.file());
@@ -336,7 +336,7 @@ fn unique_names(candidates: &[Candidate]) -> Result<(), Mistake> {
 
 /// A table for a plugin that is not there is a typo, or a policy that somebody believes in force.
 fn no_stray_overrides(
-    candidates: &[Candidate],
+    candidates: &[Unbuilt],
     overrides: &BTreeMap<String, Section>,
 ) -> Result<(), Mistake> {
     for (name, section) in overrides {

@@ -75,7 +75,7 @@ impl App {
             .generation
             .set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.metrics.reloads.inc();
-        new.tell_what_is_empty(Some(old));
+        new.log_missing_grants(Some(old));
         if !new.admits_anybody() {
             tracing::warn!("{NOBODY_ADMITS}");
         }

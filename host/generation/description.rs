@@ -7,7 +7,7 @@ use std::sync::Arc;
 impl Generation {
     /// Says in the log what its plugins import of WASI and find empty. Those that are taken over
     /// from `old` have been told about.
-    pub fn tell_what_is_empty(&self, old: Option<&Generation>) {
+    pub fn log_missing_grants(&self, old: Option<&Generation>) {
         let is_new = |plugin: &&Arc<Plugin>| !old.is_some_and(|old| old.plugins.contains(plugin));
         for plugin in self.plugins.iter().filter(is_new) {
             for line in plugin.empty() {

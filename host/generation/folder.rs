@@ -1,13 +1,13 @@
 //! Plugins as they stand on disk, or in the binary.
 
-use super::Candidate;
+use super::Unbuilt;
 use crate::config::{Mistake, Source};
 use crate::plugin::Manifest;
 use std::borrow::Cow;
 use std::path::Path;
 
 /// Reads every sub-folder that has a `plugin.toml`.
-pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
+pub(super) fn read(folder: &Path) -> Result<Vec<Unbuilt>, Mistake> {
     let unreadable = |error: &std::io::Error| {
         Mistake::new(format!(
             "cannot read the plugin folder {}: {error}",
@@ -28,10 +28,10 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Candidate>, Mistake> {
     Ok(candidates)
 }
 
-pub(super) fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
+pub(super) fn candidate(folder: &Path) -> Result<Unbuilt, Mistake> {
     let manifest = Manifest::read(folder)?;
     let component = manifest.read_component(folder)?.into();
-    Ok(Candidate {
+    Ok(Unbuilt {
         manifest,
         component,
     })
@@ -40,10 +40,10 @@ pub(super) fn candidate(folder: &Path) -> Result<Candidate, Mistake> {
 /// Manifest and component of the plugins that the binary carries: the build script makes the table.
 const BUILT_IN: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
 
-pub(super) fn built_in() -> Result<Vec<Candidate>, Mistake> {
+pub(super) fn built_in() -> Result<Vec<Unbuilt>, Mistake> {
     let built_in = BUILT_IN.iter().map(|&(name, manifest, component)| {
         let source = Source::new(&format!("(built in) {name}/plugin.toml"), manifest);
-        Ok(Candidate {
+        Ok(Unbuilt {
             manifest: Manifest::from_source(&source)?,
             component: Cow::Borrowed(component),
         })
