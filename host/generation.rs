@@ -131,7 +131,8 @@ impl Generation {
                 manifest,
                 component,
             } = candidate;
-            let same_component = |plugin: &&Arc<Plugin>| plugin.compiled().is_of(&component);
+            let same_component =
+                |plugin: &&Arc<Plugin>| plugin.compiled().is_of(&manifest, &component);
             let compiled = match old.iter().find(same_component) {
                 Some(plugin) => plugin.compiled().clone(),
                 None => Compiled::new(engine, &manifest, &component)?,

@@ -13,6 +13,8 @@ mod lookup;
 mod observer;
 mod sets;
 mod spared;
+mod stack;
+mod table;
 mod versions;
 
 pub(crate) use cases::default_plugins;
