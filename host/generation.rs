@@ -11,6 +11,7 @@ mod swap;
 
 pub use bodies::Watched;
 pub use explanation::{Account, Explanation, Told};
+pub use folder::{BUILT_IN, BuiltIn};
 pub use serving::{Alive, Generations, Pinned};
 pub use swap::{Changes, Kept, RESTART_NEEDED, Swap, as_promoted, reload_failed};
 

@@ -25,5 +25,6 @@ mod shadow;
 mod shutdown;
 mod status;
 mod swap;
+mod unpack;
 mod upstream;
 mod watch;
