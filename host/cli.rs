@@ -24,6 +24,7 @@ use crate::upstream::Upstreams;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use running::Proxy;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -159,9 +160,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            // 2 is a verdict: what cannot be understood is a failure like others.
             return match error.use_stderr() {
-                true => ExitCode::FAILURE,
+                true => not_understood(std::env::args_os().skip(1)),
                 false => ExitCode::SUCCESS,
             };
         }
@@ -191,6 +191,15 @@ pub fn main() -> ExitCode {
             complain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The exit code for arguments that cannot be understood. It is that of other failures, because 2
+/// is a verdict; in `plugin test` it is 2, because 1 is one.
+fn not_understood(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match arguments.take(2).eq(["plugin", "test"]) {
+        true => ExitCode::from(plugin::NOT_TESTED),
+        false => ExitCode::FAILURE,
     }
 }
 

@@ -9,6 +9,7 @@ mod unpack;
 
 use clap::Subcommand;
 use std::process::ExitCode;
+pub(super) use test::NOT_TESTED;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
