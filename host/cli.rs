@@ -121,7 +121,8 @@ struct Sources {
     /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A folder of plugins in place of those that the program carries
+    /// A folder of plugins in place of the one that plugin_dir names, else of those that the program
+    /// carries
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
 }
@@ -252,20 +253,17 @@ impl Sources {
     fn prepare_with(self, overrides: Overrides) -> anyhow::Result<Prepared> {
         let mut overrides = Overrides {
             config: self.config,
+            plugins: self.plugins,
             ..overrides
         };
         let configuration = Configuration::load(&mut overrides)?;
         let upstreams = Arc::new(Upstreams::new(&configuration.settings)?);
-        let plugins = match self.plugins {
-            Some(folder) => Plugins::Folder(folder),
-            None => Plugins::BuiltIn,
-        };
         let workers = configuration.settings.workers;
         let engine = Engine::new(workers)?;
         let generation = Generation::build(
             1,
             &engine,
-            &plugins,
+            &Plugins::from(configuration.plugin_dir.clone()),
             &configuration.plugins,
             &configuration.sets,
             workers,
@@ -274,7 +272,6 @@ impl Sources {
         let generation = generation.with_helpers(&configuration.helpers);
         let reloader = Reloader {
             engine,
-            plugins,
             overrides,
             promoted: Chain::default(),
         };

@@ -29,8 +29,14 @@ use std::sync::Arc;
 pub enum Plugins {
     /// The three that the binary carries.
     BuiltIn,
-    /// `--plugins DIR`: each sub-folder with a `plugin.toml` is one.
+    /// `--plugins DIR` or `plugin_dir`: each sub-folder with a `plugin.toml` is one.
     Folder(PathBuf),
+}
+
+impl From<Option<PathBuf>> for Plugins {
+    fn from(folder: Option<PathBuf>) -> Plugins {
+        folder.map_or(Plugins::BuiltIn, Plugins::Folder)
+    }
 }
 
 /// A set of plugins, in the order in which they are asked.

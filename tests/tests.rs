@@ -17,6 +17,7 @@ mod forwarding;
 mod helpers;
 mod logging;
 mod parity;
+mod plugin_dir;
 mod plugins;
 mod purge;
 mod registry;
