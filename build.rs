@@ -39,7 +39,7 @@ fn main() -> anyhow::Result<()> {
         let manifest = folder.join("plugin.toml");
         writeln!(
             table,
-            "({name:?}, include_str!({}), include_bytes!({})),",
+            "BuiltIn {{ name: {name:?}, manifest: include_str!({}), component: include_bytes!({}) }},",
             quoted(&manifest),
             quoted(&component)
         )?;

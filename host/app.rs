@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::notes::Readers;
 use crate::observers::Observers;
+use crate::plugin::THREAD_STACK;
 use crate::recent::Recent;
 use crate::recording::Recorder;
 use crate::serve;
@@ -190,6 +191,7 @@ impl App {
             // For the cache's files: more at a time would only wait for the disk.
             .max_blocking_threads(MAX_BLOCKING)
             .thread_name("worker")
+            .thread_stack_size(THREAD_STACK)
             .enable_all()
             .build()
             .context("the workers cannot start")?;

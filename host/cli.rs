@@ -23,6 +23,7 @@ use crate::upstream::Upstreams;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use running::Proxy;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,7 +120,8 @@ struct Sources {
     /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A folder of plugins in place of those that the program carries
+    /// A folder of plugins in place of the one that plugin_dir names, else of those that the program
+    /// carries
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
 }
@@ -158,9 +160,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            // 2 is a verdict: what cannot be understood is a failure like others.
             return match error.use_stderr() {
-                true => ExitCode::FAILURE,
+                true => not_understood(std::env::args_os().skip(1)),
                 false => ExitCode::SUCCESS,
             };
         }
@@ -190,6 +191,15 @@ pub fn main() -> ExitCode {
             complain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The exit code for arguments that cannot be understood. It is that of other failures, because 2
+/// is a verdict; in `plugin test` it is 2, because 1 is one.
+fn not_understood(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match arguments.take(2).eq(["plugin", "test"]) {
+        true => ExitCode::from(plugin::NOT_TESTED),
+        false => ExitCode::FAILURE,
     }
 }
 
@@ -242,20 +252,17 @@ impl Sources {
     fn prepare_with(self, overrides: Overrides) -> anyhow::Result<Prepared> {
         let mut overrides = Overrides {
             config: self.config,
+            plugins: self.plugins,
             ..overrides
         };
         let configuration = Configuration::load(&mut overrides)?;
         let upstreams = Arc::new(Upstreams::new(&configuration.settings)?);
-        let plugins = match self.plugins {
-            Some(folder) => Plugins::Folder(folder),
-            None => Plugins::BuiltIn,
-        };
         let workers = configuration.settings.workers;
         let engine = Engine::new(workers)?;
+        let plugins = Plugins::from(configuration.plugin_dir.clone());
         let generation = Generation::build(1, &engine, &plugins, &configuration, workers, None)?;
         let reloader = Reloader {
             engine,
-            plugins,
             overrides,
             promoted: Chain::default(),
         };

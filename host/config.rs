@@ -31,6 +31,8 @@ pub const DEFAULT_PATH: &str = "/etc/wproxy/wproxy.toml";
 pub struct Configuration {
     /// What the proxy runs with.
     pub settings: Arc<Settings>,
+    /// `--plugins DIR`, else `plugin_dir`: a folder of plugins. None: those that the binary carries.
+    pub plugin_dir: Option<PathBuf>,
     /// `[plugins.NAME]`: stands in place of that plugin's own `[config]`.
     pub plugins: BTreeMap<String, Section>,
     /// `[sets]`: for every plugin; one stands in place of that of the same name in a manifest.
@@ -48,6 +50,8 @@ pub struct Configuration {
 pub struct Overrides {
     /// `--config FILE`; else [`DEFAULT_PATH`], once it has been there.
     pub config: Option<PathBuf>,
+    /// `--plugins DIR`, in place of `plugin_dir`.
+    pub plugins: Option<PathBuf>,
     /// `--listen ADDR`, in place of `http_port`.
     pub listen: Vec<String>,
     /// `--shadow DIR` and `--shadow-config FILE`, in place of what `[shadow]` names.
@@ -90,6 +94,7 @@ impl Configuration {
         overrides.find(Path::new(DEFAULT_PATH))?;
         let source = overrides.config.as_deref().map(Source::read).transpose()?;
         let mut loaded = Configuration::from_source(source.as_ref(), &overrides.listen)?;
+        loaded.plugin_dir = overrides.plugins.clone().or(loaded.plugin_dir);
         let written = std::mem::take(&mut loaded.shadow.candidate);
         loaded.shadow.candidate = overrides.shadow.clone().or(written);
         Ok(loaded)
@@ -130,6 +135,8 @@ impl Configuration {
         }
         let folder = Path::new(&**text.name()).parent();
         let folder = folder.unwrap_or(Path::new(""));
+        let plugin_dir = written.plugin_dir.take();
+        let plugin_dir = plugin_dir.map(|beside| folder.join(beside));
         let sets = std::mem::take(&mut written.sets);
         let sets = SetFile::all(sets, folder, text)?;
         let shadow = std::mem::take(&mut written.shadow);
@@ -139,6 +146,7 @@ impl Configuration {
         let settings = Settings::from_written(written, text, listen)?;
         Ok(Configuration {
             settings: Arc::new(settings),
+            plugin_dir,
             plugins,
             sets,
             shadow,

@@ -13,6 +13,7 @@ mod serving;
 pub use bodies::Watched;
 pub use changes::Changes;
 pub use explanation::{Account, Explanation, Told};
+pub use folder::{BUILT_IN, BuiltIn};
 pub use reloader::Reloader;
 pub use serving::{Alive, Generations, Pinned};
 
@@ -32,8 +33,14 @@ use std::sync::Arc;
 pub enum Plugins {
     /// The three that the binary carries.
     BuiltIn,
-    /// `--plugins DIR`: each sub-folder with a `plugin.toml` is one.
+    /// `--plugins DIR` or `plugin_dir`: each sub-folder with a `plugin.toml` is one.
     Folder(PathBuf),
+}
+
+impl From<Option<PathBuf>> for Plugins {
+    fn from(folder: Option<PathBuf>) -> Plugins {
+        folder.map_or(Plugins::BuiltIn, Plugins::Folder)
+    }
 }
 
 /// A set of plugins, in the order in which they are asked.
@@ -150,7 +157,8 @@ impl Generation {
                 manifest,
                 component,
             } = candidate;
-            let same_component = |plugin: &&Arc<Plugin>| plugin.compiled().is_of(&component);
+            let same_component =
+                |plugin: &&Arc<Plugin>| plugin.compiled().is_of(&manifest, &component);
             let compiled = match old.iter().find(same_component) {
                 Some(plugin) => plugin.compiled().clone(),
                 None => Compiled::new(engine, &manifest, &component)?,

@@ -7,7 +7,7 @@
 mod queue;
 
 use crate::log::{Completed, Record};
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, THREAD_STACK};
 use arc_swap::ArcSwap;
 use queue::Queue;
 use std::convert::Infallible;
@@ -138,7 +138,9 @@ impl Observer {
             plugin: plugin.clone(),
             queue: queue.clone(),
         };
-        let thread = std::thread::Builder::new().name("observer".into());
+        let thread = std::thread::Builder::new()
+            .name("observer".into())
+            .stack_size(THREAD_STACK);
         thread.spawn(move || {
             run(&plugin, &queue);
             drop(alive);

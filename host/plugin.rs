@@ -35,7 +35,7 @@ mod watch;
 pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use component::Component;
-pub use engine::Engine;
+pub use engine::{Engine, THREAD_STACK};
 pub use failure::Failed;
 pub use helpers::HelperNames;
 pub use hook::Hook;

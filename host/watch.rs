@@ -23,7 +23,7 @@ pub struct Watch {
     watcher: RecommendedWatcher,
     events: UnboundedReceiver<notify::Result<Event>>,
     changes: Changes,
-    /// Of plugins.
+    /// Of plugins, where the command line names it.
     folder: Option<PathBuf>,
     settings: Option<PathBuf>,
     /// What is tried, where the command line names it.
@@ -90,13 +90,15 @@ impl Watch {
     /// file that is replaced is another one, its folder is the same.
     fn look(&mut self) -> anyhow::Result<()> {
         let mut files: BTreeSet<PathBuf> = self.settings.iter().cloned().collect();
-        // What comes and goes there, or is written, matters whatever its name.
-        let mut folders: BTreeSet<PathBuf> = self.folder.iter().cloned().collect();
-        let mut shadow = self.shadow.clone();
+        let (mut folder, mut shadow) = (self.folder.clone(), self.shadow.clone());
         if let Some(configuration) = configuration(self.settings.as_deref()) {
             files.extend(paths(&configuration.sets));
             shadow = shadow.or(configuration.shadow.candidate);
+            folder = folder.or(configuration.plugin_dir);
         }
+        let folder = folder.as_deref().map(absolute).transpose()?;
+        // What comes and goes there, or is written, matters whatever its name.
+        let mut folders: BTreeSet<PathBuf> = folder.iter().cloned().collect();
         let Chain { plugins, config } = shadow;
         if let Some(configuration) = configuration(config.as_deref()) {
             files.extend(paths(&configuration.sets));
@@ -104,10 +106,10 @@ impl Watch {
         files.extend(config.as_deref().map(absolute).transpose()?);
         let tried = plugins.as_deref().map(absolute).transpose()?;
         folders.extend(tried.clone());
-        for folder in self.folder.iter().chain(&tried) {
+        for folder in folder.iter().chain(&tried) {
             let entries = match std::fs::read_dir(folder) {
                 Ok(entries) => entries,
-                // What is tried is the reload's to complain about.
+                // What is tried or stands in the settings is the reload's to complain about.
                 Err(_) if self.folder.as_ref() != Some(folder) => continue,
                 Err(error) => {
                     let error = anyhow::Error::from(error);

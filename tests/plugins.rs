@@ -13,6 +13,8 @@ mod lookup;
 mod observer;
 mod sets;
 mod spared;
+mod stack;
+mod table;
 mod versions;
 
 pub(crate) use cases::default_plugins;
@@ -70,8 +72,9 @@ pub(crate) fn folder(manifest: &str) -> TempDir {
     folder
 }
 
-fn add(folder: &TempDir, name: &str, manifest: &str) {
-    let plugin = folder.path().join(name);
+/// The hostile plugin in that folder of plugins, under that name.
+pub(crate) fn add(folder: impl AsRef<Path>, name: &str, manifest: &str) {
+    let plugin = folder.as_ref().join(name);
     fs::create_dir(&plugin).unwrap();
     fs::copy(built("hostile"), plugin.join("hostile.wasm")).unwrap();
     let manifest = format!("name = \"{name}\"\ncomponent = \"hostile.wasm\"\n{manifest}");

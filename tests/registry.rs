@@ -1,5 +1,6 @@
 //! Components by digest and out of registries: what is meant is what runs, or nothing does.
 
+mod endless;
 mod scene;
 
 use crate::support::registry::Registry;

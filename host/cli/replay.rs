@@ -41,7 +41,6 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         json,
         sources,
     } = trial;
-    let has_folder = sources.plugins.is_some();
     // What is wrong with it is to be said before anything is compiled.
     let recording = Reader::open(&file)?;
     let Prepared {
@@ -56,7 +55,7 @@ pub(super) fn replay(trial: Trial) -> anyhow::Result<ExitCode> {
         request: configuration.settings.request_header_max_size,
         reply: configuration.settings.reply_header_max_size,
     };
-    let documented = configuration.file.is_none() && !has_folder;
+    let documented = configuration.file.is_none() && configuration.plugin_dir.is_none();
     let report = tried(recording, &generation, sizes, examples)?;
     running::print(|out| {
         match json {

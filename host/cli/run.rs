@@ -4,6 +4,7 @@ use super::{Prepared, Sources};
 use crate::app::App;
 use crate::cache::Cache;
 use crate::config::{Chain, DEFAULT_PATH, Overrides};
+use crate::plugin::THREAD_STACK;
 use crate::shadow::Candidate;
 use crate::signals::Signals;
 use crate::watch::Watch;
@@ -19,6 +20,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     // For signals and what they order; the workers have a runtime of their own.
     let control = tokio::runtime::Builder::new_current_thread()
+        .thread_stack_size(THREAD_STACK)
         .enable_all()
         .build()?;
     let signals = control.block_on(async { Signals::catch() })?;

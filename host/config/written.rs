@@ -62,6 +62,7 @@ pub(super) struct Written {
     pub(super) explain_requests: Option<Spanned<usize>>,
     pub(super) explain_mem: Option<Size>,
 
+    pub(super) plugin_dir: Option<std::path::PathBuf>,
     pub(super) sets: super::WrittenSets,
     pub(super) shadow: super::shadow::WrittenShadow,
     pub(super) helpers: super::helpers::WrittenHelpers,

@@ -37,15 +37,34 @@ pub(super) fn candidate(folder: &Path) -> Result<Unbuilt, Mistake> {
     })
 }
 
-/// Manifest and component of the plugins that the binary carries: the build script makes the table.
-const BUILT_IN: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+/// A plugin that the binary carries.
+pub struct BuiltIn {
+    /// Its name, which is that of its folder.
+    pub name: &'static str,
+    /// Its `plugin.toml`.
+    pub manifest: &'static str,
+    /// Its component's octets.
+    pub component: &'static [u8],
+}
+
+/// All of them: the build script makes the table.
+pub const BUILT_IN: &[BuiltIn] = include!(concat!(env!("OUT_DIR"), "/built_in.rs"));
+
+// === impl BuiltIn ===
+
+impl BuiltIn {
+    /// Its manifest, as people call it.
+    pub fn source(&self) -> Source {
+        let name = format!("(built in) {}/plugin.toml", self.name);
+        Source::new(&name, self.manifest)
+    }
+}
 
 pub(super) fn built_in() -> Result<Vec<Unbuilt>, Mistake> {
-    let built_in = BUILT_IN.iter().map(|&(name, manifest, component)| {
-        let source = Source::new(&format!("(built in) {name}/plugin.toml"), manifest);
+    let built_in = BUILT_IN.iter().map(|plugin| {
         Ok(Unbuilt {
-            manifest: Manifest::from_source(&source)?,
-            component: Cow::Borrowed(component),
+            manifest: Manifest::from_source(&plugin.source())?,
+            component: Cow::Borrowed(plugin.component),
         })
     });
     built_in.collect()

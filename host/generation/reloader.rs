@@ -9,9 +9,7 @@ use crate::plugin::Engine;
 pub struct Reloader {
     /// Compiles.
     pub engine: Engine,
-    /// Where plugins come from.
-    pub plugins: Plugins,
-    /// Where settings come from.
+    /// Where settings come from, and what the command line says over them.
     pub overrides: Overrides,
     /// Where both come from since a candidate was promoted, in place of that: until the proxy is
     /// started anew.
@@ -35,8 +33,8 @@ impl Reloader {
         workers: usize,
         previous: Option<&Generation>,
     ) -> Result<Generation, Mistake> {
-        let folder = chain.plugins.clone().map(Plugins::Folder);
-        let plugins = folder.as_ref().unwrap_or(&self.plugins);
+        let folder = chain.plugins.as_ref().or(own.plugin_dir.as_ref());
+        let plugins = &Plugins::from(folder.cloned());
         let other = chain.config.clone().map(|config| {
             Configuration::load(&mut Overrides {
                 config: Some(config),

@@ -46,7 +46,7 @@ impl Compiled {
         let compiled = waiting::or_say(
             PATIENCE,
             || say_that_it_takes_a_while(&manifest.name),
-            || engine.compile(bytes),
+            || engine.compile(bytes, manifest.limits.stack),
         );
         let component = compiled.map_err(|error| match Kind::of(bytes) {
             Kind::Component => wrong(format!("not a WebAssembly component: {error:#}")),
@@ -55,7 +55,7 @@ impl Compiled {
             ),
             Kind::Other => wrong("not a WebAssembly component, nor WebAssembly at all".into()),
         })?;
-        let version = version(engine, &component).map_err(|odd| {
+        let version = version(&component).map_err(|odd| {
             let served = Version::ALL
                 .map(|version| version.to_string())
                 .join(" and ");
@@ -63,14 +63,14 @@ impl Compiled {
                 "this host has {served}: build it anew with the WIT of one of them"
             ))
         })?;
-        let rights = imports(engine, &component);
+        let rights = imports(&component);
         if let Some(unknown) = rights.iter().find(|right| !is_offered(right, version)) {
             let mistake = format!("the component imports `{unknown}`, which this host lacks");
             let offered = version.imports().iter().map(|name| version.interface(name));
             let offered = offered.collect::<Vec<_>>().join(", ");
             return Err(wrong(mistake).help(format!("it has {offered}, and an empty WASI 0.2")));
         }
-        let hooks = hooks(engine, &component, version).map_err(|unknown| {
+        let hooks = hooks(&component, version).map_err(|unknown| {
             let mistake = format!("the component serves `{unknown}`, which this host never calls");
             let known = Hook::ALL.into_iter().filter(|hook| hook.is_in(version));
             let known: Vec<_> = known.map(|hook| version.interface(hook)).collect();
@@ -79,9 +79,9 @@ impl Compiled {
         if hooks.is_empty() {
             return Err(wrong("the component serves no hook of this host's".into()));
         }
-        let mut linker = Linker::new(&engine.wasmtime);
+        let mut linker = Linker::new(component.engine());
         let linked = bindings::add_to_linker(&mut linker, version)
-            .and_then(|()| wasi::add_to_linker(&mut linker, &engine.wasmtime, &component))
+            .and_then(|()| wasi::add_to_linker(&mut linker, &component))
             .and_then(|()| linker.instantiate_pre(&component))
             .map_err(|error| {
                 wrong(format!(
@@ -93,7 +93,7 @@ impl Compiled {
             version,
             rights,
             hooks,
-            explains: exports(engine, &component, version::EXPLAIN),
+            explains: exports(&component, version::EXPLAIN),
             linked,
         })
     }
@@ -118,9 +118,10 @@ impl Compiled {
         rights::empty(&self.rights, &manifest.grants)
     }
 
-    /// Whether these octets are what it was compiled from.
-    pub fn is_of(&self, bytes: &[u8]) -> bool {
-        self.digest == Digest::of(bytes)
+    /// Whether these octets, with that manifest, would be compiled to the same.
+    pub fn is_of(&self, manifest: &Manifest, bytes: &[u8]) -> bool {
+        let stack = self.linked.engine().get_max_wasm_stack();
+        stack == manifest.limits.stack && self.digest == Digest::of(bytes)
     }
 
     /// `sha256:...` of the component.
@@ -184,10 +185,10 @@ fn is_offered(import: &str, version: Version) -> bool {
 ///
 /// # Errors
 /// One that is not served, or more than one.
-fn version(engine: &Engine, component: &Component) -> Result<Version, String> {
-    let component = component.component_type();
-    let imports = component.imports(&engine.wasmtime).map(|(name, _)| name);
-    let exports = component.exports(&engine.wasmtime).map(|(name, _)| name);
+fn version(component: &Component) -> Result<Version, String> {
+    let (engine, component) = (component.engine(), component.component_type());
+    let imports = component.imports(engine).map(|(name, _)| name);
+    let exports = component.exports(engine).map(|(name, _)| name);
     let mut built_for = None;
     for name in imports.chain(exports) {
         let Some((_, text)) = version::parts(name) else {
@@ -207,25 +208,25 @@ fn version(engine: &Engine, component: &Component) -> Result<Version, String> {
     Ok(built_for.unwrap_or(Version::ALL[0]))
 }
 
-fn imports(engine: &Engine, component: &Component) -> Arc<[String]> {
-    let component = component.component_type();
-    let imports = component.imports(&engine.wasmtime);
+fn imports(component: &Component) -> Arc<[String]> {
+    let (engine, component) = (component.engine(), component.component_type());
+    let imports = component.imports(engine);
     imports.map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Whether it exports that interface of ours.
-fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
-    let component = component.component_type();
-    let mut exports = component.exports(&engine.wasmtime);
+fn exports(component: &Component, interface: &str) -> bool {
+    let (engine, component) = (component.engine(), component.component_type());
+    let mut exports = component.exports(engine);
     exports.any(|(name, _)| version::parts(name).is_some_and(|(ours, _)| ours == interface))
 }
 
 /// The hooks among its exports, in the order of their declaration here. An interface of ours that
 /// is none of them is an error: whoever wrote it relies on its being called, and a scrubber that is
 /// not called scrubs nothing.
-fn hooks(engine: &Engine, component: &Component, version: Version) -> Result<Arc<[Hook]>, String> {
-    let component = component.component_type();
-    let exports = component.exports(&engine.wasmtime);
+fn hooks(component: &Component, version: Version) -> Result<Arc<[Hook]>, String> {
+    let (engine, component) = (component.engine(), component.component_type());
+    let exports = component.exports(engine);
     let ours = exports.filter_map(|(interface, _)| Some((interface, version::parts(interface)?.0)));
     let hooks = ours.filter(|(_, name)| !version.asides().contains(name));
     let known = |(interface, name): (&str, &str)| {

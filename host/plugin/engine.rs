@@ -1,4 +1,5 @@
-//! The wasm engine: one for the process, with its clock and its compile cache.
+//! The wasm engine: one for the process, with its clock and its compile cache. Inside are wasmtime's,
+//! one for each size of stack that plugins are given.
 
 use super::meters::Meters;
 use crate::config::cache_directory;
@@ -17,7 +18,7 @@ use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAl
 /// Compiles components and runs their calls within limits.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    pub(super) wasmtime: wasmtime::Engine,
+    engines: Arc<Engines>,
     ticker: Arc<Ticker>,
     meters: Arc<Meters>,
     /// Places for bodies that are watched.
@@ -28,8 +29,14 @@ pub struct Engine {
 pub(super) const MAX_MEMORY: usize = 1 << 30;
 /// The most table elements that a manifest can give an instance.
 pub(super) const MAX_TABLE: usize = 100_000;
-/// Octets of stack that a call can use. One for all plugins: the code is compiled for it.
-const STACK: usize = 512 << 10;
+/// Octets of stack that a manifest can give a call. Few, because wasmtime has one for all that an
+/// engine runs, and keeps address space for each engine.
+pub(super) const STACKS: [usize; 5] = [64 << 10, 128 << 10, 256 << 10, STACK, MAX_STACK];
+/// Octets of stack of a call where the manifest does not say.
+pub(super) const STACK: usize = 512 << 10;
+const MAX_STACK: usize = 1 << 20;
+/// Octets of stack for a thread that calls plugins: theirs, and what a thread usually has for itself.
+pub const THREAD_STACK: usize = MAX_STACK + (2 << 20);
 /// Functions that a trap's backtrace shows.
 const FRAMES: NonZeroUsize = NonZeroUsize::new(20).expect("more than none");
 /// How often the epoch advances.
@@ -48,6 +55,8 @@ pub(super) const BODIES: usize = 1000;
 pub(super) const RESERVE: usize = 16;
 /// The same in all, but for those. A place takes 4 GB of address space, and there are 128 TB of it.
 const PLACES: RangeInclusive<usize> = 256..=16_000;
+/// The same for a stack that is not the usual one: a few plugins have that.
+const FEWER_PLACES: RangeInclusive<usize> = 256..=1_000;
 /// Core instances and tables that a component can be made of: one from Python has dozens.
 const PARTS: u32 = 64;
 
@@ -57,39 +66,15 @@ impl Engine {
     /// An engine whose compiled components are kept in a cache directory, where one can be had,
     /// with places for the instances of that many workers.
     pub fn new(workers: usize) -> anyhow::Result<Engine> {
-        let places = (2 * PLUGINS * workers).clamp(*PLACES.start(), *PLACES.end());
-        let places = u32::try_from(places + BODIES + 2 * PLUGINS * RESERVE)?;
-        let mut pool = PoolingAllocationConfig::new();
-        // Virtual address space, not memory.
-        pool.total_component_instances(places)
-            .total_core_instances(PARTS * places)
-            .total_memories(places)
-            .total_tables(4 * places)
-            // An unused place keeps the code of the component that was in it last: with wasmtime's
-            // hundred of them, swapped components would pile up.
-            .max_unused_warm_slots(4)
-            .max_memory_size(MAX_MEMORY)
-            .max_memories_per_component(4)
-            .max_core_instances_per_component(PARTS)
-            .max_tables_per_component(PARTS)
-            .max_component_instance_size(16 << 20)
-            .max_core_instance_size(16 << 20)
-            .table_elements(MAX_TABLE);
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .concurrency_support(false)
-            .epoch_interruption(true)
-            .max_wasm_stack(STACK)
-            .wasm_backtrace_max_frames(Some(FRAMES))
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            .cache(cache_directory("compiled").as_deref().and_then(open_cache));
-        let wasmtime = wasmtime::Engine::new(&config)
-            .map_err(anyhow::Error::from)
-            .context("the wasm engine cannot start")?;
-        let ticker = Ticker::start(wasmtime.clone(), IDLE_TICKS)?;
+        let engines = Arc::new(Engines {
+            workers,
+            cache: cache_directory("compiled").as_deref().and_then(open_cache),
+            by_stack: Default::default(),
+        });
+        engines.with(STACK)?;
+        let ticker = Ticker::start(engines.clone(), IDLE_TICKS)?;
         Ok(Engine {
-            wasmtime,
+            engines,
             ticker,
             meters: Arc::default(),
             bodies: Arc::new(Semaphore::new(BODIES)),
@@ -115,9 +100,10 @@ impl Engine {
         }
     }
 
-    /// Compiles a component, or finds it compiled in the cache.
-    pub(super) fn compile(&self, bytes: &[u8]) -> anyhow::Result<Component> {
-        Component::from_binary(&self.wasmtime, bytes).map_err(anyhow::Error::from)
+    /// Compiles a component, or finds it compiled in the cache. Its calls may use so many octets of
+    /// stack: one of [`STACKS`].
+    pub(super) fn compile(&self, bytes: &[u8], stack: usize) -> anyhow::Result<Component> {
+        Component::from_binary(self.engines.with(stack)?, bytes).map_err(anyhow::Error::from)
     }
 
     /// A call begins, or goes on when its ticks are over: the epoch has to advance.
@@ -142,7 +128,75 @@ fn open_cache(directory: &Path) -> Option<Cache> {
     cache.ok()
 }
 
-/// Advances the engine's epoch every [`TICK`] while calls are made, and sleeps while none are.
+/// wasmtime's engines, by [`STACKS`]. The usual one is always there, the others once a plugin wants
+/// them.
+#[derive(Debug)]
+struct Engines {
+    workers: usize,
+    cache: Option<Cache>,
+    by_stack: [OnceLock<wasmtime::Engine>; STACKS.len()],
+}
+
+// === impl Engines ===
+
+impl Engines {
+    /// The one whose calls may use so many octets of stack: one of [`STACKS`].
+    fn with(&self, stack: usize) -> anyhow::Result<&wasmtime::Engine> {
+        let index = STACKS.iter().position(|size| *size == stack);
+        let place = &self.by_stack[index.context("no engine has that stack")?];
+        match place.get() {
+            Some(engine) => Ok(engine),
+            None => {
+                let engine = self.start(stack)?;
+                Ok(place.get_or_init(|| engine))
+            }
+        }
+    }
+
+    fn start(&self, stack: usize) -> anyhow::Result<wasmtime::Engine> {
+        let bounds = match stack {
+            STACK => PLACES,
+            _ => FEWER_PLACES,
+        };
+        let places = (2 * PLUGINS * self.workers).clamp(*bounds.start(), *bounds.end());
+        let places = u32::try_from(places + BODIES + 2 * PLUGINS * RESERVE)?;
+        let mut pool = PoolingAllocationConfig::new();
+        // Virtual address space, not memory.
+        pool.total_component_instances(places)
+            .total_core_instances(PARTS * places)
+            .total_memories(places)
+            .total_tables(4 * places)
+            // An unused place keeps the code of the component that was in it last: with wasmtime's
+            // hundred of them, swapped components would pile up.
+            .max_unused_warm_slots(4)
+            .max_memory_size(MAX_MEMORY)
+            .max_memories_per_component(4)
+            .max_core_instances_per_component(PARTS)
+            .max_tables_per_component(PARTS)
+            .max_component_instance_size(16 << 20)
+            .max_core_instance_size(16 << 20)
+            .table_elements(MAX_TABLE);
+        let mut config = Config::new();
+        config
+            .wasm_component_model(true)
+            .concurrency_support(false)
+            .epoch_interruption(true)
+            .max_wasm_stack(stack)
+            .wasm_backtrace_max_frames(Some(FRAMES))
+            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+            .cache(self.cache.clone());
+        wasmtime::Engine::new(&config)
+            .map_err(anyhow::Error::from)
+            .context("the wasm engine cannot start")
+    }
+
+    fn tick(&self) {
+        let engines = self.by_stack.iter().filter_map(OnceLock::get);
+        engines.for_each(wasmtime::Engine::increment_epoch);
+    }
+}
+
+/// Advances the engines' epochs every [`TICK`] while calls are made, and sleeps while none are.
 #[derive(Debug)]
 struct Ticker {
     called: AtomicBool,
@@ -153,7 +207,7 @@ struct Ticker {
 // === impl Ticker ===
 
 impl Ticker {
-    fn start(engine: wasmtime::Engine, idle_ticks: u64) -> anyhow::Result<Arc<Ticker>> {
+    fn start(engines: Arc<Engines>, idle_ticks: u64) -> anyhow::Result<Arc<Ticker>> {
         let ticker = Arc::new(Ticker {
             called: AtomicBool::new(false),
             asleep: AtomicBool::new(false),
@@ -175,7 +229,7 @@ impl Ticker {
                     }
                     drop(ticker);
                     std::thread::sleep(TICK);
-                    engine.increment_epoch();
+                    engines.tick();
                 }
             })?;
         let _ = ticker.thread.set(thread.thread().clone());
@@ -226,9 +280,10 @@ mod tests {
             let mut engine = Engine::new(1).expect("an engine");
             // Enough for all of the call's time, but not for the half before it as well.
             let idle = ticks(TIME) + 10;
-            engine.ticker = Ticker::start(engine.wasmtime.clone(), idle).expect("a thread");
-            let module = Module::new(&engine.wasmtime, LOOPS).expect("a module");
-            let mut store = Store::new(&engine.wasmtime, Budget::new(TIME));
+            engine.ticker = Ticker::start(engine.engines.clone(), idle).expect("a thread");
+            let wasmtime = engine.engines.with(STACKS[0]).expect("an engine");
+            let module = Module::new(wasmtime, LOOPS).expect("a module");
+            let mut store = Store::new(wasmtime, Budget::new(TIME));
             let runs = engine.clone();
             store.epoch_deadline_callback(move |mut store| {
                 runs.call_runs();

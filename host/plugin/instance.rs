@@ -136,7 +136,7 @@ impl Template {
             helpers: self.helpers.clone(),
         };
         self.meter.instance_made();
-        let mut store = Store::new(&self.engine.wasmtime, state);
+        let mut store = Store::new(self.component.engine(), state);
         store.limiter(|state| &mut state.allowance);
         store.set_hostcall_fuel(MAX_CROSSING);
         let engine = self.engine.clone();

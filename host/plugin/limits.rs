@@ -1,6 +1,7 @@
 //! What a plugin may use up, and the fields that it may change.
 
 use super::bindings::FieldError;
+use super::engine;
 use super::kv::Bounds;
 use super::meters::Limit;
 use super::watch::Bounds as BodyBounds;
@@ -19,6 +20,8 @@ pub struct Limits {
     pub memory: usize,
     /// Elements of all tables of one instance together; default 100,000.
     pub table_elements: usize,
+    /// Octets of stack of one call, of the few sizes that there are; default 512 KB.
+    pub stack: usize,
     /// Octets of names and values that one call can write into fields, beside what the proxy's own
     /// limits say of the header section; default 64 KB.
     pub fields: usize,
@@ -55,6 +58,7 @@ impl Default for Limits {
             time: Duration::from_millis(10),
             memory: 64 << 20,
             table_elements: 100_000,
+            stack: engine::STACK,
             fields: 64 << 10,
             log_line: 4 << 10,
             log_lines: 100,
@@ -79,11 +83,13 @@ impl fmt::Display for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} a call, {} KB, {} table elements, {} handles, {} calls, {} failures\n          \
-             {} KB into fields, {} log lines of {} bytes a call, {} a second, {} series\n          \
+            "{:?} a call, {} KB, {} KB of stack, {} table elements, {} handles\n          \
+             {} calls, {} failures, {} KB into fields\n          \
+             {} log lines of {} bytes a call, {} a second, {} series\n          \
              {} KB in kv, {} entries\n          {}",
             self.time,
             self.memory >> 10,
+            self.stack >> 10,
             self.table_elements,
             self.handles,
             self.calls,

@@ -120,6 +120,7 @@ struct WrittenLimits {
     time: Option<Spanned<Span>>,
     memory: Option<Spanned<Size>>,
     table_elements: Option<Spanned<usize>>,
+    stack: Option<Spanned<Size>>,
     fields: Option<Spanned<Size>>,
     log_line: Option<Spanned<Size>>,
     log_lines: Option<Spanned<usize>>,
@@ -349,6 +350,7 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         time: time(&written.time, default.time, engine::MAX_CALL_TIME, "a call can be given 1 ms to 10 s")?,
         memory: octets(&written.memory, default.memory, 1 << 16, engine::MAX_MEMORY, "an instance can have 64 KB to 1 GB")?,
         table_elements: count(&written.table_elements, default.table_elements, engine::MAX_TABLE, "an instance can have 1 to 100000 table elements")?,
+        stack: stack(written.stack.as_ref(), default.stack, source)?,
         fields: octets(&written.fields, default.fields, 0, 1 << 20, "a call can write 0 to 1 MB into fields")?,
         log_line: octets(&written.log_line, default.log_line, 80, 64 << 10, "a log line can have 80 bytes to 64 KB")?,
         log_lines: count(&written.log_lines, default.log_lines, 10_000, "a call can log 1 to 10000 lines")?,
@@ -366,6 +368,25 @@ fn limits(written: &WrittenLimits, source: &Source) -> Result<Limits, Mistake> {
         failures: written.failures.unwrap_or(default.failures),
     };
     Ok(limits)
+}
+
+/// One of the sizes that there are.
+fn stack(
+    written: Option<&Spanned<Size>>,
+    default: usize,
+    source: &Source,
+) -> Result<usize, Mistake> {
+    let Some(size) = written else {
+        return Ok(default);
+    };
+    let mut stacks = engine::STACKS.into_iter();
+    let stack = stacks.find(|stack| *stack as u64 == size.get_ref().0);
+    stack.ok_or_else(|| {
+        source.mistake(
+            size.span(),
+            "a call can have 64, 128, 256 or 512 KB of stack, or 1 MB",
+        )
+    })
 }
 
 // === impl Grants ===

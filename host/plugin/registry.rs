@@ -7,6 +7,7 @@ mod credentials;
 mod layout;
 mod progress;
 mod reference;
+mod session;
 mod trouble;
 
 pub use layout::Artifact;
@@ -17,6 +18,7 @@ use super::digest::Digest;
 use crate::config::cache_directory;
 use blobs::Blobs;
 use client::{Client, Pulled};
+use session::Action;
 use std::time::Duration;
 
 /// The way to registries, and what has been pulled.
@@ -66,14 +68,12 @@ impl Registry {
         if let Some(component) = self.cached(pinned) {
             return Ok(component);
         }
-        let (name, asked) = (plugin.to_owned(), reference.clone());
-        let pulled = self.talk(reference, move |limits| async move {
-            client(&asked, limits)?.pull(pinned, &name).await
-        })?;
         let Pulled {
             manifest,
             component,
-        } = pulled;
+        } = self.talk(reference, Action::Pull, async |client| {
+            client.pull(pinned, plugin).await
+        })?;
         if let Some(cache) = &self.cache {
             cache.put(&component);
             cache.put(&manifest);
@@ -94,9 +94,8 @@ impl Registry {
             return Err(Trouble::new(what, "that is the most that is pulled"));
         }
         let pinned = reference.pinned(artifact.digest());
-        let asked = reference.clone();
-        self.talk(reference, move |limits| async move {
-            client(&asked, limits)?.push(&artifact).await
+        self.talk(reference, Action::Push, async |client| {
+            client.push(&artifact).await
         })?;
         Ok(pinned)
     }
@@ -112,11 +111,8 @@ impl Registry {
     /// A tag can be moved to other code, and that would decide about requests without anybody's
     /// having looked at it.
     fn unpinned(&self, reference: &Reference) -> Trouble {
-        let asked = reference.clone();
-        let now = self.talk(reference, move |limits| async move {
-            client(&asked, limits)?.named_now().await
-        });
-        let help = match now {
+        let now = async |client: Client| client.named_now().await;
+        let help = match self.talk(reference, Action::Pull, now) {
             Ok(digest) => format!(
                 "what it names at this time is: component = \"{}\"",
                 reference.pinned(digest)
@@ -131,47 +127,27 @@ impl Registry {
     }
 
     /// Talks to a registry, and waits for what comes of it.
-    fn talk<T, F>(
+    fn talk<T>(
         &self,
         reference: &Reference,
-        talk: impl FnOnce(Limits) -> F,
-    ) -> Result<T, Trouble>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, Trouble>> + Send + 'static,
-    {
-        let cannot = |error: &dyn std::error::Error| {
-            let what = format!("{} cannot be asked: {error}", reference.registry());
-            Trouble::new(what, "this is a mistake in wproxy, or of the system")
-        };
+        action: Action,
+        talk: impl AsyncFnOnce(Client) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| cannot(&error))?;
+            .map_err(|error| {
+                let what = format!("{} cannot be asked: {error}", reference.registry());
+                Trouble::new(what, "this machine has too little of something")
+            })?;
         let limit = self.limits.whole;
-        let talk = talk(self.limits);
-        // A task of its own: the client panics at some answers, and they are the registry's.
-        let talk = runtime.spawn(async move { tokio::time::timeout(limit, talk).await });
-        match runtime.block_on(talk) {
-            Ok(Ok(said)) => said,
-            Ok(Err(_)) => Err(Trouble::slow(reference, limit)),
-            Err(panicked) => Err(cannot(&panicked)),
-        }
+        let talk = async {
+            let client = Client::new(reference, self.limits, action).await?;
+            talk(client).await
+        };
+        let said = runtime.block_on(async { tokio::time::timeout(limit, talk).await });
+        said.unwrap_or_else(|_| Err(Trouble::slow(reference, limit)))
     }
-}
-
-/// A client with the credentials that are stored for that registry.
-fn client(reference: &Reference, limits: Limits) -> Result<Client, Trouble> {
-    let registry = reference.registry();
-    let stored = match credentials::file() {
-        Some(file) => credentials::stored(&file, registry),
-        None => Ok(None),
-    };
-    let stored = stored.map_err(|why| {
-        let help = format!("`docker login {registry}` writes it; DOCKER_CONFIG names its folder");
-        Trouble::new(why, help)
-    })?;
-    Client::new(reference, stored, limits)
 }
 
 #[cfg(test)]

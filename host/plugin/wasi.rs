@@ -75,11 +75,10 @@ impl Wasi {
 /// rest.
 pub(super) fn add_to_linker(
     linker: &mut Linker<State>,
-    engine: &Engine,
     component: &Component,
 ) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    let component = component.component_type();
+    let (engine, component) = (component.engine(), component.component_type());
     let imports = component.imports(engine);
     let mut versions = BTreeSet::new();
     for (interface, import) in imports.filter(|(name, _)| name.starts_with(PREFIX)) {

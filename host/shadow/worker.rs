@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::generation::Admission;
 use crate::log::{self, Ruling, Window};
 use crate::notes::{Access, Noted};
+use crate::plugin::THREAD_STACK;
 use crate::transaction::Request;
 use crate::upstream::Upstreams;
 use anyhow::Context as _;
@@ -79,7 +80,9 @@ pub(super) fn start(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let thread = std::thread::Builder::new().name("shadow".into());
+    let thread = std::thread::Builder::new()
+        .name("shadow".into())
+        .stack_size(THREAD_STACK);
     thread
         .spawn(move || {
             // Of this thread alone: on Linux, each has its own.

@@ -270,6 +270,23 @@ fn a_plugin_that_cannot_be_tested_does_not_keep_others_from_it() {
     }
 }
 
+/// In CI, 1 is for cases alone.
+#[test]
+fn arguments_that_are_not_understood_are_no_failed_case() {
+    for (arguments, code) in [
+        (&["plugin", "test", "--nothing"][..], 2),
+        (&["plugin", "test", "--bless=yes", "."], 2),
+        (&["plugin", "test", "/nowhere"], 2),
+        (&["plugin", "test", "--help"], 0),
+        (&["plugin", "build", "--nothing"], 1),
+        (&["plugin", "tset"], 1),
+        (&["explain", "plugin", "test", "--nothing"], 1),
+    ] {
+        let (got, _, stderr) = run(arguments);
+        assert_eq!(got, Some(code), "{arguments:?}: {stderr}");
+    }
+}
+
 /// Of one hook, so that there are others that it does not have.
 #[test]
 fn a_hook_that_the_plugin_does_not_serve_cannot_be_expected() {

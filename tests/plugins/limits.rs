@@ -15,7 +15,7 @@ pub(super) fn metric(proxy: &Proxy, series: &str) -> Option<f64> {
     line.map(|number| number.trim().parse().expect("a number"))
 }
 
-fn limit(proxy: &Proxy, limit: &str) -> Option<f64> {
+pub(super) fn limit(proxy: &Proxy, limit: &str) -> Option<f64> {
     let series = format!("wproxy_plugin_limit_total{{plugin=\"hostile\",limit=\"{limit}\"}}");
     metric(proxy, &series)
 }

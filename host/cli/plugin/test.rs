@@ -42,8 +42,10 @@ struct Tally {
     blessed: usize,
 }
 
+/// A case failed.
 const FAILED: u8 = 1;
-const NOT_TESTED: u8 = 2;
+/// Something could not be tried.
+pub(in crate::cli) const NOT_TESTED: u8 = 2;
 
 // === impl Test ===
 

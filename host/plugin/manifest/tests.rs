@@ -13,13 +13,14 @@ fn the_least_and_the_most() {
     assert_eq!(least.config.json(), "{}");
     let most = manifest(
         "name = 'a'\ncomponent = 'a.wasm'\norder = 1\n[limits]\ntime = '2 s'\nmemory = '1 MB'\n\
-         calls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
+         stack = '64 KB'\ncalls = 5\nfailures = 0\nlog_rate = 0\nlog_line = '80 bytes'\nseries = 10000\n\
          kv_size = '1 KB'\nkv_entries = 7\nbody = '2 GB'\nbody_beyond = 'pass'\nheld = '0 bytes'\n\
          held_beyond = 'stop'\nbody_time = '1 h'\nbodies = 1000\n[grants]\nclock = true\nkv = true\ndirectories = {'/a/b' = 'c'}\n[failure]\ncache-rules = 'open'\n\
          cache-key = 'open'\nresponse-body = 'open'\n[config]\nx = 1\n",
     )
     .expect("valid");
     assert_eq!((most.limits.memory, most.limits.failures), (1 << 20, 0));
+    assert_eq!(most.limits.stack, 64 << 10);
     assert_eq!((most.limits.log_line, most.limits.series), (80, 10_000));
     let (octets, entries) = (1 << 10, 7);
     assert_eq!(most.limits.kv, Bounds { octets, entries });
@@ -81,6 +82,8 @@ fn mistakes_show_the_place() {
         ("name = 'a'\ncomponent = 'a'\n[limits]\nmemory = '2 GB'", "64 KB to 1 GB", "4:10"),
         ("name = 'a'\ncomponent = 'a'\n[limits]\ncalls = 0", "one call at least", "4:9"),
         ("name = 'a'\ncomponent = 'a'\n[limits]\ntable_elements = 100001", "1 to 100000", "4:18"),
+        ("name = 'a'\ncomponent = 'a'\n[limits]\nstack = '2 MB'", "64, 128, 256 or 512 KB of stack, or 1 MB", "4:9"),
+        ("name = 'a'\ncomponent = 'a'\n[limits]\nstack = '100 KB'", "64, 128, 256 or 512 KB", "4:9"),
         ("name = 'a'\ncomponent = 'a'\n[limits]\nhandles = 0", "1 to 10000 handles", "4:11"),
         ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_size = '1 bytes'", "1 KB to 1 GB", "4:11"),
         ("name = 'a'\ncomponent = 'a'\n[limits]\nkv_entries = 0", "1 to 10000000 entries", "4:14"),

@@ -1,24 +1,23 @@
-//! The conversation with a registry: OCI's distribution protocol.
+//! The conversation with a registry: OCI's distribution protocol. Its library for Rust reads manifests,
+//! tokens and errors whole, however long they are, so that only its types are used here.
 
 use super::super::digest::Digest;
-use super::credentials::Credentials;
+use super::credentials;
 use super::layout::{self, Artifact};
 use super::progress::Progress;
+use super::session::{Action, Session};
 use super::trouble::Trouble;
 use super::{Limits, Reference};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
-use oci_client::RegistryOperation;
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
+use futures_util::stream;
 use oci_client::manifest::{OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE};
-use oci_client::secrets::RegistryAuth;
-use std::time::Duration;
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use reqwest::{Body, Method, Response, Url};
+use std::convert::Infallible;
 
-/// A registry, and who asks it.
+/// A registry that is spoken to of one reference.
 pub(super) struct Client {
-    client: oci_client::Client,
-    auth: RegistryAuth,
+    session: Session,
     reference: Reference,
     limits: Limits,
 }
@@ -26,52 +25,36 @@ pub(super) struct Client {
 /// What has been pulled: both are what their digests say.
 #[derive(Debug)]
 pub(super) struct Pulled {
-    pub(super) manifest: Bytes,
+    pub(super) manifest: Vec<u8>,
     pub(super) component: Vec<u8>,
 }
 
+/// Octets of a manifest: the protocol wants no more to be taken by anybody.
+const MANIFEST: usize = 4 << 20;
 /// Octets that are given to the connection at a time, for progress that is worth showing.
 const PIECE: usize = 64 << 10;
 
 // === impl Client ===
 
 impl Client {
-    /// Speaks of that reference to its registry: TLS with the system's certificates, and none at all
-    /// on this machine.
-    pub(super) fn new(
+    /// Speaks of that reference to its registry, with what is stored for it.
+    pub(super) async fn new(
         reference: &Reference,
-        credentials: Option<Credentials>,
         limits: Limits,
+        action: Action,
     ) -> Result<Client, Trouble> {
-        // The first one stays: there is no other in this process.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let registry = reference.registry().to_owned();
-        let loopback = match reference.is_loopback() {
-            true => ClientConfig {
-                protocol: ClientProtocol::HttpsExcept(vec![registry]),
-                // No proxy that the environment names is on the way to this machine. To name none
-                // here would be to ask the environment.
-                http_proxy: Some("http://127.0.0.1".into()),
-                no_proxy: Some("localhost,127.0.0.0/8".into()),
-                ..ClientConfig::default()
-            },
-            false => ClientConfig::default(),
+        let registry = reference.registry();
+        let stored = match credentials::file() {
+            Some(file) => credentials::stored(&file, registry),
+            None => Ok(None),
         };
-        let config = ClientConfig {
-            use_monolithic_push: true,
-            connect_timeout: Some(limits.idle),
-            platform_resolver: None,
-            user_agent: concat!("wproxy/", env!("CARGO_PKG_VERSION")),
-            ..loopback
-        };
-        // What fails here is TLS: there is nobody to trust.
-        let client = oci_client::Client::try_from(config);
+        let stored = stored.map_err(|why| {
+            let help =
+                format!("`docker login {registry}` writes it; DOCKER_CONFIG names its folder");
+            Trouble::new(why, help)
+        })?;
         Ok(Client {
-            client: client.map_err(|error| Trouble::untrusted(reference, &error))?,
-            auth: match credentials {
-                Some(Credentials { user, password }) => RegistryAuth::Basic(user, password),
-                None => RegistryAuth::Anonymous,
-            },
+            session: Session::begin(reference, stored, limits, action).await?,
             reference: reference.clone(),
             limits,
         })
@@ -79,26 +62,24 @@ impl Client {
 
     /// The artifact that the reference names: its manifest, then the component that this names.
     pub(super) async fn pull(self, pinned: Digest, plugin: &str) -> Result<Pulled, Trouble> {
-        let manifest = self.manifest(pinned).await?;
+        let manifest = self.manifest(&pinned.to_string()).await?;
+        if Digest::of(&manifest) != pinned {
+            return Err(Trouble::something_else(&self.reference));
+        }
         let layer = layout::read(&manifest, self.limits.size)
             .map_err(|why| Trouble::no_component(&self.reference, &why))?;
-        let digest = layer.digest.to_string();
-        let image = self.reference.image();
-        let blob = self.client.pull_blob_stream(image, digest.as_str());
-        let mut blob = self.answer(blob).await?;
+        let url = self.session.url(&format!("blobs/{}", layer.digest))?;
+        let mut blob = self
+            .session
+            .open(self.session.request(Method::GET, url))
+            .await?;
         let what = format!(
             "plugin `{plugin}`: pulling from {}",
             self.reference.registry()
         );
         let mut progress = Progress::new(what, layer.size);
         let mut component = Vec::new();
-        loop {
-            let piece = match tokio::time::timeout(self.limits.idle, blob.next()).await {
-                Ok(None) => break,
-                Ok(Some(Ok(piece))) => piece,
-                Ok(Some(Err(error))) => return Err(Trouble::broken(&self.reference, &error)),
-                Err(_) => return Err(self.silent(self.limits.idle)),
-            };
+        while let Some(piece) = self.session.piece(&mut blob).await? {
             if (component.len() + piece.len()) as u64 > layer.size {
                 return Err(Trouble::something_else(&self.reference));
             }
@@ -114,51 +95,46 @@ impl Client {
         }
     }
 
-    async fn manifest(&self, pinned: Digest) -> Result<Bytes, Trouble> {
-        const ACCEPTED: [&str; 2] = [OCI_IMAGE_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE];
-        let image = self.reference.image();
-        let manifest = self.client.pull_manifest_raw(image, &self.auth, &ACCEPTED);
-        let (manifest, _) = self.answer(manifest).await?;
-        match Digest::of(&manifest) == pinned {
-            true => Ok(manifest),
-            false => Err(Trouble::something_else(&self.reference)),
-        }
-    }
-
     /// What its tag names at this time.
     pub(super) async fn named_now(self) -> Result<Digest, Trouble> {
-        let image = self.reference.image();
-        let digest = self.client.fetch_manifest_digest(image, &self.auth);
-        let digest = self.answer(digest).await?;
-        let strange = |_| Trouble::strange(&self.reference, &format!("its digest is {digest:?}"));
-        digest.parse().map_err(strange)
+        let tag = self.reference.tag().unwrap_or("latest");
+        Ok(Digest::of(&self.manifest(tag).await?))
+    }
+
+    async fn manifest(&self, name: &str) -> Result<Vec<u8>, Trouble> {
+        let url = self.session.url(&format!("manifests/{name}"))?;
+        let request = self.session.request(Method::GET, url);
+        let accepted = [OCI_IMAGE_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE].join(", ");
+        let request = request.header(ACCEPT, accepted);
+        self.session.ask(request, "its manifest", MANIFEST).await
     }
 
     /// The component, its configuration, and then the manifest that names them.
     pub(super) async fn push(self, artifact: &Artifact) -> Result<(), Trouble> {
-        let image = self.reference.image();
-        let registry = self.reference.registry();
-        self.client.store_auth_if_needed(registry, &self.auth).await;
-        // What is asked for first decides what the token is good for.
-        let token = self.client.auth(image, &self.auth, RegistryOperation::Push);
-        self.answer(token).await?;
         self.push_blob(&artifact.component).await?;
         self.push_blob(&artifact.config).await?;
-        let kind = http::HeaderValue::from_static(OCI_IMAGE_MEDIA_TYPE);
-        let manifest = artifact.manifest.clone();
-        let pushed = self.client.push_manifest_raw(image, manifest, kind);
-        self.answer(pushed).await?;
-        Ok(())
+        let tag = self.reference.tag().unwrap_or("latest");
+        let url = self.session.url(&format!("manifests/{tag}"))?;
+        let request = self.session.request(Method::PUT, url);
+        let request = request
+            .header(CONTENT_TYPE, OCI_IMAGE_MEDIA_TYPE)
+            .body(artifact.manifest.clone());
+        self.session.open(request).await.map(drop)
     }
 
     async fn push_blob(&self, blob: &Bytes) -> Result<(), Trouble> {
-        let image = self.reference.image();
         let digest = Digest::of(blob).to_string();
+        let url = self.session.url(&format!("blobs/{digest}"))?;
+        let exists = self.session.request(Method::HEAD, url);
         // Some registries refuse to say that of a name that is new, and take what is pushed to it.
-        let exists = self.answer(self.client.blob_exists(image, &digest)).await;
-        if exists == Ok(true) {
+        if self.session.open(exists).await.is_ok() {
             return Ok(());
         }
+        let url = self.session.url("blobs/uploads/")?;
+        let begin = self.session.request(Method::POST, url);
+        let begun = self.session.open(begin.header(CONTENT_LENGTH, 0)).await?;
+        let mut place = self.place(&begun)?;
+        place.query_pairs_mut().append_pair("digest", &digest);
         let size = blob.len() as u64;
         let mut progress = Progress::new(format!("pushing to {}", self.reference.registry()), size);
         let blob = blob.clone();
@@ -166,35 +142,23 @@ impl Client {
         let pieces = stream::iter(starts.map(move |start| {
             let piece = blob.slice(start..blob.len().min(start + PIECE));
             progress.add(piece.len());
-            Ok::<Bytes, OciDistributionError>(piece)
+            Ok::<Bytes, Infallible>(piece)
         }));
-        let pushed = self
-            .client
-            .push_blob_stream(image, pieces, &digest, Some(size));
+        let request = self.session.request(Method::PUT, place);
+        let request = request
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .header(CONTENT_LENGTH, size)
+            .body(Body::wrap_stream(pieces));
         // How fast it goes is the network's affair: only the whole has its limit.
-        pushed.await.map_err(|error| self.failed(&error))?;
-        Ok(())
+        self.session.send(request).await.map(drop)
     }
 
-    /// An answer that does not keep anybody waiting. The library reads manifests, tokens and errors
-    /// whole, by a client of its own that nobody else can have: how large they are is bounded by
-    /// this time alone. Components come by a stream.
-    async fn answer<T>(
-        &self,
-        asked: impl Future<Output = Result<T, OciDistributionError>>,
-    ) -> Result<T, Trouble> {
-        match tokio::time::timeout(self.limits.idle, asked).await {
-            Ok(answer) => answer.map_err(|error| self.failed(&error)),
-            Err(_) => Err(self.silent(self.limits.idle)),
-        }
-    }
-
-    fn failed(&self, error: &OciDistributionError) -> Trouble {
-        let known = self.auth != RegistryAuth::Anonymous;
-        Trouble::from_client(error, &self.reference, known)
-    }
-
-    fn silent(&self, limit: Duration) -> Trouble {
-        Trouble::silent(&self.reference, limit)
+    /// Where the registry wants a blob to be put.
+    fn place(&self, begun: &Response) -> Result<Url, Trouble> {
+        let place = begun.headers().get(LOCATION);
+        let place = place.and_then(|place| place.to_str().ok());
+        let place = place.and_then(|place| begun.url().join(place).ok());
+        let nowhere = || Trouble::strange(&self.reference, &"it does not say where to push to");
+        place.ok_or_else(nowhere)
     }
 }

@@ -68,8 +68,9 @@ impl Reference {
                 .is_ok_and(|address: IpAddr| address.is_loopback())
     }
 
-    pub(super) fn image(&self) -> &oci_client::Reference {
-        &self.image
+    /// The artifact's name in the registry, without tag and digest.
+    pub(super) fn repository(&self) -> &str {
+        self.image.repository()
     }
 }
 

@@ -3,7 +3,7 @@ use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What the server does for a path.
 enum Answer {
@@ -15,15 +15,19 @@ enum Answer {
     Trickles(Vec<u8>),
 }
 
-/// A registry on a port of its own, for as long as the tests last.
+/// A registry on a port of its own, for as long as the tests last, that answers by the path.
 fn server(answer: impl Fn(&str) -> Answer + Send + 'static) -> SocketAddr {
+    server_of_heads(move |head| answer(path_of(head)))
+}
+
+/// The same, that sees all of a request's head.
+fn server_of_heads(answer: impl Fn(&str) -> Answer + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         let mut stalled = Vec::new();
         for mut stream in listener.incoming().flatten() {
-            let path = path(&mut stream);
-            match answer(&path) {
+            match answer(&head(&mut stream)) {
                 // A client that has gone has heard enough.
                 Answer::Says(octets) => drop(stream.write_all(&octets)),
                 Answer::Stalls(octets) => {
@@ -43,15 +47,19 @@ fn server(answer: impl Fn(&str) -> Answer + Send + 'static) -> SocketAddr {
     address
 }
 
-/// Reads a request; gives its path, without `/v2/`.
-fn path(stream: &mut TcpStream) -> String {
+/// Reads a request that has no body.
+fn head(stream: &mut TcpStream) -> String {
     let (mut head, mut octet) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut octet).is_ok() {
         head.push(octet[0]);
     }
-    let head = String::from_utf8_lossy(&head);
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+/// A request's path, without `/v2/`.
+fn path_of(head: &str) -> &str {
     let path = head.split(' ').nth(1).unwrap_or_default();
-    path.trim_start_matches("/v2/").to_owned()
+    path.trim_start_matches("/v2/")
 }
 
 fn response(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
@@ -258,23 +266,71 @@ fn what_a_registry_says_is_said_again_on_one_line() {
     assert!(long.len() < 2000, "{}", long.len());
 }
 
-/// The client for the protocol takes a token for the value of a field, whatever is in it.
-#[test]
-fn an_answer_at_which_the_client_panics_is_the_registrys_fault_alone() {
-    let (tokens, token) = (r#"{"token": "a\nb"}"#, Arc::new(OnceLock::new()));
-    let realm = token.clone();
-    let address = server(move |path| match path {
-        "" => {
-            let realm: &SocketAddr = realm.wait();
-            let fields = format!("WWW-Authenticate: Bearer realm=\"http://{realm}/token\"\r\n");
-            Answer::Says(response("401 Unauthorized", &fields, b""))
+/// A registry that has one component, and sends whoever asks for it elsewhere for a token: where that
+/// is, and the fields of the requests for what it has.
+fn with_token(granted: &'static str) -> (SocketAddr, Digest, Arc<Mutex<Vec<String>>>) {
+    let good = manifest(COMPONENT, COMPONENT.len());
+    let digest = Digest::of(&good);
+    let (realm, asked) = (Arc::new(OnceLock::new()), Arc::default());
+    let (address, carried): (Arc<OnceLock<SocketAddr>>, Arc<Mutex<Vec<String>>>) =
+        (realm.clone(), Arc::clone(&asked));
+    let server = server_of_heads(move |head| {
+        let authorization = || {
+            let mut lines = head.lines();
+            let line = lines.find_map(|line| line.strip_prefix("authorization: "));
+            carried
+                .lock()
+                .unwrap()
+                .push(line.unwrap_or_default().to_owned());
+        };
+        match path_of(head) {
+            "" => {
+                let realm = address.wait();
+                let fields = format!(
+                    "WWW-Authenticate: Basic realm=\"x\", Bearer realm=\"http://{realm}/token?a=b\",\
+                     service=\"s t\"\r\n"
+                );
+                Answer::Says(response("401 Unauthorized", &fields, b""))
+            }
+            "/token?a=b&scope=repository%3Aa%3Apull&service=s+t" => ok(granted.as_bytes()),
+            path if path.starts_with("a/manifests/") => {
+                authorization();
+                ok(&good)
+            }
+            path if path.starts_with("a/blobs/") => {
+                authorization();
+                ok(COMPONENT)
+            }
+            _ => Answer::Says(response("404 Not Found", "", b"")),
         }
-        path if path.starts_with("/token") => ok(tokens.as_bytes()),
-        _ => ok(b"{}"),
     });
-    token.set(address).unwrap();
-    let what = pull_trouble(&registry(None), address, Digest::of(b"")).what;
-    assert!(what.contains(" cannot be asked: task "), "{what}");
+    realm.set(server).unwrap();
+    (server, digest, asked)
+}
+
+#[test]
+fn a_token_is_asked_for_where_the_registry_says_and_goes_with_what_is_asked_of_it() {
+    for granted in [
+        r#"{"token": "t0", "expires_in": 60}"#,
+        r#"{"access_token": "t0"}"#,
+        r#"{"token": "t0", "access_token": "t1"}"#,
+    ] {
+        let (address, digest, asked) = with_token(granted);
+        let pulled = registry(None).pull("p", &reference(address, digest));
+        assert_eq!(pulled.as_deref(), Ok(COMPONENT), "{granted}");
+        assert_eq!(*asked.lock().unwrap(), ["Bearer t0", "Bearer t0"]);
+    }
+}
+
+#[test]
+fn a_token_that_is_none_or_fits_no_field_is_an_answer_that_cannot_be_understood() {
+    for granted in [r#"{"token": "a\nb"}"#, "{}", "", "t0"] {
+        let (address, digest, asked) = with_token(granted);
+        let what = pull_trouble(&registry(None), address, digest).what;
+        let strange = "cannot be understood: what it gives is no token";
+        assert!(what.ends_with(strange), "{granted}: {what}");
+        assert_eq!(asked.lock().unwrap().len(), 0);
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::super::printable;
 use super::Reference;
-use oci_client::errors::{DigestError, OciDistributionError, OciErrorCode};
+use super::progress::kilobytes;
+use oci_client::errors::{OciEnvelope, OciError, OciErrorCode};
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -63,64 +64,55 @@ impl Trouble {
         unreachable(reference, &format!("it takes longer than {limit:?}"))
     }
 
-    /// Something ended in the midst of it.
-    pub(super) fn broken(reference: &Reference, error: &io::Error) -> Trouble {
-        match error
-            .get_ref()
-            .is_some_and(<dyn Error + Send + Sync>::is::<DigestError>)
-        {
-            true => Trouble::something_else(reference),
+    /// It cannot be spoken to, or broke off.
+    pub(super) fn broken(reference: &Reference, error: &reqwest::Error) -> Trouble {
+        match certificate(error) {
+            true => Trouble::untrusted(reference, error),
             false => unreachable(reference, &cause(error)),
         }
     }
 
+    /// More than anybody has a use for.
+    pub(super) fn too_long(reference: &Reference, what: &str, most: usize) -> Trouble {
+        let most = kilobytes(most as u64);
+        Trouble::strange(reference, &format!("{what} is longer than {most} KB"))
+    }
+
     /// An answer that this protocol does not have.
-    pub(super) fn strange(reference: &Reference, answer: &str) -> Trouble {
-        let (registry, answer) = (reference.registry(), printable(answer));
+    pub(super) fn strange(reference: &Reference, answer: &dyn fmt::Display) -> Trouble {
+        let (registry, answer) = (reference.registry(), printable(&answer.to_string()));
         Trouble::new(
             format!("{registry} gives an answer that cannot be understood: {answer}"),
             "is it a registry for containers (OCI), and its address right?",
         )
     }
 
-    /// What the client says, in words for people. `known`: whether it has credentials.
-    pub(super) fn from_client(
-        error: &OciDistributionError,
+    /// An answer with a status that is none of success, and what is said there. `known`: whether the
+    /// client has credentials.
+    pub(super) fn answered(
         reference: &Reference,
         known: bool,
+        status: u16,
+        said: &[u8],
     ) -> Trouble {
-        match error {
-            OciDistributionError::RequestError(error) => match error.status() {
-                Some(status) => answered(reference, known, status.as_u16(), status.as_str()),
-                None if certificate(error) => Trouble::untrusted(reference, error),
-                None => unreachable(reference, &cause(error)),
-            },
-            OciDistributionError::DigestError(DigestError::VerificationError { .. }) => {
-                Trouble::something_else(reference)
-            }
-            OciDistributionError::UnauthorizedError { .. }
-            | OciDistributionError::AuthenticationFailure(_) => denied(reference, known),
-            OciDistributionError::RegistryError { envelope, .. } => {
-                let said = envelope.errors.first();
-                let message = said.map(|said| said.message.as_str()).unwrap_or_default();
-                match said.map(|said| &said.code) {
-                    Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => {
-                        denied(reference, known)
-                    }
-                    Some(
-                        OciErrorCode::NameUnknown
-                        | OciErrorCode::ManifestUnknown
-                        | OciErrorCode::BlobUnknown
-                        | OciErrorCode::ManifestBlobUnknown
-                        | OciErrorCode::NotFound,
-                    ) => absent(reference, message),
-                    _ => refused(reference, message),
-                }
-            }
-            OciDistributionError::ServerError { code, message, .. } => {
-                answered(reference, known, *code, &format!("{code}: {message}"))
-            }
-            other => Trouble::strange(reference, &cause(other)),
+        let envelope = serde_json::from_slice(said).ok();
+        let error = envelope.and_then(|OciEnvelope { errors }| errors.into_iter().next());
+        let Some(OciError { code, message, .. }) = error else {
+            let said = String::from_utf8_lossy(said);
+            return match status {
+                401 | 403 => denied(reference, known),
+                404 => absent(reference, "404"),
+                _ => refused(reference, &format!("{status}: {said}")),
+            };
+        };
+        match code {
+            OciErrorCode::Unauthorized | OciErrorCode::Denied => denied(reference, known),
+            OciErrorCode::NameUnknown
+            | OciErrorCode::ManifestUnknown
+            | OciErrorCode::BlobUnknown
+            | OciErrorCode::ManifestBlobUnknown
+            | OciErrorCode::NotFound => absent(reference, &message),
+            _ => refused(reference, &message),
         }
     }
 }
@@ -147,15 +139,6 @@ fn absent(reference: &Reference, message: &str) -> Trouble {
         format!("{registry} has nothing of that name and digest: {message}"),
         "`wproxy plugin push` prints the reference of what it has pushed",
     )
-}
-
-/// An answer with that status, and no explanation of OCI's.
-fn answered(reference: &Reference, known: bool, status: u16, message: &str) -> Trouble {
-    match status {
-        401 | 403 => denied(reference, known),
-        404 => absent(reference, "404"),
-        _ => refused(reference, message),
-    }
 }
 
 fn refused(reference: &Reference, message: &str) -> Trouble {

@@ -95,13 +95,26 @@ fn misbehave(request: &dyn Request, hook: &str) {
         Some("/long-list") => handles::long_list(),
         Some("/many-names") => handles::names(1001),
         Some("/list-beyond") => handles::list_beyond(),
-        _ => {}
+        Some(other) => {
+            if let Some(depth) = other.strip_prefix("/deep/") {
+                descend(depth.parse().expect("a number"));
+            }
+        }
+        None => {}
     }
 }
 
 #[expect(unconditional_recursion, reason = "as asked")]
 fn recurse(depth: u64) -> u64 {
     black_box(recurse(black_box(depth + 1)) + depth)
+}
+
+/// The same, with an end.
+fn descend(depth: u64) -> u64 {
+    match depth {
+        0 => 0,
+        _ => black_box(descend(black_box(depth - 1)) + depth),
+    }
 }
 
 impl Access for Hostile {
