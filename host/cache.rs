@@ -65,6 +65,8 @@ pub struct Cache {
     settings: Arc<Settings>,
     sets_of_variants: AtomicU64,
     epochs: Arc<Epochs>,
+    /// What goes to the disk alone begins one: who has read the disk meanwhile has what is older.
+    placed: Epochs,
     judgements: Judgements,
     /// One permit for each KB that waits to be written to the disk.
     writes: Arc<Semaphore>,
@@ -218,6 +220,7 @@ impl Cache {
             // Not again what it was in an earlier process, whose variants are on the disk.
             sets_of_variants: AtomicU64::new(u64::try_from(started).unwrap_or(u64::MAX)),
             epochs: Arc::new(Epochs::new()),
+            placed: Epochs::new(),
             judgements: Judgements::new(),
             writes: Arc::new(Semaphore::new(WRITES as usize)),
         }

@@ -209,6 +209,7 @@ impl Cache {
     /// A response stands on the disk: what memory has is older.
     pub(super) fn placed(&self, recording: &Recording) {
         let (key, head) = (&recording.key, &recording.head);
+        self.placed.end(key);
         self.memory.remove(key);
         let dossier = dossier::of_response(head, key);
         self.judgements.keep(key, &dossier, head.judged.clone());
