@@ -65,6 +65,8 @@ pub struct Cache {
     settings: Arc<Settings>,
     sets_of_variants: AtomicU64,
     epochs: Arc<Epochs>,
+    /// What goes to the disk alone begins one: who has read the disk meanwhile has what is older.
+    placed: Epochs,
     judgements: Judgements,
     /// One permit for each KB that waits to be written to the disk.
     writes: Arc<Semaphore>,
@@ -218,6 +220,7 @@ impl Cache {
             // Not again what it was in an earlier process, whose variants are on the disk.
             sets_of_variants: AtomicU64::new(u64::try_from(started).unwrap_or(u64::MAX)),
             epochs: Arc::new(Epochs::new()),
+            placed: Epochs::new(),
             judgements: Judgements::new(),
             writes: Arc::new(Semaphore::new(WRITES as usize)),
         }
@@ -394,6 +397,12 @@ impl Cache {
         }
     }
 
+    /// Whether a stored header section, to which every answer can add lines, has become larger than
+    /// one that comes may be.
+    fn is_bloated(&self, fields: &Fields) -> bool {
+        fields.wire_len() > self.settings.reply_header_max_size
+    }
+
     /// Octets of the largest response that memory holds.
     fn largest_in_memory(&self) -> u64 {
         largest_in_memory(&self.settings)
@@ -416,6 +425,28 @@ impl Asked {
     fn key_of_resource(&self) -> Key {
         let own = self.key.clone();
         own.unwrap_or_else(|| Key::of(self.request.uri()))
+    }
+
+    /// Whether other clients whose requests have the same in these fields would get the same
+    /// response. By what the proxy or a plugin has put there, a client's request selects nothing.
+    /// What policy takes off, it takes off for all alike; what this client has had taken off with
+    /// Connection, the others send.
+    fn selects_as_sent(&self, names: &[String], sent: &Fields) -> bool {
+        let own = &self.request.fields;
+        let is_nominated = |name: &str| {
+            own.has_element("connection", name) || own.has_element("proxy-connection", name)
+        };
+        let as_sent = |name: &String| match sent.joined(name) {
+            Some(value) => name == "host" || own.joined(name) == Some(value),
+            None => !is_nominated(name),
+        };
+        names.iter().all(as_sent)
+    }
+
+    /// The names of the request fields by which what was found is filed: none where its URI's
+    /// responses do not vary.
+    fn filed_by(&self) -> &[String] {
+        self.varies.get().map_or(&[], |vary| &vary.names)
     }
 }
 

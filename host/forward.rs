@@ -22,6 +22,7 @@ use hit::Basis;
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::time::timeout;
 use watched::Upload;
 
 /// How the client was served.
@@ -206,7 +207,8 @@ fn revalidate_meanwhile(
     ));
 }
 
-/// Asks the origin whether a stored response still holds, for nobody but the cache.
+/// Asks the origin whether a stored response still holds, for nobody but the cache. There is no client
+/// who could give up: it has as long as one may stay.
 async fn revalidate(
     app: Arc<App>,
     mut transaction: Transaction,
@@ -222,10 +224,11 @@ async fn revalidate(
     };
     let mut nobody = Client::nobody(transaction.request.client);
     let body = Framing::None;
-    let fetched = fetch(&app, &mut transaction, &mut nobody, body, &errand).await;
+    let fetch = fetch(&app, &mut transaction, &mut nobody, body, &errand);
+    let fetched = timeout(app.settings.client_lifetime, fetch).await;
     let outcome = &mut transaction.entry.outcome;
     outcome.code = Code::Async;
-    if let Err(failure) = fetched {
+    if let Ok(Err(failure)) = fetched {
         outcome.error = Some(failure.face().proxy_status);
     }
 }

@@ -3,6 +3,7 @@
 
 mod collapse;
 mod disk;
+mod hostile;
 mod newer;
 mod parts;
 

@@ -56,6 +56,9 @@ pub(super) const NEVER_STORED: [&str; 3] = [
     "proxy-authorization",
 ];
 
+/// More fields than anybody withholds. Each is compared with all lines of the response.
+const MOST_WITHHELD: usize = 100;
+
 /// Fields that a response cannot be understood or judged without.
 const VITAL: [&str; 3] = ["content-encoding", "content-type", "vary"];
 
@@ -111,7 +114,10 @@ impl ResponseControl {
         let vital =
             |name: &String| VITAL.contains(&name.as_str()) || name.ends_with("cache-control");
         match names {
-            Some(names) if !names.iter().any(vital) => {
+            Some(names)
+                if !names.iter().any(vital)
+                    && self.withheld.len() + names.len() <= MOST_WITHHELD =>
+            {
                 self.withheld.extend(names);
                 false
             }

@@ -6,7 +6,7 @@ use super::key::Key;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The epochs of all URIs.
+/// Epochs of all URIs.
 #[derive(Debug)]
 pub(super) struct Epochs {
     hasher: RandomState,

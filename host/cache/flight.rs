@@ -2,6 +2,7 @@
 //! others are served what comes back for it (squid's `collapsed_forwarding`).
 
 use super::key::{Key, Vary};
+use super::memory::weight;
 use super::stored::Stored;
 use crate::http::Fields;
 use moka::sync::Cache;
@@ -96,9 +97,9 @@ pub(super) enum Landed {
     Alone,
 }
 
-/// How long what was not to be shared is remembered, and how much of it.
+/// How long what was not to be shared is remembered, and how many octets of it.
 const UNSHARED_TIME: Duration = Duration::from_secs(60);
-const UNSHARED: u64 = 10_000;
+const UNSHARED: u64 = 4 << 20;
 
 // === impl Flights ===
 
@@ -109,6 +110,7 @@ impl Flights {
             landed: AtomicU64::new(0),
             unshared: Cache::builder()
                 .max_capacity(UNSHARED)
+                .weigher(|key, ()| weight(key, 0))
                 .time_to_live(UNSHARED_TIME)
                 .build(),
         })

@@ -2,14 +2,17 @@
 //!
 //! What has come is held in a window in memory. Where a file keeps the body as well, the window
 //! moves on, and who reads behind it reads from the file; where none does, nothing is dropped
-//! before every reader has had it, and the slowest one sets the pace.
+//! before every reader has had it, and the slowest one sets the pace. One that takes nothing at all
+//! is left behind.
 
 use super::disk::Part;
 use bytes::{Bytes, BytesMut};
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// The body did not come to its end, or cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +154,16 @@ impl Growing {
 
     /// Waits until there are no more than `limit` octets that some reader has not had and cannot
     /// find in the file; drops the others. After that, nobody can read it from its beginning.
-    pub(super) async fn all_read(&self, limit: u64) {
+    ///
+    /// Readers for whom that takes longer than `patience` are left behind where others have had it:
+    /// one client could keep it from all of them.
+    pub(super) async fn all_read(&self, limit: u64, patience: Duration) {
+        while timeout(patience, self.had_by_all(limit)).await.is_err() {
+            self.leave_behind(limit);
+        }
+    }
+
+    async fn had_by_all(&self, limit: u64) {
         loop {
             let read = self.read.notified();
             {
@@ -164,6 +176,16 @@ impl Growing {
                 }
             }
             read.await;
+        }
+    }
+
+    /// Waits no more for readers who have more than `limit` octets before them, where there is one who
+    /// has not. What is dropped without them, they find in the file, or their reading breaks off.
+    fn leave_behind(&self, limit: u64) {
+        let mut state = self.lock();
+        let least = state.window.end.saturating_sub(limit);
+        if state.readers.values().any(|at| *at >= least) {
+            state.readers.retain(|_, at| *at >= least);
         }
     }
 

@@ -2,12 +2,13 @@
 //! hit; the hook is not asked anew.
 
 use super::key::Key;
+use super::memory::weight;
 use super::stored::{Judged, Judging};
 use moka::sync::Cache;
 use std::hash::{BuildHasher as _, RandomState};
 
-/// About 300 octets each.
-const KEPT: u64 = 16 << 10;
+/// Octets of all of them: some 16,000.
+const KEPT: u64 = 6 << 20;
 
 /// The latest judgements; a clone is the same. The hook is asked again about what does not fit.
 #[derive(Debug, Clone)]
@@ -27,7 +28,10 @@ impl Judgements {
     pub(super) fn new() -> Judgements {
         Judgements {
             hasher: RandomState::new(),
-            kept: Cache::new(KEPT),
+            kept: Cache::builder()
+                .max_capacity(KEPT)
+                .weigher(|key, _| weight(key, 0))
+                .build(),
         }
     }
 
@@ -55,6 +59,19 @@ impl Judgements {
 mod tests {
     use super::*;
     use std::sync::Arc;
+
+    /// Bug: they were counted, and a key is a URI of any length.
+    #[test]
+    fn long_keys_take_the_place_of_many() {
+        let judgements = Judgements::new();
+        for number in 0..1000 {
+            let key = Key::named(&format!("{number}{}", "a".repeat(60_000)));
+            judgements.keep(&key, b"", Judged::before());
+        }
+        judgements.kept.run_pending_tasks();
+        assert!(judgements.kept.weighted_size() <= KEPT);
+        assert!(judgements.kept.entry_count() < 110);
+    }
 
     #[test]
     fn another_object_under_the_same_key_is_judged_anew() {

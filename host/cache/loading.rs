@@ -43,7 +43,8 @@ impl Cache {
         if !disk.may_have(&octets) {
             return Ok(None);
         }
-        let epoch = self.epochs.of(key);
+        let epochs = || (self.epochs.of(key), self.placed.of(key));
+        let before = epochs();
         let (disk, settings) = (disk.clone(), self.settings.clone());
         let (judgements, owned) = (self.judgements.clone(), key.clone());
         let load = tokio::task::spawn_blocking(move || {
@@ -55,13 +56,18 @@ impl Cache {
             Ok(Ok(None)) => return Ok(None),
             Ok(Err(_)) | Err(_) => return Err(Forward::Damaged),
         };
-        if !slot.is_on_disk() {
-            self.memory.put(key.clone(), slot.clone());
-            if self.epochs.of(key) != epoch {
-                self.memory.remove(key);
-            }
+        if slot.is_on_disk() {
+            return Ok(Some((slot, Source::Disk)));
         }
-        Ok(Some((slot, Source::Disk)))
+        // What has come there meanwhile is newer.
+        let (slot, source) = match self.memory.put_if_absent(key, slot) {
+            Ok(loaded) => (loaded, Source::Disk),
+            Err(present) => (present, Source::Memory),
+        };
+        if epochs() != before {
+            self.memory.remove(key);
+        }
+        Ok(Some((slot, source)))
     }
 }
 
@@ -109,3 +115,6 @@ fn whole(object: &Object) -> Result<Bytes, Corrupt> {
     }
     Ok(body.freeze())
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,11 @@ impl Slot {
 /// Octets that moka and the key's copies take for an entry.
 const OVERHEAD: usize = 300;
 
+/// Octets that an entry of one of moka's caches takes: so many for its value.
+pub(super) fn weight(key: &Key, octets: usize) -> u32 {
+    u32::try_from(octets + key.len() + OVERHEAD).unwrap_or(u32::MAX)
+}
+
 impl Memory {
     pub(super) fn new(octets: u64) -> Memory {
         let weigher = |key: &Key, slot: &Slot| {
@@ -46,7 +51,7 @@ impl Memory {
                 Slot::Response(stored) => stored.octets(),
                 Slot::Variants(vary) => vary.names.iter().map(|name| name.len() + 24).sum(),
             };
-            u32::try_from(octets + key.len() + OVERHEAD).unwrap_or(u32::MAX)
+            weight(key, octets)
         };
         Memory {
             slots: Cache::builder()
@@ -62,6 +67,15 @@ impl Memory {
 
     pub(super) fn put(&self, key: Key, slot: Slot) {
         self.slots.insert(key, slot);
+    }
+
+    /// What stands there now: that, or, as an error, what is there already.
+    pub(super) fn put_if_absent(&self, key: &Key, slot: Slot) -> Result<Slot, Slot> {
+        let entry = self.slots.entry_by_ref(key).or_insert(slot);
+        match entry.is_fresh() {
+            true => Ok(entry.into_value()),
+            false => Err(entry.into_value()),
+        }
     }
 
     /// Whether there was something.

@@ -10,6 +10,7 @@ use super::{Cache, dossier};
 use crate::config::Settings;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Takes a response's body as it comes, and stores it when it is whole.
@@ -56,6 +57,8 @@ pub(super) struct Writing {
 const WRITE: u64 = 256 << 10;
 /// Octets of a body that is in a file, or nowhere, that are in memory as well.
 const WINDOW: u64 = 1 << 20;
+/// How long all readers of a body that goes nowhere wait for the slowest of them to take something.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 // === impl Recording ===
 
@@ -80,7 +83,7 @@ impl Recording {
         }
         match &mut self.place {
             Place::Memory => {}
-            Place::Nowhere => self.growing.all_read(WINDOW).await,
+            Place::Nowhere => self.growing.all_read(WINDOW, PATIENCE).await,
             Place::File(writing) => {
                 if writing.go_on(&self.growing, come).await.is_err() {
                     self.place = Place::Nowhere;
@@ -99,13 +102,22 @@ impl Recording {
         self.head.body.read()
     }
 
-    /// Whether it is worth receiving to the end where nobody reads it any more: somebody waits, or
+    /// Whether its octets go anywhere: to somebody who reads it or waits for it, or into the store.
+    pub fn is_of_use(&self) -> bool {
+        self.has_readers() || !matches!(self.place, Place::Nowhere)
+    }
+
+    fn has_readers(&self) -> bool {
+        self.growing.readers() > 0 || self.lead.as_ref().is_some_and(Lead::has_followers)
+    }
+
+    /// Whether it is worth receiving to the end where its client has gone: somebody waits, or
     /// little is missing (squid's `quick_abort_min`, `quick_abort_max`, `quick_abort_pct`).
     pub fn is_worth_finishing(&self, settings: &Settings) -> bool {
-        if self.growing.readers() > 0 || self.lead.as_ref().is_some_and(Lead::has_followers) {
+        if self.has_readers() {
             return true;
         }
-        if matches!(self.place, Place::Nowhere) {
+        if !self.is_of_use() {
             return false;
         }
         let come = self.growing.len();

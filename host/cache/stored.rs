@@ -141,7 +141,9 @@ impl Stored {
             Body::Pieces(pieces) => pieces.octets(),
             Body::Disk(_) | Body::Growing(_) => 0,
         };
-        size_of::<Stored>() + body + self.fields.wire_len() + 64 * self.fields.len()
+        let withheld = self.control.withheld.iter();
+        let withheld: usize = withheld.map(|name| size_of_val(name) + name.len()).sum();
+        size_of::<Stored>() + self.uri.len() + self.fields.octets() + withheld + body
     }
 
     /// How it answers that request.

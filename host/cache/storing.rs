@@ -60,12 +60,7 @@ impl Cache {
             return None;
         }
         let vary = key::vary_names(fields).filter(|vary| !part || vary.is_empty())?;
-        // By what the proxy or a plugin has put there, a client's request selects nothing.
-        let as_asked = |name: &String| match sent.joined(name) {
-            Some(value) => name == "host" || request.fields.joined(name).as_ref() == Some(&value),
-            None => true,
-        };
-        if !vary.iter().all(as_asked) {
+        if !asked.selects_as_sent(&vary, sent) {
             return None;
         }
         let refresh = generation.rule_for(request, status.as_u16(), fields)?;
@@ -87,7 +82,7 @@ impl Cache {
         let head = Stored {
             uri: request.uri().clone(),
             status,
-            fields: kept,
+            fields: kept.compacted(),
             body: Body::Growing(growing.clone()),
             times,
             control,
@@ -191,7 +186,8 @@ impl Cache {
         };
         let received = head.times.response_time;
         let mut pieces = held.map_or_else(|| part.clone(), |held| (*held).clone());
-        if pieces.combine(part.clone(), received).is_err() {
+        let combined = pieces.combine(part.clone(), received);
+        if combined.is_err() || self.is_bloated(pieces.fields()) {
             // What the origin has now is another.
             pieces = part;
         }
@@ -209,6 +205,7 @@ impl Cache {
     /// A response stands on the disk: what memory has is older.
     pub(super) fn placed(&self, recording: &Recording) {
         let (key, head) = (&recording.key, &recording.head);
+        self.placed.end(key);
         self.memory.remove(key);
         let dossier = dossier::of_response(head, key);
         self.judgements.keep(key, &dossier, head.judged.clone());

@@ -16,9 +16,13 @@ impl Cache {
     ) -> Option<Hit> {
         let key = asked.key.as_ref()?;
         let (status, times) = (response.status, &stored.times);
+        // §5.2.1.5: nothing of an answer to no-store is stored. And what has been chosen by other
+        // fields than the client's says nothing about what is filed by those.
+        let may_renew =
+            !asked.control.no_store && asked.selects_as_sent(asked.filed_by(), response.sent);
         match validate::verdict(&stored.fields, status, response.fields, times) {
-            Verdict::Renewed => {}
-            Verdict::Holds => {
+            Verdict::Renewed if may_renew => {}
+            Verdict::Renewed | Verdict::Holds => {
                 // Nobody else's is renewed by this.
                 lead.inspect(|lead| lead.alone());
                 return self.as_it_is(asked, stored, response.response_time);
@@ -31,6 +35,13 @@ impl Cache {
         let (request, generation) = (&asked.request, &asked.generation);
         let mut fields =
             validate::freshened(&stored.fields, response.fields, response.response_time);
+        if self.is_bloated(&fields) {
+            self.discard(key).await;
+            return None;
+        }
+        // Who has only what it is filed by in common with this request may not get it any more.
+        let is_filed = key::vary_names(&fields)
+            .is_some_and(|names| names.iter().all(|name| asked.filed_by().contains(name)));
         let control = self.control(&fields);
         let times = Times::of(
             &fields,
@@ -39,35 +50,30 @@ impl Cache {
             response.response_time,
         );
         let refresh = generation.rule_for(request, stored.status.as_u16(), &mut fields);
-        let keep = refresh.as_ref().is_some_and(|refresh| {
+        let permitted = refresh.as_ref().is_some_and(|refresh| {
             policy::shared_cache_may_store(request, &control, Some(refresh))
         });
+        let keep = permitted && is_filed;
         let refresh = refresh.unwrap_or_else(Refresh::stale_at_once);
         let age = times.age(response.response_time);
-        let vary = key::vary_names(&fields);
         let before = stored;
         let stored = Arc::new(Stored {
             uri: stored.uri.clone(),
             status: stored.status,
             body: stored.body.clone(),
-            fields: control.kept(&fields),
+            fields: control.kept(&fields).compacted(),
             times,
             control,
             judged: Judged::by(generation, refresh.clone()),
         });
         let ttl = stored.ttl(&refresh, age);
-        if !keep && !policy::has_credentials(request) {
+        if keep {
+            let variant = |vary| key.variant(vary, &request.fields);
+            let key = asked.varies.get().map_or_else(|| key.clone(), variant);
+            self.replace(asked, &key, before, &stored).await;
+        } else if !is_filed || !policy::has_credentials(request) {
             // For this client alone, as the origin says now.
             self.discard(key).await;
-        } else if keep {
-            let slot = match (asked.varies.get(), vary) {
-                (Some(vary), _) => Some(key.variant(vary, &request.fields)),
-                (None, Some(names)) if names.is_empty() => Some(key.clone()),
-                _ => None,
-            };
-            if let Some(key) = slot {
-                self.replace(asked, &key, before, &stored).await;
-            }
         }
         match lead {
             Some(lead) if keep && ttl > 0 => lead.stored(),

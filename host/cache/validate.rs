@@ -76,8 +76,9 @@ fn if_range(request: &Fields, response: &Fields, times: &Times) -> bool {
 /// The response's strong validator, where it has one: an ETag that is not weak, or, without ETag, a
 /// Last-Modified after which the response cannot have changed within the second (§8.8.2.2).
 pub fn strong_validator(response: &Fields, times: &Times) -> Option<StrongValidator> {
+    // Copies: pieces keep it, and would keep with it all that the response came with.
     if let Some(etag) = response.get("etag") {
-        return (!is_weak(etag)).then(|| StrongValidator::ETag(etag.clone()));
+        return (!is_weak(etag)).then(|| StrongValidator::ETag(Bytes::copy_from_slice(etag)));
     }
     // Without a date of its own, two clocks are compared.
     let margin = match times.date == times.response_time {
@@ -86,9 +87,9 @@ pub fn strong_validator(response: &Fields, times: &Times) -> Option<StrongValida
     };
     let since = times.date.duration_since(times.last_modified?).ok()?;
     (since >= margin)
-        .then(|| response.get("last-modified").cloned())
+        .then(|| response.get("last-modified"))
         .flatten()
-        .map(StrongValidator::LastModified)
+        .map(|date| StrongValidator::LastModified(Bytes::copy_from_slice(date)))
 }
 
 /// Puts the stored response's validators on a request to its origin (RFC 9111 §4.3.1). The
@@ -172,10 +173,17 @@ pub fn freshened(stored: &Fields, answer: &Fields, response_time: SystemTime) ->
         let excepted = KEPT.iter().chain(&NEVER_STORED);
         !excepted.into_iter().any(|name| line.is(name))
     };
+    // Sorted: both can have many lines.
+    let lower_case = |line: &Field| line.name.to_ascii_lowercase();
+    let mut new: Vec<_> = answer
+        .iter()
+        .filter(|line| is_new(line))
+        .map(lower_case)
+        .collect();
+    new.sort_unstable();
     // How old the stored response was when it came says nothing about this answer.
     let is_old = |line: &Field| {
-        let replaced = |new: &Field| new.name.eq_ignore_ascii_case(&line.name) && is_new(new);
-        line.is("age") || line.is("date") || answer.iter().any(replaced)
+        line.is("age") || line.is("date") || new.binary_search(&lower_case(line)).is_ok()
     };
     let mut fields = stored.clone();
     fields.retain(|line| !is_old(line));

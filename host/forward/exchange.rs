@@ -7,7 +7,7 @@ use super::hit::Basis;
 use super::relay::{finish_without_client, write_body};
 use super::watched::{self, Delivery, Upload};
 use crate::app::App;
-use crate::cache::{Forward, Hit, Lead, Octets, Recording, Response, Trouble};
+use crate::cache::{Forward, Hit, Lead, Recording, Response, Trouble};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
 use crate::generation::Generation;
@@ -378,19 +378,17 @@ impl Exchange<'_> {
         responder.begin(app, transaction, head, Hooks::Asked)?;
         let writer = &mut responder.writer;
         match recording {
-            None => {
-                self.relay_body(from_origin, writer, target).await?;
-            }
-            Some(_) => {
-                let octets = recording
-                    .as_ref()
-                    .map_or_else(Octets::none, Recording::read);
+            // What the cache does not want either is left unread.
+            _ if writer.is_nobody() => self.record_body(from_origin, recording, target).await?,
+            None => self.relay_body(from_origin, writer, target).await?,
+            Some(under_way) => {
+                let octets = under_way.read();
                 let record = self.record_body(from_origin, recording, target);
                 tokio::try_join!(record, write_body(app, octets, writer))?;
             }
         }
         writer.end(&self.trailers(of, from_origin.take_trailers())?);
-        Ok(reusable)
+        Ok(reusable && from_origin.is_done())
     }
 
     fn code(&self, status: StatusCode) -> Code {

@@ -11,6 +11,7 @@ use crate::plugin::Of;
 use crate::transaction::Request;
 use crate::upstream::Upstream;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 impl Exchange<'_> {
     /// A body that is for the client alone, as fast as it takes it.
@@ -85,7 +86,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// The body into the cache, as fast as it comes; from there, clients are served.
+    /// The body into the cache, as fast as it comes; from there, clients are served. It is left where
+    /// it goes neither to a client nor into the cache.
     pub(super) async fn record_body(
         &self,
         from_origin: &mut Reader,
@@ -93,7 +95,9 @@ impl Exchange<'_> {
         target: &Target,
     ) -> Result<(), Failure> {
         while let Some(under_way) = recording {
-            if record_some(self.app, from_origin, under_way, target).await? {
+            if !under_way.is_of_use()
+                || record_some(self.app, from_origin, under_way, target).await?
+            {
                 *recording = None;
             }
         }
@@ -128,7 +132,7 @@ async fn record_some(
 }
 
 /// The client does not want it, or does not get it: the rest of the body is for others, or for the
-/// cache, for as long as it is worth that.
+/// cache, for as long as it is worth that; not for longer than a client may stay.
 pub(super) async fn finish_without_client(
     app: Arc<App>,
     mut upstream: Upstream,
@@ -136,16 +140,19 @@ pub(super) async fn finish_without_client(
     request: Arc<Request>,
 ) {
     let from_origin = &mut upstream.reader;
-    while recording.is_worth_finishing(&app.settings) {
-        match record_some(&app, from_origin, &mut recording, &request.target).await {
-            Ok(false) => {}
-            Ok(true) => return,
-            Err(failure) => {
-                tracing::debug!("{failure}, for those who waited for it");
-                return;
+    let finish = async {
+        while recording.is_worth_finishing(&app.settings) {
+            match record_some(&app, from_origin, &mut recording, &request.target).await {
+                Ok(false) => {}
+                Ok(true) => return,
+                Err(failure) => {
+                    tracing::debug!("{failure}, for those who waited for it");
+                    return;
+                }
             }
         }
-    }
+    };
+    let _ = timeout(app.settings.client_lifetime, finish).await;
 }
 
 /// A body to the client, as it comes. Its end is still to be queued and flushed.

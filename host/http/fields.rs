@@ -1,6 +1,6 @@
 //! Header and trailer fields (RFC 9110 §5): in their order, in their spelling.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// A header or trailer section.
 #[derive(Debug, Clone, Default)]
@@ -167,6 +167,26 @@ impl Fields {
         self.wire_len() + size_of_val(&self.lines[..])
     }
 
+    /// The same lines in memory of their own, for what lasts: each line keeps all of the section that
+    /// it came with, whatever has been taken off that.
+    pub fn compacted(&self) -> Self {
+        let octets = |line: &Field| line.name.len() + line.value.len();
+        let mut text = BytesMut::with_capacity(self.lines.iter().map(octets).sum());
+        for Field { name, value } in &self.lines {
+            text.extend_from_slice(name);
+            text.extend_from_slice(value);
+        }
+        let mut text = text.freeze();
+        let copy = |line: &Field| Field {
+            name: text.split_to(line.name.len()),
+            value: text.split_to(line.value.len()),
+        };
+        Fields {
+            lines: self.lines.iter().map(copy).collect(),
+            marks: self.marks,
+        }
+    }
+
     /// Writes the lines, without the empty one that ends a section.
     pub fn write(&self, out: &mut Vec<u8>) {
         for Field { name, value } in &self.lines {
@@ -269,6 +289,25 @@ mod tests {
         assert_eq!(some.joined("c"), None);
         assert_eq!(some.elements("A").collect::<Vec<_>>(), [b"1", b"3", b"4"]);
         assert!(some.has_element("a", "4"));
+    }
+
+    /// Each would keep all of the section that it came with.
+    #[test]
+    fn compacted_fields_share_one_piece_of_memory_of_their_size() {
+        let section = Bytes::from(b"X-Large: aaaaaaaaaa\r\nA: 1\r\nB: \r\n".to_vec());
+        let mut some = Fields::default();
+        for (name, value) in [(0..7, 9..19), (21..22, 24..25), (27..28, 30..30)] {
+            some.push(section.slice(name), section.slice(value));
+        }
+        some.retain(|line| !line.is("x-large"));
+        let compacted = some.compacted();
+        assert_eq!(compacted, some);
+        drop(some);
+        assert!(section.is_unique());
+        let octets = compacted.iter().flat_map(|line| [&line.name, &line.value]);
+        let starts: Vec<usize> = octets.map(|octets| octets.as_ptr() as usize).collect();
+        let first = starts[0];
+        assert_eq!(starts[..3], [first, first + 1, first + 2]);
     }
 
     proptest! {

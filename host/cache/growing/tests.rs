@@ -71,8 +71,8 @@ fn one_that_breaks_off_breaks_off_after_what_has_come() {
     assert_eq!(look(pin!(reader.next())), Poll::Ready(Err(Broken)));
 }
 
-#[test]
-fn without_a_file_the_slowest_reader_sets_the_pace() {
+#[tokio::test(start_paused = true)]
+async fn without_a_file_the_slowest_reader_sets_the_pace() {
     let growing = Growing::new(None);
     let (mut quick, slow) = (growing.reader(0..u64::MAX), growing.reader(0..u64::MAX));
     for octets in [b"one", b"two"] {
@@ -82,7 +82,7 @@ fn without_a_file_the_slowest_reader_sets_the_pace() {
     // A file would have it; there is none.
     growing.trim(3);
     assert!(growing.is_all_there());
-    let mut room = pin!(growing.all_read(3));
+    let mut room = pin!(growing.all_read(3, Duration::from_secs(1)));
     assert_eq!(look(room.as_mut()), Poll::Pending);
     drop(slow);
     assert_eq!(look(room), Poll::Ready(()));
@@ -90,4 +90,49 @@ fn without_a_file_the_slowest_reader_sets_the_pace() {
     // Nobody can begin any more.
     let mut late = growing.reader(0..u64::MAX);
     assert_eq!(look(pin!(late.next())), Poll::Ready(Err(Broken)));
+}
+
+/// Bug: a client that took nothing kept all others from what they shared with it.
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_nothing_is_left_behind() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let growing = Growing::new(None);
+    let mut readers = [(); 3].map(|()| growing.reader(0..u64::MAX));
+    let [quick, slow, stalled] = &mut readers;
+    for octets in [b"one", b"two"] {
+        growing.push(octets);
+        assert_eq!(look(pin!(quick.next())), piece(octets));
+    }
+    // As long as nobody has had all of it, all are waited for.
+    growing.push(b"six");
+    let waits = timeout(10 * PATIENCE, growing.all_read(2, PATIENCE)).await;
+    assert!(waits.is_err());
+    assert!(growing.is_all_there());
+    assert_eq!(look(pin!(quick.next())), piece(b"six"));
+    for octets in [b"one", b"two"] {
+        assert_eq!(look(pin!(slow.next())), piece(octets));
+    }
+    growing.all_read(3, PATIENCE).await;
+    assert_eq!(look(pin!(slow.next())), piece(b"six"));
+    assert_eq!(look(pin!(stalled.next())), Poll::Ready(Err(Broken)));
+    // Nor is it waited for again.
+    growing.push(b"ten");
+    assert_eq!(look(pin!(quick.next())), piece(b"ten"));
+    assert_eq!(look(pin!(slow.next())), piece(b"ten"));
+    assert_eq!(look(pin!(growing.all_read(3, PATIENCE))), Poll::Ready(()));
+}
+
+/// There is nobody who would be served by that.
+#[tokio::test(start_paused = true)]
+async fn the_only_reader_is_waited_for() {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let growing = Growing::new(None);
+    let mut only = growing.reader(0..u64::MAX);
+    growing.push(b"one");
+    growing.push(b"two");
+    let waits = timeout(10 * PATIENCE, growing.all_read(3, PATIENCE)).await;
+    assert!(waits.is_err());
+    for octets in [b"one", b"two"] {
+        assert_eq!(look(pin!(only.next())), piece(octets));
+    }
 }

@@ -2,8 +2,12 @@
 
 use crate::http::{Fields, is_token};
 
-/// The names in a response's Vary, sorted; none for `*`, which matches no request, and for what is
-/// no name.
+/// More names than any response varies by. Every look into the cache compares each of them with all
+/// lines of the request.
+const MOST_NAMES: usize = 100;
+
+/// The names in a response's Vary, sorted; none for `*`, which matches no request, for what is no
+/// name, and for too many of them.
 pub fn vary_names(response: &Fields) -> Option<Vec<String>> {
     let names = response.elements("vary").map(|name| {
         let name = std::str::from_utf8(name).ok()?;
@@ -12,7 +16,7 @@ pub fn vary_names(response: &Fields) -> Option<Vec<String>> {
     let mut names: Vec<String> = names.collect::<Option<_>>()?;
     names.sort_unstable();
     names.dedup();
-    Some(names)
+    (names.len() <= MOST_NAMES).then_some(names)
 }
 
 /// Appends what a request has in that field, so that two requests match where the same is appended.

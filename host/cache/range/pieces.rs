@@ -83,7 +83,7 @@ impl Pieces {
         fields.remove("content-range");
         fields.remove("content-length");
         Pieces {
-            fields,
+            fields: fields.compacted(),
             of_whole: false,
             validator,
             total,
@@ -125,7 +125,7 @@ impl Pieces {
         }
         self.fields = match newer.of_whole {
             true => newer.fields,
-            false => freshened(&self.fields, &newer.fields, response_time),
+            false => freshened(&self.fields, &newer.fields, response_time).compacted(),
         };
         Ok(())
     }
@@ -176,10 +176,7 @@ impl Pieces {
     /// Octets that it takes in memory.
     pub fn octets(&self) -> usize {
         let pieces = self.held.values().map(|piece| piece.len() + OVERHEAD);
-        size_of::<Pieces>()
-            + self.fields.wire_len()
-            + 64 * self.fields.len()
-            + pieces.sum::<usize>()
+        size_of::<Pieces>() + self.fields.octets() + pieces.sum::<usize>()
     }
 
     /// What is held of that range, in order, with its place in the body.
