@@ -124,7 +124,7 @@ pub fn differences_in(
     if let Some(live) = judged.filter(|_| hooks(Hook::CacheRules)) {
         let mut fields = live.fields.clone();
         let storing = candidate.storing(request, live.status, &mut fields);
-        compare(of_freshness(live, storing));
+        compare(of_freshness(live, &storing));
     }
     let edit = notes.response_headers.as_ref();
     if let Some(live) = edit.filter(|_| hooks(Hook::ResponseHeaders)) {
@@ -216,7 +216,7 @@ fn of_key(live: &CacheKey, candidate: Result<CacheKey, Failure>) -> Option<Diffe
     })
 }
 
-fn of_freshness(live: &Judged, candidate: Result<Storing, Failure>) -> Option<Difference> {
+fn of_freshness(live: &Judged, candidate: &Result<Storing, Failure>) -> Option<Difference> {
     let said = |refresh: Option<&Refresh>, never: Option<&Rule>| match (refresh, never) {
         (Some(refresh), _) => Said::by(&refresh.rule, &refresh.to_string()),
         (None, rule) => Said {
@@ -231,12 +231,12 @@ fn of_freshness(live: &Judged, candidate: Result<Storing, Failure>) -> Option<Di
             ..refresh.clone()
         })
     };
-    let (refresh, never) = match &candidate {
+    let (refresh, never) = match candidate {
         Ok(Storing::Fresh(refresh)) => (Some(refresh), None),
         Ok(Storing::Never(rule)) => (None, Some(rule)),
         Err(_) => (None, None),
     };
-    let candidate = match &candidate {
+    let candidate = match candidate {
         Ok(_) if terms(refresh) == terms(live.refresh.as_ref()) => return None,
         Ok(_) => said(refresh, never),
         Err(failure) => Said::failed(&failure.to_string()),

@@ -118,7 +118,7 @@ impl HelperSettings {
             ttl,
             negative_ttl: written.negative_ttl.map_or(ttl, |ttl| ttl.0),
             grace: written.grace.map_or(Duration::ZERO, |grace| grace.0),
-            timeout: timeout(written.timeout, source)?,
+            timeout: timeout(written.timeout.as_ref(), source)?,
             children: number(written.children, 5, 1..=1000)?,
             concurrency: number(written.concurrency, 0, 0..=10_000)?,
             queue_size: number(written.queue_size, 1000, 0..=1_000_000)?,
@@ -144,11 +144,11 @@ impl HelperSettings {
     }
 }
 
-fn timeout(written: Option<Spanned<Span>>, source: &Source) -> Result<Duration, Mistake> {
+fn timeout(written: Option<&Spanned<Span>>, source: &Source) -> Result<Duration, Mistake> {
     let range = Span(Duration::from_nanos(1))..=Span(Duration::MAX);
     let default = Span(Duration::from_secs(10));
     within(
-        written.as_ref(),
+        written,
         default,
         range,
         "no helper answers in no time",

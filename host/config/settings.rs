@@ -196,7 +196,7 @@ impl Settings {
         let unique_hostname = hostname(written.unique_hostname, source)?;
         Ok(Settings {
             http_port: http_port(written.http_port, source, listen)?,
-            workers: workers(written.workers, source)?,
+            workers: workers(written.workers.as_ref(), source)?,
             unique_hostname: unique_hostname.unwrap_or_else(|| visible_hostname.clone()),
             visible_hostname,
             cache_mgr: written.cache_mgr.unwrap_or_else(|| "webmaster".to_owned()),
@@ -223,8 +223,12 @@ impl Settings {
             client_lifetime: span(written.client_lifetime, 86_400),
             shutdown_lifetime: span(written.shutdown_lifetime, 30),
             half_closed_clients: written.half_closed_clients.unwrap_or(false),
-            request_header_max_size: header_size(written.request_header_max_size, 64, source)?,
-            reply_header_max_size: header_size(written.reply_header_max_size, 50, source)?,
+            request_header_max_size: header_size(
+                written.request_header_max_size.as_ref(),
+                64,
+                source,
+            )?,
+            reply_header_max_size: header_size(written.reply_header_max_size.as_ref(), 50, source)?,
             cache_mem: written.cache_mem.unwrap_or(Size(128 << 20)).0,
             maximum_object_size_in_memory: written
                 .maximum_object_size_in_memory
@@ -243,26 +247,20 @@ impl Settings {
             targeted_cache_control: written.targeted_cache_control.unwrap_or_default(),
             quick_abort_min: written.quick_abort_min.unwrap_or(Size(16 << 10)).0,
             quick_abort_max: written.quick_abort_max.unwrap_or(Size(16 << 10)).0,
-            quick_abort_pct: percent(written.quick_abort_pct, 95, source)?,
+            quick_abort_pct: percent(written.quick_abort_pct.as_ref(), 95, source)?,
             access_log: access_log(written.access_log, source)?,
             logformat: written.logformat.unwrap_or(LogFormat::Squid),
             strip_query_terms: written.strip_query_terms.unwrap_or(true),
             log_request_id: written.log_request_id.unwrap_or(false),
-            explain_requests: explain_requests(written.explain_requests, source)?,
+            explain_requests: explain_requests(written.explain_requests.as_ref(), source)?,
             explain_mem: written.explain_mem.unwrap_or(Size(8 << 20)).0,
         })
     }
 }
 
-fn percent(written: Option<Spanned<u8>>, default: u8, source: &Source) -> Result<u8, Mistake> {
-    within(
-        written.as_ref(),
-        default,
-        0..=100,
-        "more than all of it",
-        source,
-    )
-    .map_err(|mistake| mistake.help("a percentage is from 0 to 100"))
+fn percent(written: Option<&Spanned<u8>>, default: u8, source: &Source) -> Result<u8, Mistake> {
+    within(written, default, 0..=100, "more than all of it", source)
+        .map_err(|mistake| mistake.help("a percentage is from 0 to 100"))
 }
 
 const LISTEN_USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \
@@ -322,15 +320,15 @@ fn listen_address(text: &str) -> Option<SocketAddr> {
     }
 }
 
-fn workers(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
+fn workers(written: Option<&Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
     let default = std::thread::available_parallelism().map_or(1, usize::from);
     let message = "there can be 1 to 512 workers";
-    within(written.as_ref(), default, 1..=512, message, source)
+    within(written, default, 1..=512, message, source)
 }
 
-fn explain_requests(written: Option<Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
+fn explain_requests(written: Option<&Spanned<usize>>, source: &Source) -> Result<usize, Mistake> {
     let message = "1000000 requests can be remembered at most";
-    within(written.as_ref(), 1000, 0..=1_000_000, message, source)
+    within(written, 1000, 0..=1_000_000, message, source)
 }
 
 /// A name that can stand in Via and X-Cache.
@@ -375,20 +373,13 @@ fn existing(
 }
 
 fn header_size(
-    written: Option<Spanned<Size>>,
+    written: Option<&Spanned<Size>>,
     default_kb: u64,
     source: &Source,
 ) -> Result<usize, Mistake> {
     let range = Size(1 << 10)..=Size(64 << 20);
     let message = "a header section has 1 KB to 64 MB";
-    within(
-        written.as_ref(),
-        Size(default_kb << 10),
-        range,
-        message,
-        source,
-    )
-    .map(Size::octets)
+    within(written, Size(default_kb << 10), range, message, source).map(Size::octets)
 }
 
 fn access_log(written: Option<Spanned<String>>, source: &Source) -> Result<LogTarget, Mistake> {

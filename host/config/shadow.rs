@@ -74,38 +74,32 @@ impl Shadowing {
                 config: beside(written.config),
             },
             bounds: Bounds {
-                sample_pct: sample(written.sample_pct, source)?,
+                sample_pct: sample(written.sample_pct.as_ref(), source)?,
                 queue: count(written.queue, 8192, 1 << 20, "requests that may wait")?,
-                queue_mem: memory(written.queue_mem, source)?,
+                queue_mem: memory(written.queue_mem.as_ref(), source)?,
                 report: count(written.report, 100, 10_000, "kinds of differences")?,
-                nice: nice(written.nice, source)?,
+                nice: nice(written.nice.as_ref(), source)?,
                 examples: count(written.examples, 5, 100, "requests that are named for each")?,
             },
         })
     }
 }
 
-fn sample(written: Option<Spanned<f64>>, source: &Source) -> Result<f64, Mistake> {
+fn sample(written: Option<&Spanned<f64>>, source: &Source) -> Result<f64, Mistake> {
     let range = f64::MIN_POSITIVE..=100.0;
-    within(
-        written.as_ref(),
-        100.0,
-        range,
-        "not a share of the requests",
-        source,
-    )
-    .map_err(|mistake| mistake.help("write percents: 100 for all of them, 0.5 for one of 200"))
+    within(written, 100.0, range, "not a share of the requests", source)
+        .map_err(|mistake| mistake.help("write percents: 100 for all of them, 0.5 for one of 200"))
 }
 
-fn nice(written: Option<Spanned<u8>>, source: &Source) -> Result<u8, Mistake> {
-    within(written.as_ref(), 19, 0..=19, "0 to 19", source)
+fn nice(written: Option<&Spanned<u8>>, source: &Source) -> Result<u8, Mistake> {
+    within(written, 19, 0..=19, "0 to 19", source)
         .map_err(|mistake| mistake.help("with 19 everything else comes first, with 0 nothing does"))
 }
 
-fn memory(written: Option<Spanned<Size>>, source: &Source) -> Result<usize, Mistake> {
+fn memory(written: Option<&Spanned<Size>>, source: &Source) -> Result<usize, Mistake> {
     let range = Size(1 << 20)..=Size(16 << 30);
     let message = "what waits may take 1 MB to 16 GB";
-    within(written.as_ref(), Size(64 << 20), range, message, source).map(Size::octets)
+    within(written, Size(64 << 20), range, message, source).map(Size::octets)
 }
 
 // === impl Chain ===

@@ -87,7 +87,7 @@ impl Registry {
     ///
     /// # Errors
     /// Why it could not.
-    pub fn push(&self, reference: &Reference, artifact: Artifact) -> Result<Reference, Trouble> {
+    pub fn push(&self, reference: &Reference, artifact: &Artifact) -> Result<Reference, Trouble> {
         let limit = self.limits.size;
         if artifact.size() > limit {
             let what = format!("its component is larger than {} MB", limit >> 20);
@@ -95,7 +95,7 @@ impl Registry {
         }
         let pinned = reference.pinned(artifact.digest());
         self.talk(reference, Action::Push, async |client| {
-            client.push(&artifact).await
+            client.push(artifact).await
         })?;
         Ok(pinned)
     }

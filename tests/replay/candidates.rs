@@ -167,7 +167,7 @@ fn what_must_not_be_stored_is_shown_with_the_rule_that_says_so() {
         let Replayed { changes, .. } = replay_json(&file, &settings, arguments);
         let uri = names.url("a.test", "/never-store");
         let found = changes.iter().find(|change| {
-            change.hook == "cache-rules" && change.uris.iter().any(|one| *one == uri)
+            change.hook == "cache-rules" && change.uris.contains(&uri)
         });
         let found = found.map(|change| [change.was.as_str(), &change.would_be]);
         assert_eq!(found, Some(expected));

@@ -19,7 +19,7 @@ pub(super) fn push(folder: &Path, name: &str) -> anyhow::Result<()> {
     let artifact = Artifact::new(component, made(&file))
         .with_context(|| format!("{} cannot be pushed", file.display()))?;
     let pinned = Registry::usual()
-        .push(&reference, artifact)
+        .push(&reference, &artifact)
         .with_context(|| format!("plugin `{}` cannot be pushed", manifest.name))?;
     tracing::info!("plugin `{}`: pushed ({size} KB)", manifest.name);
     writeln!(anstream::stdout(), "{pinned}")?;

@@ -365,7 +365,7 @@ fn what_is_too_large_to_be_pulled_is_not_pushed() {
     let artifact = Artifact::new(COMPONENT.to_vec(), jiff::Timestamp::UNIX_EPOCH).unwrap();
     let mut registry = registry(None);
     registry.limits.size = COMPONENT.len() as u64 - 1;
-    let pushed = registry.push(&"127.0.0.1:1/a:1".parse().unwrap(), artifact);
+    let pushed = registry.push(&"127.0.0.1:1/a:1".parse().unwrap(), &artifact);
     let what = pushed.expect_err("too large").what;
     assert_eq!(what, "its component is larger than 0 MB");
 }
