@@ -151,7 +151,8 @@ fn inspect_names_the_right() {
     let plugins = own("blocked = { file = \"own.txt\", kind = \"domains\" }");
     let plugin = plugins.path().join("access-policy");
     let (code, out, _) = run(&["plugin", "inspect", plugin.to_str().expect("UTF-8")]);
-    let right = "rights    wproxy:plugin/sets@0.2.0  asks the sets that its manifest and the settings name\n";
+    let right =
+        "  wproxy:plugin/sets@0.2.0     asks the sets that its manifest and the settings name\n";
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains(right), "{out}");
 }
