@@ -233,8 +233,8 @@ fn every_hook_is_compared() {
         "failed     0",
         "dropped    0",
         "access differs once, 20",
-        "  live       allow: http_access allow localhost, ",
-        "  candidate  deny 403: http_access deny secret, ",
+        "  live       allow by http_access allow localhost (",
+        "  candidate  deny 403 by http_access deny secret (",
         "request-headers differs 2 times, 20",
         "  candidate  no x-secret",
     ] {

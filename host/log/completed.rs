@@ -30,6 +30,8 @@ pub struct Completed {
     pub code: Code,
     /// What allowed or denied it.
     pub rule: Option<Rule>,
+    /// Who the client is, where a plugin has said so.
+    pub user: Option<Box<str>>,
     /// Octets sent to the client.
     pub sent: u64,
     /// Octets received from the client through a tunnel.
@@ -74,6 +76,7 @@ impl Completed {
             status: outcome.status,
             code: outcome.code,
             rule: outcome.rule.clone(),
+            user: outcome.user.as_deref().map(Into::into),
             sent: outcome.sent,
             received_octets: outcome.received,
             server: outcome.server,

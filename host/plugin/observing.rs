@@ -83,6 +83,7 @@ impl From<Completed> for observer::Completed {
                 text: rule.text.to_string(),
                 at: rule.location.as_ref().map(ToString::to_string),
             }),
+            user: completed.user.map(Into::into),
             octets_sent: completed.sent,
             octets_received: completed.received_octets,
             server: completed.server.map(address),

@@ -31,6 +31,8 @@ pub struct Completed {
     pub code: String,
     /// What allowed or denied it.
     pub rule: Option<Rule>,
+    /// Who the client is, where a plugin has said so.
+    pub user: Option<String>,
     /// Octets sent to the client: of the response, or through the tunnel.
     pub octets_sent: u64,
     /// Octets received from the client through a tunnel.
@@ -70,6 +72,7 @@ impl From<wit::Completed> for Completed {
             status: completed.status,
             code: completed.code,
             rule: completed.rule,
+            user: completed.user,
             octets_sent: completed.octets_sent,
             octets_received: completed.octets_received,
             server: completed.server.map(address),

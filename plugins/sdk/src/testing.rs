@@ -344,6 +344,7 @@ pub fn completed(uri: &str) -> Completed {
         status: 200,
         code: "TCP_MISS".into(),
         rule: None,
+        user: None,
         octets_sent: 0,
         octets_received: 0,
         server: None,

@@ -99,6 +99,7 @@ fn told(completed: &Completed) -> serde_json::Value {
         "generation": completed.generation,
         "plugin": rule.map(|rule| &rule.plugin),
         "rule": rule.map(|rule| &rule.text),
+        "user": completed.user,
         "rule_at": rule.and_then(|rule| rule.at.as_ref()),
         "error": completed.error,
     })
