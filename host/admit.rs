@@ -116,7 +116,7 @@ impl Inquiry {
         upstreams: &Arc<Upstreams>,
     ) -> Result<Arc<Answer>, Failure> {
         if request.answer(helper, key).is_some() {
-            let what = format!("a plugin asked the helper `{helper}` what it was told");
+            let what = format!("a plugin asked the helper `{helper}` the same question twice");
             return Err(denied(what));
         }
         self.lookups += 1;

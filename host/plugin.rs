@@ -152,7 +152,7 @@ impl Plugin {
                 // wasmtime's words for types that do not match.
                 return Err(match reason.starts_with("expected ") {
                     true => mistake.help(
-                        "it is built for another state of the interface: build it anew, with \
+                        "it is built for another state of the interface: rebuild it with \
                          `wproxy plugin build`",
                     ),
                     false => mistake,

@@ -141,7 +141,7 @@ fn a_moved_log_is_opened_anew_on_sigusr1() {
     }
     fs::rename(&log, &old).unwrap();
     proxy.signal(Signal::USR1);
-    proxy.says("the access log has been opened anew");
+    proxy.says("the access log has been reopened");
     proxy.get(&origin.url("/after"), &[]);
     // It writes what waits before it ends.
     proxy.signal(Signal::TERM);

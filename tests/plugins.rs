@@ -371,14 +371,14 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
         assert_names_plugin(&trap(), "request-headers", "it trapped");
     }
     proxy.says(
-        "`request-headers`: it failed 3 times in a row and is put aside for 1s, for requests of \
+        "`request-headers`: it failed 3 times in a row and is suspended for 1s, for requests of \
          127.0.0.1",
     );
     let status = || proxy.command(&["status"]).1;
-    const ASIDE: &str = "\n  put aside: request-headers for 127.0.0.1, which keeps failing\n";
+    const ASIDE: &str = "\n  suspended: request-headers for 127.0.0.1, which keeps failing\n";
     assert!(status().contains(ASIDE), "{}", status());
     // On a slow machine the pause may be over by now, and what fails next is its one probe.
-    let aside = |response: &Response| response.text().contains("times in a row and is put aside");
+    let aside = |response: &Response| response.text().contains("times in a row and is suspended");
     let refused = (0..20).map(|_| trap()).find(aside);
     assert_names_plugin(&refused.expect("put aside"), "request-headers", "");
     // What fails is that hook: the other one of the plugin's goes on deciding.
@@ -389,7 +389,7 @@ fn a_hook_that_keeps_failing_is_put_aside_and_comes_back() {
         assert!(start.elapsed() < PATIENCE);
     }
     proxy.says("plugin `hostile` is back in its hook `request-headers`, for requests of 127.0.0.1");
-    assert!(!status().contains("put aside"), "{}", status());
+    assert!(!status().contains("suspended"), "{}", status());
 }
 
 /// GET by a client at that address.
@@ -411,7 +411,7 @@ fn one_client_s_requests_put_a_hook_aside_for_nobody_else() {
     for _ in 0..3 {
         assert_names_plugin(&get_from(ann, &proxy, &trap), "request-headers", "trapped");
     }
-    proxy.says("is put aside for 1s, for requests of 127.0.0.2");
+    proxy.says("is suspended for 1s, for requests of 127.0.0.2");
     for _ in 0..2 {
         assert_eq!(get_from(bob, &proxy, &good).status, 200);
         assert_names_plugin(&get_from(bob, &proxy, &trap), "request-headers", "trapped");
@@ -420,8 +420,8 @@ fn one_client_s_requests_put_a_hook_aside_for_nobody_else() {
     for _ in 0..2 {
         assert_names_plugin(&get_from(bob, &proxy, &trap), "request-headers", "trapped");
     }
-    let line = proxy.says("is put aside for 1s");
-    assert!(line.ends_with("is put aside for 1s"), "{line}");
+    let line = proxy.says("is suspended for 1s");
+    assert!(line.ends_with("is suspended for 1s"), "{line}");
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn a_swapped_plugin_is_not_blamed_for_the_failures_of_the_old_one() {
     let proxy = Proxy::with_plugins("", folder.path());
     let url = origin.url("/access/trap");
     assert_names_plugin(&proxy.get(&url, &[]), "access", "it trapped");
-    proxy.says("is put aside for 1s");
+    proxy.says("is suspended for 1s");
     let changed = format!(
         "name = \"hostile\"\ncomponent = \"hostile.wasm\"\n[limits]\n{}",
         manifest("calls = 7")

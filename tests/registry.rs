@@ -76,7 +76,7 @@ fn a_cache_that_was_damaged_is_mended_by_the_registry() {
         fs::write(&file, &whole[1..]).unwrap();
         let (_, stderr) = scene.good();
         assert!(
-            stderr.contains("it is pulled anew") && stderr.contains("pulled oci://"),
+            stderr.contains("it is pulled again") && stderr.contains("pulled oci://"),
             "{stderr}"
         );
         assert_eq!(fs::read(&file).unwrap(), whole);

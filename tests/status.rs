@@ -154,7 +154,7 @@ fn reload_says_what_is_different_as_the_log_does() {
             format!("via = false\n{}", policy("deny all")),
             format!(
                 "generation 4 serves: 3 plugins, 3 of them unchanged\nunchanged  {all}\nsettings \
-                 outside [plugins], [sets], [helpers] and [shadow] have changed: they hold when the proxy is started anew\n"
+                 outside [plugins], [sets], [helpers] and [shadow] have changed: restart the proxy to apply them\n"
             ),
         ),
     ] {

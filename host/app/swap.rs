@@ -32,14 +32,11 @@ pub struct Kept {
 }
 
 /// What is said of settings that a reload does not touch.
-pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have changed: they hold when the proxy is \
-     started anew";
+pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have changed: restart the proxy to apply them";
 
 /// What is said of plugins that come from elsewhere than the settings say.
 pub fn as_promoted(origin: &str) -> String {
-    format!(
-        "{origin}, as promoted, and not what the settings name, until the proxy is started anew"
-    )
+    format!("{origin}, as promoted, instead of what the settings name, until the proxy restarts")
 }
 
 /// What is said before the mistake.

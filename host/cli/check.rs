@@ -43,6 +43,6 @@ pub(super) fn check(sources: Sources, shadow: Chain) -> anyhow::Result<ExitCode>
     if !generation.admits_anybody() {
         writeln!(out, "note: {NOBODY_ADMITS}")?;
     }
-    writeln!(out, "All of it is good.")?;
+    writeln!(out, "Everything is valid.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -35,7 +35,7 @@ pub(super) fn reload(proxy: &Proxy) -> anyhow::Result<ExitCode> {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            None => bail!("the proxy does not say what has come of it: its log does"),
+            None => bail!("no result from the proxy; see its log"),
         }
     })
 }

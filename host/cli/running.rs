@@ -45,7 +45,7 @@ fn not_understood(line: &str, error: &serde_json::Error) -> Refusal {
     let version = env!("CARGO_PKG_VERSION");
     Refusal::new(
         format!("this is no answer that wproxy {version} understands: {line}: {error}"),
-        "ask with the `wproxy` that runs there, or start the proxy anew with this one",
+        "ask with the `wproxy` that runs there, or restart the proxy with this one",
     )
 }
 
@@ -77,7 +77,7 @@ impl Proxy {
         let none = || {
             Refusal::new(
                 "by its settings the proxy has no control socket",
-                "set control_socket to a path and start it anew; or name its socket with --socket",
+                "set control_socket to a path and restart it; or name its socket with --socket",
             )
         };
         Ok(control::path(&setting).ok_or_else(none)?)

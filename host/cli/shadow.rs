@@ -57,6 +57,6 @@ fn promote(proxy: &Proxy, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     })?;
     match done {
         true => Ok(ExitCode::SUCCESS),
-        false => bail!("the proxy does not say what has come of it: its log does"),
+        false => bail!("no result from the proxy; see its log"),
     }
 }

@@ -89,7 +89,7 @@ fn plugins(plugins: &[PluginStatus]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name:width$}  {wit:5}  {digest:12}  {hooks}");
         for hook in &plugin.aside {
-            let _ = writeln!(text, "  put aside: {hook}, which keeps failing");
+            let _ = writeln!(text, "  suspended: {hook}, which keeps failing");
         }
     }
     text
@@ -264,7 +264,7 @@ mod tests {
         for part in [
             "generation  3 since 2026-11-24T21:50:03Z; 2 alive\n",
             "reloads     2 done, 1 failed\n",
-            "0123456789ab  access\n  put aside: access, which keeps failing\nscrub ",
+            "0123456789ab  access\n  suspended: access, which keeps failing\nscrub ",
             "50%\n\nThe last reload failed, generation 3 goes on serving:\nacl `our` is not defined\n",
         ] {
             assert!(text.contains(part), "no {part:?} in {text}");

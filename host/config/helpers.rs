@@ -151,7 +151,7 @@ fn timeout(written: Option<&Spanned<Span>>, source: &Source) -> Result<Duration,
         written,
         default,
         range,
-        "no helper answers in no time",
+        "`timeout` must be greater than 0",
         source,
     )
     .map(|limit| limit.0)
@@ -202,7 +202,10 @@ fn program(command: Spanned<WrittenCommand>, source: &Source) -> Result<Vec<Stri
         return Err(source.mistake(span, "no argument can have a NUL in it"));
     }
     if !file.starts_with('/') {
-        let mistake = source.mistake(span, format!("`{file}` is looked for nowhere"));
+        let mistake = source.mistake(
+            span,
+            format!("`command` needs an absolute path, not `{file}`"),
+        );
         return Err(mistake.help("write its path in full, as \"/usr/lib/squid/...\""));
     }
     match Path::new(file).metadata() {
@@ -358,7 +361,7 @@ mod tests {
             (
                 "url = \"http://a/\"\ntimeout = \"0 s\"",
                 "3:11",
-                "no helper answers in no time",
+                "`timeout` must be greater than 0",
             ),
             (
                 "url = \"http://a/\"\ntimout = \"1 s\"",

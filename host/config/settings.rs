@@ -259,8 +259,14 @@ impl Settings {
 }
 
 fn percent(written: Option<&Spanned<u8>>, default: u8, source: &Source) -> Result<u8, Mistake> {
-    within(written, default, 0..=100, "more than all of it", source)
-        .map_err(|mistake| mistake.help("a percentage is from 0 to 100"))
+    within(
+        written,
+        default,
+        0..=100,
+        "a percentage is at most 100",
+        source,
+    )
+    .map_err(|mistake| mistake.help("a percentage is from 0 to 100"))
 }
 
 const LISTEN_USAGE: &str = "write a port, as 8080, or an address and a port, as 10.0.1.11:8080 or \

@@ -185,7 +185,7 @@ pub(super) fn explain(app: &App, asked: &Explain, answer: &mut Answer) -> Result
     let recent = app.recent.as_ref().ok_or_else(|| {
         Refusal::new(
             "this proxy does not remember requests: by its settings, explain_requests is 0",
-            "set it to a number and start the proxy anew",
+            "set it to a number and restart the proxy",
         )
     })?;
     let now = SystemTime::now();

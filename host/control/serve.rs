@@ -119,7 +119,7 @@ async fn request(stream: &mut UnixStream) -> Result<Option<Request>, Refusal> {
         let version = env!("CARGO_PKG_VERSION");
         Refusal::new(
             format!("this is no request that wproxy {version} understands: {error}"),
-            "ask with the `wproxy` of that version, or start the proxy anew with yours; by hand, \
+            "ask with the `wproxy` of that version, or restart the proxy with yours; by hand, \
              send one line of JSON, as {\"command\":\"cache stats\"}",
         )
     })?;

@@ -159,7 +159,7 @@ pub(super) fn promote(app: &App, answer: &mut Answer) -> Result<(), Refusal> {
         let error = format!("no promotion, generation {generation} goes on serving:\n{mistake}");
         Refusal::new(
             error,
-            "mend that, and let the candidate be made anew with `wproxy reload`",
+            "fix that, and rebuild the candidate with `wproxy reload`",
         )
     })?;
     let Promoted { swap, chain } = promoted.ok_or_else(|| empty(app))?;

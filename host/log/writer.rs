@@ -181,12 +181,12 @@ impl Shared {
                 match open(path) {
                     Ok(file) => {
                         sink.replace(file);
-                        tracing::info!("the access log has been opened anew");
+                        tracing::info!("the access log has been reopened");
                     }
                     Err(error) => {
                         let path = path.display();
                         tracing::error!(
-                            "the access log {path} cannot be opened anew: {error}; writing on to the old file"
+                            "the access log {path} cannot be reopened: {error}; writing on to the old file"
                         );
                     }
                 }

@@ -72,7 +72,7 @@ pub(super) enum Ended {
 
 /// A hook is not called at this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it failed {failures} times in a row and is put aside{}{whom}", for_how_long(*pause))]
+#[error("it failed {failures} times in a row and is suspended{}{whom}", for_how_long(*pause))]
 pub(super) struct PutAside {
     failures: u32,
     /// None: for good.
@@ -107,7 +107,7 @@ impl Backoff {
         }
     }
 
-    /// From now on it is put aside for running late alone, which costs time, and then for good and
+    /// From now on it is suspended for running late alone, which costs time, and then for good and
     /// for everybody: what is said where no client waits is not to depend on how fast it is asked.
     pub(super) fn only_late(&self) {
         self.only_late.store(true, Ordering::Relaxed);
@@ -230,7 +230,7 @@ impl Streak {
 
     fn end(&mut self, turn: Turn, well: bool, after: u32, now: Option<Instant>) -> Option<Change> {
         let pause = match (&self.aside, turn.is_probe) {
-            // It began before the hook was put aside: its end says nothing new.
+            // It began before the hook was suspended: its end says nothing new.
             (Some(_), false) => return None,
             (aside, _) if well => {
                 let back = aside.is_some().then_some(Change::Back(self.of.whom()));
@@ -468,7 +468,7 @@ mod tests {
         };
         assert_eq!(end(Late), Some(Change::PutAside(for_good)));
         assert_eq!(backoff.turn(BOB), Err(for_good));
-        let said = "it failed 3 times in a row and is put aside";
+        let said = "it failed 3 times in a row and is suspended";
         assert_eq!(for_good.to_string(), said);
         assert_eq!(aside(3, 1, None).to_string(), format!("{said} for 1s"));
     }

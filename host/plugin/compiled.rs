@@ -60,7 +60,7 @@ impl Compiled {
                 .map(|version| version.to_string())
                 .join(" and ");
             wrong(odd).help(format!(
-                "this host has {served}: build it anew with the WIT of one of them"
+                "this host has {served}: rebuild it with the WIT of one of them"
             ))
         })?;
         let rights = imports(&component);

@@ -123,7 +123,9 @@ fn open_cache(directory: &Path) -> Option<Cache> {
     let cache = Cache::new(config);
     if let Err(error) = &cache {
         let directory = directory.display();
-        tracing::debug!("components are compiled anew each time: no cache in {directory}: {error}");
+        tracing::debug!(
+            "components are compiled again each time: no cache in {directory}: {error}"
+        );
     }
     cache.ok()
 }

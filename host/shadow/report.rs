@@ -183,9 +183,9 @@ mod tests {
         let mut report = Report::new(ROOM, at(0));
         for (request, one) in [
             denied("deny 403", "deny a"),
-            denied("it is put aside for 1s", ""),
+            denied("it is suspended for 1s", ""),
             denied("deny 403", "deny c"),
-            denied("it is put aside for 2s", ""),
+            denied("it is suspended for 2s", ""),
         ]
         .iter()
         .enumerate()

@@ -27,7 +27,7 @@ fn questions_without_an_end_are_denied() {
     for (path, rule) in [
         (
             "ask-again",
-            "a plugin asked the helper `h` what it was told",
+            "a plugin asked the helper `h` the same question twice",
         ),
         (
             "ask-on",

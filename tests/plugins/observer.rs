@@ -235,7 +235,7 @@ fn an_observer_that_keeps_failing_is_put_aside_and_no_client_sees_it() {
         assert_eq!(proxy.get(&origin.url("/trap"), &[]).status, 200);
         proxy.says("plugin `watcher` failed in its hook `observer`: it trapped");
     }
-    proxy.says("`observer`: it failed 3 times in a row and is put aside for 1s");
+    proxy.says("`observer`: it failed 3 times in a row and is suspended for 1s");
     eventually(|| observed(&proxy, "dropped") > Some(3.0));
     // After the pause, the next one is a probe.
     let before = observed(&proxy, "told");

@@ -93,7 +93,7 @@ fn what_this_host_does_not_know_is_refused_by_name() {
             "{said}"
         );
         let help = match complaint.contains("version") {
-            true => "this host has 0.2.0 and 0.1.0: build it anew",
+            true => "this host has 0.2.0 and 0.1.0: rebuild it",
             false => "wproxy:plugin/cache-rules@0.2.0",
         };
         assert!(said.contains(help), "{said}");

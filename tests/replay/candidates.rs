@@ -134,7 +134,7 @@ fn one_that_loops_is_put_aside_and_the_requests_are_counted() {
     });
     let expected = [
         (5, "it ran longer than its limit of 10ms"),
-        (3, "it failed 5 times in a row and is put aside"),
+        (3, "it failed 5 times in a row and is suspended"),
     ];
     assert_eq!(groups.collect::<Vec<_>>(), expected);
 }

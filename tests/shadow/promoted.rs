@@ -39,7 +39,7 @@ fn the_candidate_serves_what_begins_then_and_the_old_policy_what_has_begun() {
     let expected = format!(
         "generation 2 serves: 3 plugins, 2 of them unchanged\nchanged    access-policy\n\
          unchanged  header-scrub, cache-rules\n\
-         The shadow is empty. So that this serves when the proxy is started anew, too:\n\
+         The shadow is empty. To keep this policy after a restart:\n\
          \x20 put [plugins], [sets] and [helpers] of {} into its settings, in place of those there\n\
          \x20 leave out --shadow and --shadow-config, and what [shadow] names\n",
         candidate.display()

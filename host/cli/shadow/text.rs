@@ -141,9 +141,7 @@ pub(super) fn promotion(promotion: &Promotion) -> String {
         config,
     } = promotion;
     let mut text = reload::changed(*generation, changes);
-    text.push_str(
-        "The shadow is empty. So that this serves when the proxy is started anew, too:\n",
-    );
+    text.push_str("The shadow is empty. To keep this policy after a restart:\n");
     if let Some(plugins) = plugins {
         let _ = writeln!(text, "  start it with --plugins {plugins}");
     }
@@ -284,8 +282,8 @@ mod tests {
             plugins: Some("next".into()),
             config: None,
         };
-        let begin = "generation 3 serves: 0 plugins, 0 of them unchanged\nThe shadow is empty. So \
-            that this serves when the proxy is started anew, too:\n";
+        let begin = "generation 3 serves: 0 plugins, 0 of them unchanged\nThe shadow is empty. To \
+            keep this policy after a restart:\n";
         let end = "  leave out --shadow and --shadow-config, and what [shadow] names\n";
         let plugins = "  start it with --plugins next\n";
         assert_eq!(promotion(&done), format!("{begin}{plugins}{end}"));

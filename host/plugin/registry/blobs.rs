@@ -29,13 +29,18 @@ impl Blobs {
             Ok(octets) => octets,
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::warn!("cannot read {}: {error}; it is pulled anew", path.display());
+                tracing::warn!(
+                    "cannot read {}: {error}; it is pulled again",
+                    path.display()
+                );
                 return None;
             }
         };
         if Digest::of(&octets) != *digest {
             let path = path.display();
-            tracing::warn!("{path} is not what was pulled: damaged, or changed; it is pulled anew");
+            tracing::warn!(
+                "{path} is not what was pulled: damaged, or changed; it is pulled again"
+            );
             return None;
         }
         Some(octets)

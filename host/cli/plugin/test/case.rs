@@ -184,7 +184,7 @@ fn several(source: &Source, written: WrittenFile) -> Result<Vec<Case>, Mistake> 
         return Err(source.mistake(name.span(), message));
     }
     if let Some(expect) = written.expect {
-        let message = "whose is this? The cases of this file are its [[case]]";
+        let message = "this key belongs under one of the [[case]] tables";
         return Err(source
             .mistake(expect.span(), message)
             .help("write [case.expect] below each"));
