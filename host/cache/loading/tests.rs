@@ -87,8 +87,11 @@ fn what_is_read_from_the_disk_does_not_replace_what_has_come_since() {
 fn what_is_read_from_the_disk_does_not_hide_what_has_come_there_since() {
     on_one_thread(async {
         let (cache, key, _folder) = cache();
+        let (go_on, told) = channel();
+        wait(told);
         let mut found = pin!(cache.slot(&key));
         begin(found.as_mut()).await;
+        go_on.send(()).unwrap();
         // It has been read when the thread has time for others.
         tokio::task::spawn_blocking(|| ()).await.unwrap();
         place(cache.disk.as_ref().unwrap(), &key, b"new");
