@@ -32,7 +32,8 @@ pub struct Kept {
 }
 
 /// What is said of settings that a reload does not touch.
-pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have changed: restart the proxy to apply them";
+pub const RESTART_NEEDED: &str = "settings outside [plugins], [sets], [helpers] and [shadow] have \
+     changed: restart the proxy to apply them";
 
 /// What is said of plugins that come from elsewhere than the settings say.
 pub fn as_promoted(origin: &str) -> String {

@@ -231,7 +231,7 @@ fn what_cannot_be_tested_is_said_with_its_place() {
         ("[request]\nurl = \"http://a/\"\n[expect]\nacess = { status = 3 }\n", "there is no key `acess` here", ":4:1"),
         ("[request]\nurl = \"http://a/\"\n[expect]\nkey = { verdict = \"pas\" }\n", "unknown variant `pas`", ":4:"),
         ("[request]\nurl = \"http://a/\"\n[expect]\nkey = 3\n", "a key, or { verdict = \"pass\" }", ":4:7"),
-        ("[request]\nurl = \"http://a/\"\n[expect]\nkey = \"a\"\n[[case]]\nname = \"b\"\n", "whose is this?", ":3:1"),
+        ("[request]\nurl = \"http://a/\"\n[expect]\nkey = \"a\"\n[[case]]\nname = \"b\"\n", "this key belongs under", ":3:1"),
         ("name = \"a\"\n[[case]]\nname = \"b\"\n", "the file needs none", ":1:8"),
         ("[request]\nurl = \"http://a/\"\n[[case]]\nname = \"b\"\nexpect = { key = \"a\" }\n[[case]]\nname = \"b\"\n", "another case of this file has that name", ":7:8"),
         ("[request]\nurl = \"http://a/\"\n[[case]]\nname = \"b\"\n", "the case `b` expects nothing", ":4:8"),

@@ -68,7 +68,7 @@ fn the_candidate_serves_what_begins_then_and_the_old_policy_what_has_begun() {
     let origin = format!("the same plugins by {}", candidate.display());
     assert_eq!(reload["promoted"], origin);
     assert_eq!(ask(&proxy, &["status"])["promoted"], origin);
-    let told = format!("{origin}, as promoted, and not what the settings name");
+    let told = format!("{origin}, as promoted, instead of what the settings name");
     proxy.says(&told);
     for command in ["status", "reload"] {
         let (_, text, _) = proxy.command(&[command]);
