@@ -8,7 +8,7 @@ use crate::plugin::{Failed, Hook, Refresh, Rule};
 use crate::transaction::Request;
 use arc_swap::ArcSwap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What has been asked and answered so far. A hook that was not asked has no entry; of one that was
 /// asked several times, as when a request is sent again, the last one counts.
@@ -89,10 +89,18 @@ pub struct Noted {
 }
 
 /// A request's place for notes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notebook {
     wanted: Wanted,
-    notes: Mutex<Option<Notes>>,
+    /// None: they have been taken away.
+    open: Mutex<Option<Open>>,
+}
+
+/// Notes that are taken, and for whom.
+#[derive(Default)]
+struct Open {
+    notes: Notes,
+    readers: Vec<Arc<dyn Reader>>,
 }
 
 /// A set of hooks that somebody wants notes of: what nobody compares is not copied.
@@ -105,8 +113,7 @@ pub trait Reader: Send + Sync {
     /// want that request. Called on the workers.
     fn wants(&self, request: u64) -> Option<Wanted>;
 
-    /// A transaction is over, one that somebody wanted the notes of. Called on the workers: must
-    /// not wait.
+    /// A transaction is over of which it wanted the notes. Called on the workers: must not wait.
     fn read(&self, noted: &Arc<Noted>);
 }
 
@@ -206,11 +213,11 @@ impl Noted {
 // === impl Notebook ===
 
 impl Notebook {
-    /// An empty one: from now on, notes of these are taken.
+    /// An empty one: from now on, notes of these are taken, for nobody yet.
     pub fn new(wanted: Wanted) -> Notebook {
         Notebook {
             wanted,
-            notes: Mutex::new(Some(Notes::default())),
+            open: Mutex::new(Some(Open::default())),
         }
     }
 
@@ -221,24 +228,46 @@ impl Notebook {
 
     /// Adds to them, unless they have been taken away.
     pub fn note(&self, note: impl FnOnce(&mut Notes)) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(notes) = &mut *notes {
-            note(notes);
+        if let Some(open) = &mut *self.open() {
+            note(&mut open.notes);
         }
     }
 
     /// Whether they have not been taken away.
     pub fn is_open(&self) -> bool {
-        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        notes.is_some()
+        self.open().is_some()
     }
 
     /// Takes them away: what is asked later is not noted.
     pub fn take(&self) -> Option<Notes> {
-        self.notes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.open().take().map(|open| open.notes)
+    }
+
+    /// The same, and hands them to all who wanted them: that request is over, and that generation
+    /// has decided about it.
+    pub fn hand_out(&self, request: &Arc<Request>, generation: u64) {
+        let Some(Open { notes, readers }) = self.open().take() else {
+            return;
+        };
+        let noted = Arc::new(Noted {
+            request: request.clone(),
+            generation,
+            notes,
+            wanted: self.wanted,
+        });
+        for reader in readers {
+            reader.read(&noted);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} for {}", self.notes, self.readers.len())
     }
 }
 
@@ -272,11 +301,19 @@ impl Wanted {
 // === impl Readers ===
 
 impl Readers {
-    /// Of which hooks somebody wants those of the request of that number; none where nobody does.
-    pub fn want(&self, request: u64) -> Option<Wanted> {
-        let readers = self.0.load();
-        let wanted = readers.iter().filter_map(|reader| reader.wants(request));
-        wanted.reduce(Wanted::or)
+    /// A place for those of the request of that number; none where nobody wants any.
+    pub fn notebook(&self, request: u64) -> Option<Notebook> {
+        let mut notebook = None;
+        for reader in &**self.0.load() {
+            if let Some(wanted) = reader.wants(request) {
+                let notebook = notebook.get_or_insert_with(|| Notebook::new(Wanted::default()));
+                notebook.wanted = notebook.wanted.or(wanted);
+                if let Some(open) = &mut *notebook.open() {
+                    open.readers.push(reader.clone());
+                }
+            }
+        }
+        notebook
     }
 
     /// From now on, this one reads them, too.
@@ -295,14 +332,6 @@ impl Readers {
             readers.retain(|other| !Arc::ptr_eq(other, reader));
             readers
         });
-    }
-
-    /// Hands them a transaction that is over.
-    pub fn hand_out(&self, noted: Noted) {
-        let noted = Arc::new(noted);
-        for reader in &**self.0.load() {
-            reader.read(&noted);
-        }
     }
 }
 

@@ -258,12 +258,19 @@ pub fn renewal_failed(candidate: Option<u64>) -> String {
 
 impl Reader for Running {
     fn wants(&self, request: u64) -> Option<Wanted> {
-        self.sample.has(request).then(|| self.tried.load().differs)
+        if !self.sample.has(request) {
+            return None;
+        }
+        // Its notes would only be thrown away.
+        if self.queue.is_full() {
+            self.drop_one();
+            return None;
+        }
+        Some(self.tried.load().differs)
     }
 
     fn read(&self, noted: &Arc<Noted>) {
-        // It may be another one that wants the notes of this one.
-        if self.sample.has(noted.request.id) && !self.queue.put(noted.clone(), noted.octets()) {
+        if !self.queue.put(noted.clone(), noted.octets()) {
             self.counts.dropped.inc();
         }
     }

@@ -5,7 +5,7 @@ use crate::generation::Pinned;
 use crate::helper::{Answer, Question};
 use crate::http::{Fields, RequestHead, Target, Version};
 use crate::log::{Code, Record};
-use crate::notes::{Notebook, Noted, Wanted};
+use crate::notes::Notebook;
 use crate::plugin::{Hook, Rule};
 use crate::recent::Past;
 use crate::upstream::{self, Resolved};
@@ -137,8 +137,8 @@ impl Request {
 
     /// The same, with notes taken of what the hooks are asked and say.
     #[must_use]
-    pub fn noted(mut self, wanted: Wanted) -> Self {
-        self.notebook = Some(Box::new(Notebook::new(wanted)));
+    pub fn noted(mut self, notebook: Notebook) -> Self {
+        self.notebook = Some(Box::new(notebook));
         self
     }
 
@@ -294,8 +294,8 @@ fn next_id() -> u64 {
 impl Transaction {
     /// Begins: from here on, the present generation decides about it.
     pub fn new(app: &Arc<App>, request: Request, started: Instant) -> Self {
-        let request = match app.readers.want(request.id) {
-            Some(wanted) => request.noted(wanted),
+        let request = match app.readers.notebook(request.id) {
+            Some(notebook) => request.noted(notebook),
             None => request,
         };
         let request = Arc::new(request);
@@ -337,15 +337,8 @@ impl Entry {
     /// No hook is asked about the request any more: who reads notes gets them. At the latest when
     /// the entry is dropped, which of a tunnel can be hours after it was allowed.
     pub fn judged(&self) {
-        if let Some(notebook) = self.request.notebook()
-            && let Some(notes) = notebook.take()
-        {
-            self.app.readers.hand_out(Noted {
-                request: self.request.clone(),
-                generation: self.generation,
-                notes,
-                wanted: notebook.wanted(),
-            });
+        if let Some(notebook) = self.request.notebook() {
+            notebook.hand_out(&self.request, self.generation);
         }
     }
 }

@@ -111,7 +111,7 @@ impl Recorded {
         };
         let received = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_557_003_000 + number);
         let request = Request::new(head, target, ([10, 1, 2, 3], 40_000).into(), received);
-        let request = std::sync::Arc::new(request.noted(Wanted::ALL));
+        let request = std::sync::Arc::new(request.noted(Notebook::new(Wanted::ALL)));
         let generation = &self.hooks.generation;
         if generation.authorize(&request).is_ok() {
             generation.key_for(&request);

@@ -36,7 +36,7 @@ fn get(uri: &str) -> Request {
 
 /// What the live policy says of a request that goes all the way, and the request without its notebook.
 fn live(policy: &Generation, uri: &str) -> (Arc<Request>, Notes) {
-    let noted = Arc::new(get(uri).noted(Wanted::ALL));
+    let noted = Arc::new(get(uri).noted(Notebook::new(Wanted::ALL)));
     let fields = |lines: &[(&'static str, &'static str)]| {
         let mut fields = Fields::default();
         lines
@@ -186,7 +186,7 @@ fn notes_are_taken_where_they_are_wanted_and_until_they_are_taken_away() {
     );
     assert_eq!(notes.cache_rules.expect("it was asked").status, 200);
 
-    let noted = Arc::new(get("http://a.test/").noted(Wanted::ALL));
+    let noted = Arc::new(get("http://a.test/").noted(Notebook::new(Wanted::ALL)));
     let notebook = noted.notebook().expect("one");
     assert_eq!(notebook.take(), Some(Notes::default()));
     assert!(usual.authorize(&noted).is_ok());

@@ -103,10 +103,6 @@ impl Reader for Tap {
     }
 
     fn read(&self, noted: &Arc<Noted>) {
-        // It may be another one that wants the notes of this one.
-        if !self.share.has(noted.request.id) {
-            return;
-        }
         let octets = noted.octets();
         let waiting = self.octets.fetch_add(octets, Ordering::Relaxed);
         let fits = waiting + octets <= QUEUED_OCTETS;

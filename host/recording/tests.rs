@@ -71,6 +71,12 @@ fn noted(request: Request) -> Noted {
     }
 }
 
+/// As if that request were over.
+fn hand_out(readers: &Readers, request: Request) {
+    let notebook = readers.notebook(request.id).expect("somebody wants it");
+    notebook.hand_out(&request.into(), 3);
+}
+
 fn request(method: &str, target: &str, lines: &[(&'static str, &'static [u8])]) -> Request {
     let method: Method = method.parse().expect("a method");
     let text = Bytes::copy_from_slice(target.as_bytes());
@@ -336,24 +342,25 @@ fn what_no_proxy_writes_is_not_understood() {
 #[test]
 fn one_records_at_a_time_and_workers_never_wait() {
     let (recorder, readers) = (Recorder::default(), Readers::default());
-    let hand_out = |count: usize| {
+    let hand_out_some = |count: usize| {
         for _ in 0..count {
-            readers.hand_out(noted(request("GET", "http://example.com/", &[])));
+            hand_out(&readers, request("GET", "http://example.com/", &[]));
         }
     };
     let first = recorder.begin(&readers, Share::ALL).expect("the first");
     assert!(recorder.begin(&readers, Share::ALL).is_none());
-    hand_out(recorder::QUEUED + 3);
+    hand_out_some(recorder::QUEUED + 3);
     assert_eq!(first.missed(), 3);
     assert!(first.next(Duration::ZERO).is_some());
-    hand_out(2);
+    hand_out_some(2);
     assert_eq!(first.missed(), 4);
     drop(first);
-    assert_eq!(readers.want(1), None);
+    assert!(readers.notebook(1).is_none());
     let second = recorder
         .begin(&readers, Share::ALL)
         .expect("the first is over");
-    assert_eq!(readers.want(1), Some(Wanted::ALL));
+    let notebook = readers.notebook(1).expect("somebody wants it");
+    assert_eq!(notebook.wanted(), Wanted::ALL);
     assert_eq!(second.missed(), 0);
     assert!(second.next(Duration::ZERO).is_none());
 }
@@ -363,10 +370,10 @@ fn the_queue_is_bounded_in_octets_too() {
     let (recorder, readers) = (Recorder::default(), Readers::default());
     let recording = recorder.begin(&readers, Share::ALL).expect("the first");
     let large: &'static [u8] = Box::leak(vec![b'x'; 1 << 20].into());
-    let hand_out = || readers.hand_out(noted(request("GET", "http://a/", &[("X", large)])));
-    (0..20).for_each(|_| hand_out());
+    let hand_out_one = || hand_out(&readers, request("GET", "http://a/", &[("X", large)]));
+    (0..20).for_each(|_| hand_out_one());
     assert_eq!(recording.missed(), 5);
     assert!(recording.next(Duration::ZERO).is_some());
-    hand_out();
+    hand_out_one();
     assert_eq!(recording.missed(), 5);
 }

@@ -76,6 +76,12 @@ impl<T> Queue<T> {
         self.sender.send(Waiting { one, octets }).is_ok()
     }
 
+    /// Whether there is no place, as things stand.
+    pub(super) fn is_full(&self) -> bool {
+        self.taken.places.load(Relaxed) >= self.places
+            || self.taken.octets.load(Relaxed) >= self.octets
+    }
+
     /// One is not compared.
     pub(super) fn drop_one(&self) {
         self.dropped.fetch_add(1, Relaxed);
@@ -133,7 +139,9 @@ mod tests {
         let put = [1, 2, 3, 4].map(|number| queue.put(number, 10));
         assert_eq!(put, [true, true, false, false]);
         assert_eq!((queue.waiting(), queue.dropped()), (2, 2));
+        assert!(queue.is_full());
         assert_eq!((outlet.take(), queue.waiting()), (Ok(1), 1));
+        assert!(!queue.is_full());
         // There is a place, but not for one as large as that.
         assert!(!queue.put(5, 91));
         assert!(queue.put(6, 90));
