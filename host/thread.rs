@@ -1,7 +1,10 @@
-//! Which thread is this? So that each has a place of its own where all would wait for one.
+//! What is a thread's own: a number, so that each has a place where all would wait for one, and how
+//! far it steps back behind the others.
 
 use std::cell::Cell;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
 
 /// What lies on a cache line of its own, and on none that is fetched along with it: one thread's
 /// writes do not take another's data out of its cache.
@@ -20,4 +23,30 @@ pub fn number() -> usize {
         NUMBER.set(Some(number));
         number
     })
+}
+
+/// The highest nice value.
+pub const NICEST: u8 = 19;
+
+/// Lets other threads run before this one, as far as that nice value has it (nice(1)). With the
+/// highest, it runs only while none of them has a use for the processor (SCHED_IDLE of sched(7)): by
+/// the nice value alone it would now and then keep one waiting for milliseconds.
+///
+/// # Errors
+/// The system does not let it.
+pub fn step_back(nice: u8) -> io::Result<()> {
+    const IDLE: ThreadSchedulePolicy =
+        ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if nice >= NICEST {
+        let this = thread_priority::thread_native_id();
+        // It sets the nice value, too, which may fail where a lower one is not to be had.
+        let _ = thread_priority::set_thread_priority_and_policy(this, ThreadPriority::Min, IDLE);
+    }
+    // Of this thread alone: on Linux, each has its own.
+    rustix::process::setpriority_process(None, nice.into())?;
+    match thread_priority::thread_schedule_policy() {
+        Ok(policy) if nice < NICEST || policy == IDLE => Ok(()),
+        Ok(_) => Err(io::Error::other("there is no SCHED_IDLE here")),
+        Err(error) => Err(io::Error::other(format!("{error:?}"))),
+    }
 }

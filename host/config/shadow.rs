@@ -1,6 +1,7 @@
 //! `[shadow]`: the candidate that is asked beside what serves, and how much of the traffic.
 
 use super::{Mistake, Size, Source, within};
+use crate::thread::NICEST;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -27,7 +28,8 @@ pub struct Bounds {
     pub report: usize,
     /// Requests that it names for each; default 5.
     pub examples: usize,
-    /// How far everything else comes before it, as nice(1) has it: 0, not at all, to 19; default 19.
+    /// How far everything else comes before it, as nice(1) has it: 0, not at all, to 19, the default,
+    /// with which it runs only while nothing else has a use for a processor.
     pub nice: u8,
 }
 
@@ -92,7 +94,7 @@ fn sample(written: Option<&Spanned<f64>>, source: &Source) -> Result<f64, Mistak
 }
 
 fn nice(written: Option<&Spanned<u8>>, source: &Source) -> Result<u8, Mistake> {
-    within(written, 19, 0..=19, "0 to 19", source)
+    within(written, NICEST, 0..=NICEST, "0 to 19", source)
         .map_err(|mistake| mistake.help("with 19 everything else comes first, with 0 nothing does"))
 }
 

@@ -12,6 +12,7 @@ use crate::generation::Admission;
 use crate::log::{self, Ruling, Window};
 use crate::notes::{Access, Noted};
 use crate::plugin::THREAD_STACK;
+use crate::thread;
 use crate::transaction::Request;
 use crate::upstream::Upstreams;
 use anyhow::Context as _;
@@ -76,18 +77,16 @@ pub(super) fn start(
         inquiries: JoinSet::new(),
         swept: Instant::now(),
     };
-    let nice = i32::from(running.bounds.nice);
+    let nice = running.bounds.nice;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let thread = std::thread::Builder::new()
+    std::thread::Builder::new()
         .name("shadow".into())
-        .stack_size(THREAD_STACK);
-    thread
+        .stack_size(THREAD_STACK)
         .spawn(move || {
-            // Of this thread alone: on Linux, each has its own.
-            if let Err(error) = rustix::process::setpriority_process(None, nice) {
-                tracing::warn!("the shadow runs with the priority of everything else: {error}");
+            if let Err(error) = thread::step_back(nice) {
+                tracing::warn!("the shadow does not let everything else run first: {error}");
             }
             // Before each line that the candidate has to say.
             let _shadow = tracing::error_span!("shadow").entered();

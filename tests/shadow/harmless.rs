@@ -199,16 +199,23 @@ fn everything_else_comes_first() {
     assert_eq!(proxy.get(&origin.url("/"), &[]).status, 200);
     report(&proxy, 1);
     let threads = fs::read_dir(format!("/proc/{}/task", proxy.pid())).unwrap();
-    let mut nice = BTreeMap::new();
+    let (mut nice, mut policy) = (BTreeMap::new(), BTreeMap::new());
     for thread in threads.map(|thread| thread.unwrap().path()) {
         let stat = fs::read_to_string(thread.join("stat")).unwrap();
-        // proc(5): the name in parentheses is the second field, the nice value the 19th.
+        // proc(5): the name in parentheses is the second field, the nice value the 19th, the
+        // scheduling policy the 41st.
         let (name, rest) = stat.rsplit_once(") ").unwrap();
         let name = name.split_once('(').unwrap().1.to_owned();
-        let value: i32 = rest.split(' ').nth(16).unwrap().parse().unwrap();
-        nice.insert(name, value);
+        let field = |number: usize| -> i32 {
+            let field = rest.split(' ').nth(number - 3).unwrap();
+            field.parse().unwrap()
+        };
+        nice.insert(name.clone(), field(19));
+        policy.insert(name, field(41));
     }
-    assert_eq!(nice["shadow"], 19, "{nice:?}");
+    // SCHED_IDLE of sched(7).
+    assert_eq!((nice["shadow"], policy["shadow"]), (19, 5), "{nice:?}");
+    assert_eq!(policy["worker"], 0, "{policy:?}");
     assert_eq!(nice["worker"], nice["epoch"], "{nice:?}");
     assert!(nice["worker"] < 19, "{nice:?}");
 }
