@@ -149,6 +149,16 @@ impl http::HostRequest for State {
         Ok(address(self.lent_request()?.client.ip()))
     }
 
+    fn facts(&mut self, _: Resource<RequestHandle>) -> wasmtime::Result<http::Facts> {
+        let request = self.lent_request()?;
+        Ok(http::Facts {
+            method: method(&request.method),
+            scheme: scheme(&request.target.scheme),
+            port: request.target.port,
+            client: address(request.client.ip()),
+        })
+    }
+
     fn addresses(
         &mut self,
         _: Resource<RequestHandle>,

@@ -72,41 +72,40 @@ const MOST_NAMES: usize = 1000;
 /// The host's request, each getter called at most once.
 pub(crate) struct Incoming<'a> {
     resource: &'a wit::Request,
-    method: OnceCell<wit::Method>,
-    scheme: OnceCell<Option<wit::Scheme>>,
+    facts: OnceCell<wit::Facts>,
     host: OnceCell<String>,
-    port: OnceCell<u16>,
     path: OnceCell<String>,
     uri: OnceCell<String>,
-    client: OnceCell<IpAddr>,
     addresses: OnceCell<Option<Vec<IpAddr>>>,
 }
+
+// === impl Incoming ===
 
 impl<'a> Incoming<'a> {
     pub(crate) fn new(resource: &'a wit::Request) -> Self {
         Incoming {
             resource,
-            method: OnceCell::new(),
-            scheme: OnceCell::new(),
+            facts: OnceCell::new(),
             host: OnceCell::new(),
-            port: OnceCell::new(),
             path: OnceCell::new(),
             uri: OnceCell::new(),
-            client: OnceCell::new(),
             addresses: OnceCell::new(),
         }
     }
-}
 
-// === impl Incoming ===
+    /// All of them, for who wants one mostly wants others.
+    fn facts(&self) -> &wit::Facts {
+        self.facts.get_or_init(|| self.resource.facts())
+    }
+}
 
 impl Request for Incoming<'_> {
     fn method(&self) -> &str {
-        name(self.method.get_or_init(|| self.resource.method()))
+        name(&self.facts().method)
     }
 
     fn scheme(&self) -> &str {
-        match self.scheme.get_or_init(|| self.resource.scheme()) {
+        match &self.facts().scheme {
             None => "",
             Some(wit::Scheme::Http) => "http",
             Some(wit::Scheme::Https) => "https",
@@ -120,7 +119,7 @@ impl Request for Incoming<'_> {
     }
 
     fn port(&self) -> u16 {
-        *self.port.get_or_init(|| self.resource.port())
+        self.facts().port
     }
 
     fn path(&self) -> &str {
@@ -132,7 +131,7 @@ impl Request for Incoming<'_> {
     }
 
     fn client(&self) -> IpAddr {
-        *self.client.get_or_init(|| address(self.resource.client()))
+        address(self.facts().client)
     }
 
     fn addresses(&self) -> Option<&[IpAddr]> {
