@@ -1,9 +1,9 @@
-//! What is a thread's own: a number, so that each has a place where all would wait for one, and how
-//! far it steps back behind the others.
+//! What is a thread's own: a number, so that each has a place where all would wait for one, its part
+//! of a count, and how far it steps back behind the others.
 
 use std::cell::Cell;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
 
 /// What lies on a cache line of its own, and on none that is fetched along with it: one thread's
@@ -11,6 +11,13 @@ use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedule
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Apart<T>(pub T);
+
+/// A count that threads add to without waiting for each other: each has its part.
+#[derive(Debug, Default)]
+pub struct Counter([Apart<AtomicU64>; PARTS]);
+
+/// Threads beyond that share parts.
+const PARTS: usize = 16;
 
 /// A number that no other thread has, for those that ask, from 0 on.
 pub fn number() -> usize {
@@ -23,6 +30,22 @@ pub fn number() -> usize {
         NUMBER.set(Some(number));
         number
     })
+}
+
+// === impl Counter ===
+
+impl Counter {
+    /// One more.
+    pub fn count(&self) {
+        let Apart(part) = &self.0[number() % PARTS];
+        part.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn sum(&self) -> u64 {
+        let parts = self.0.iter();
+        parts.map(|Apart(part)| part.load(Ordering::Relaxed)).sum()
+    }
 }
 
 /// The highest nice value.
@@ -48,5 +71,21 @@ pub fn step_back(nice: u8) -> io::Result<()> {
         Ok(policy) if nice < NICEST || policy == IDLE => Ok(()),
         Ok(_) => Err(io::Error::other("there is no SCHED_IDLE here")),
         Err(error) => Err(io::Error::other(format!("{error:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_many_threads_count_is_all_counted() {
+        let counter = Counter::default();
+        std::thread::scope(|scope| {
+            for _ in 0..2 * PARTS {
+                scope.spawn(|| (0..1000).for_each(|_| counter.count()));
+            }
+        });
+        assert_eq!(counter.sum(), 2000 * PARTS as u64);
     }
 }

@@ -1,13 +1,14 @@
 //! What is counted of plugins, and what they keep, by their names: a swap of generations resets
 //! nothing.
 //!
-//! A plugin looks its meter up once, when it is loaded. A call counts itself by one addition that
-//! orders nothing.
+//! A plugin looks its meter up once, when it is loaded. A call counts itself by one addition, in a
+//! place of its thread's own.
 
 use super::Hook;
 use super::kv::{Local, Store, Usage};
 use super::series::{Kinds, Registered, Series};
 use crate::log::Window;
+use crate::thread::Counter;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,7 +25,7 @@ pub struct Meters {
 #[derive(Debug)]
 pub struct Meter {
     plugin: Arc<str>,
-    calls: [AtomicU64; Hook::ALL.len()],
+    calls: [Counter; Hook::ALL.len()],
     failures: [AtomicU64; Hook::ALL.len()],
     limits: [AtomicU64; Limit::ALL.len()],
     instances: AtomicU64,
@@ -126,7 +127,7 @@ impl Meter {
 
     /// Calls of that hook.
     pub fn calls(&self, hook: Hook) -> u64 {
-        self.calls[hook as usize].load(Ordering::Relaxed)
+        self.calls[hook as usize].sum()
     }
 
     /// Those of them that failed.
@@ -170,7 +171,7 @@ impl Meter {
     }
 
     pub(super) fn called(&self, hook: Hook) {
-        self.calls[hook as usize].fetch_add(1, Ordering::Relaxed);
+        self.calls[hook as usize].count();
     }
 
     pub(super) fn failed(&self, hook: Hook) {
