@@ -9,8 +9,9 @@ pub(super) use places::Places;
 
 use super::backoff::{Ended, Turn};
 use super::bindings::bodies;
+use super::draft::Keep;
 use super::instance::{Instance, Lent};
-use super::limits::{Exceeded, Keep};
+use super::limits::Exceeded;
 use super::meters::Limit;
 use super::{Failed, FailurePolicy, Hook, Plugin, Rule, printable};
 use crate::http::Fields;
