@@ -138,7 +138,7 @@ fn moment(time: SystemTime) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::Share;
+    use crate::share::Share;
 
     #[test]
     fn requests_are_what_they_were_when_they_have_been_sent() {

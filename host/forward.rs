@@ -1,6 +1,7 @@
 //! The life of a plain request, once it has been admitted: cache, origin, cache, client.
 
 mod challenges;
+mod ended;
 mod exchange;
 mod fields;
 mod hit;

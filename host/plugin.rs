@@ -8,6 +8,7 @@ mod calls;
 mod compiled;
 mod component;
 mod digest;
+mod draft;
 mod engine;
 mod exports;
 mod failure;

@@ -42,7 +42,7 @@
 //! `{"named":"..."}`. Lines may have further keys in later versions. What cannot be read any more with
 //! the knowledge of this one gets another `format`.
 //!
-//! Secrets are taken out, unless the command says `--with-secrets`: which, stands in [`redact`].
+//! Secrets are taken out, unless the command says `--with-secrets`: which, stands in [`crate::redact`].
 //! `redacted` says where in the transaction some were. User information, `user:password@`, never is
 //! in the URI.
 //!
@@ -52,19 +52,16 @@
 //! workers and the command is a queue, bounded too (`recorder`): what does not fit in is left out and
 //! counted, and no request waits. While nobody records, nothing is taken down.
 
-mod line;
+pub mod line;
 mod notes;
 mod octets;
 mod read;
 mod recorder;
-pub mod redact;
-mod share;
 
 pub use line::{Finished, Header, Line, Transaction};
 pub use octets::Octets;
 pub use read::{End, Reader, Unreadable};
 pub use recorder::{Recorder, Recording};
-pub use share::Share;
 
 /// The version of the file's format.
 pub const FORMAT: u32 = 1;

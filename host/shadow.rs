@@ -31,7 +31,7 @@ use crate::helper::{Helper, Question};
 use crate::metrics;
 use crate::notes::{Noted, Reader, Readers, Wanted};
 use crate::plugin::Hook;
-use crate::recording::Share;
+use crate::share::Share;
 use crate::transaction::Request;
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};

@@ -1,6 +1,10 @@
-//! Files of settings, and mistakes in them shown as file, line and caret.
+//! Files of settings, and where in them everything stands.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+mod mistake;
+
+pub use mistake::Mistake;
+
+use mistake::suggest;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,15 +21,6 @@ pub struct Source {
     text: Arc<str>,
     /// Number of its first line.
     first: usize,
-}
-
-/// Something is wrong in the settings. Its text shows the line and points at the place.
-#[derive(Debug)]
-pub struct Mistake {
-    /// The place, where there is one.
-    at: Option<(Source, Range<usize>)>,
-    message: String,
-    help: Option<String>,
 }
 
 /// A TOML table as a plugin gets it: JSON, and where each value stands.
@@ -240,26 +235,6 @@ pub fn within<T: Copy + PartialOrd>(
     }
 }
 
-/// serde lists every key it knows for one it does not; a person meant the nearest.
-fn suggest(message: &str) -> (String, Option<String>) {
-    let unknown = message.strip_prefix("unknown field ");
-    let Some((wrong, known)) = unknown.and_then(|rest| rest.split_once(", expected ")) else {
-        return (message.trim_end().to_owned(), None);
-    };
-    let wrong = wrong.trim_matches('`');
-    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::osa_distance(known, wrong), *known))
-        .min()
-        .filter(|&(distance, known)| distance <= known.len().max(wrong.len()) / 3);
-    let help = match nearest {
-        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
-        None => format!("there are: {}", known.join(", ")),
-    };
-    (format!("there is no key `{wrong}` here"), Some(help))
-}
-
 // === impl Section ===
 
 impl Section {
@@ -316,56 +291,7 @@ impl Section {
     }
 }
 
-// === impl Mistake ===
-
-impl Mistake {
-    /// A mistake that stands nowhere in particular.
-    pub fn new(message: impl Into<String>) -> Mistake {
-        Mistake {
-            at: None,
-            message: message.into(),
-            help: None,
-        }
-    }
-
-    /// The same, with how to mend it.
-    #[must_use]
-    pub fn help(mut self, help: impl Into<String>) -> Mistake {
-        self.help = Some(help.into());
-        self
-    }
-
-    /// What is wrong and how to mend it, for those to whom its place is nothing new.
-    pub fn into_words(self) -> (String, Option<String>) {
-        (self.message, self.help)
-    }
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((source, span)) = &self.at else {
-            f.write_str(&self.message)?;
-            return match &self.help {
-                Some(help) => write!(f, "\nhelp: {help}"),
-                None => Ok(()),
-            };
-        };
-        let title = Level::ERROR.no_name().primary_title(self.message.as_str());
-        let snippet = Snippet::source(&*source.text)
-            .path(&*source.name)
-            .line_start(source.first)
-            .annotation(AnnotationKind::Primary.span(span.clone()));
-        let mut report: Vec<Group<'_>> = vec![title.element(snippet)];
-        if let Some(help) = &self.help {
-            report.push(Group::with_title(
-                Level::HELP.secondary_title(help.as_str()),
-            ));
-        }
-        f.write_str(&Renderer::plain().render(&report))
-    }
-}
-
-impl std::error::Error for Mistake {}
+// === impl Location ===
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,8 +3,9 @@
 use super::answer::{Answer, Refusal, to_line};
 use super::moment;
 use crate::app::App;
-use crate::recording::redact::Redactor;
-use crate::recording::{FORMAT, Finished, Header, Line, Recording, Share, Transaction};
+use crate::recording::{FORMAT, Finished, Header, Line, Recording, Transaction};
+use crate::redact::Redactor;
+use crate::share::Share;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant, SystemTime};

@@ -2,12 +2,13 @@
 
 use super::Errand;
 use super::challenges::{remove_connection_challenges, vouches_for_connection};
+use super::ended::Ended;
 use super::fields::{add_cache_status, end_to_end, safe_trailers, upgrade};
 use super::hit::Basis;
-use super::relay::{finish_without_client, write_body};
+use super::relay::write_body;
 use super::watched::{self, Delivery, Upload};
 use crate::app::App;
-use crate::cache::{Forward, Hit, Lead, Recording, Response, Trouble};
+use crate::cache::{Forward, Hit, Recording, Response, Trouble};
 use crate::client::Client;
 use crate::error::{Failure, reading_reply};
 use crate::generation::Generation;
@@ -51,18 +52,6 @@ pub(super) enum Outcome {
     /// The origin says of another response than the stored one that it still holds: ask again
     /// without conditions.
     Mistaken,
-}
-
-/// The end of the part in which request and response may run at once.
-enum Ended {
-    Relayed {
-        reusable: bool,
-    },
-    /// The client does not get it; others may, and the cache.
-    Broken(Failure, Recording),
-    NotModified(ResponseHead),
-    Instead(Hit),
-    Switching(ResponseHead),
 }
 
 /// More interim responses than any server sends.
@@ -137,59 +126,6 @@ impl Exchange<'_> {
         let sent = sent.load(Relaxed);
         self.end(ended, transaction, client, upstream, request_time, sent)
             .await
-    }
-
-    /// What follows once nothing runs at once any more.
-    async fn end(
-        &self,
-        ended: Ended,
-        transaction: &mut Transaction,
-        client: &mut Client,
-        upstream: Upstream,
-        request_time: SystemTime,
-        sent: bool,
-    ) -> Result<Outcome, Failure> {
-        let request = transaction.request.clone();
-        match ended {
-            Ended::Relayed { reusable } => {
-                // Before the client has all of it: if it asks again at once, it is there.
-                if reusable && sent {
-                    self.app.upstreams.checkin(upstream);
-                }
-                let limit = self.app.settings.write_timeout;
-                let flushed = client.responder.writer.flush(limit).await;
-                flushed.map_err(|_| Failure::ClientGone)?;
-                Ok(Outcome::Served)
-            }
-            Ended::Broken(failure, recording) => {
-                let app = self.app.clone();
-                let rest = Box::pin(finish_without_client(app, upstream, recording, request));
-                match failure {
-                    Failure::ClientGone => rest.await,
-                    // The client waits to hear of it.
-                    _ => drop(tokio::spawn(rest)),
-                }
-                Err(failure)
-            }
-            Ended::NotModified(head) => {
-                let hit = self.still_fresh(&head, request_time).await;
-                if sent && is_reusable(&request, &head) {
-                    self.app.upstreams.checkin(upstream);
-                }
-                Ok(hit)
-            }
-            // What the origin says of its failure is left unread, and the connection with it.
-            Ended::Instead(hit) => {
-                // Others need not wait until this client has it.
-                self.errand.lead.iter().for_each(Lead::alone);
-                Ok(Outcome::Stored(Box::new(hit), Basis::OriginFailed))
-            }
-            Ended::Switching(head) => {
-                self.switch(transaction, &mut client.responder, head)
-                    .await?;
-                Ok(Outcome::Switched(Box::new(upstream)))
-            }
-        }
     }
 
     /// How long the body is that is sent.
@@ -423,29 +359,6 @@ impl Exchange<'_> {
         add_cache_status(fields, member);
     }
 
-    async fn still_fresh(&self, head: &ResponseHead, request_time: SystemTime) -> Outcome {
-        let Some(stored) = &self.errand.stored else {
-            return Outcome::Served;
-        };
-        let response = Response {
-            status: head.status,
-            fields: &mut end_to_end(head.fields.clone(), false),
-            length: None,
-            sent: self.fields,
-            request_time,
-            response_time: SystemTime::now(),
-        };
-        let Errand { asked, lead, .. } = self.errand;
-        let freshened = self
-            .app
-            .cache
-            .freshen(asked, stored, &response, lead.as_ref());
-        match freshened.await {
-            Some(hit) => Outcome::Stored(Box::new(hit), Basis::Validated),
-            None => Outcome::Mistaken,
-        }
-    }
-
     /// What stands in for an error of the origin's, where it or the client has said that it may.
     fn instead(&self, status: StatusCode) -> Option<Hit> {
         let Errand { asked, stored, .. } = self.errand;
@@ -453,49 +366,6 @@ impl Exchange<'_> {
         let trouble = Trouble::Status(status);
         let cache = &self.app.cache;
         cache.instead(asked, stored, trouble, SystemTime::now())
-    }
-
-    /// 101: the client learns of it, and from then on the connection is a tunnel.
-    async fn switch(
-        &self,
-        transaction: &mut Transaction,
-        responder: &mut Responder,
-        head: ResponseHead,
-    ) -> Result<(), Failure> {
-        let mut fields = end_to_end(head.fields.clone(), false);
-        if let Some(protocol) = head.fields.joined("upgrade") {
-            fields.push("Upgrade", protocol);
-        }
-        let request = transaction.request.clone();
-        let limit = self.app.settings.reply_header_max_size;
-        transaction
-            .generation
-            .on_response(&request, 101, &mut fields, limit)?;
-        transaction.entry.outcome.status = 101;
-        transaction.entry.outcome.code = Code::Tunnel;
-        let writer = &mut responder.writer;
-        status_line(writer, head.status, &head.reason);
-        writer.push_fields(&fields);
-        writer.push(b"Connection: Upgrade\r\n");
-        writer.begin_body(BodyLength::None);
-        let flushed = writer.flush(self.app.settings.write_timeout).await;
-        flushed.map_err(|_| Failure::ClientGone)
-    }
-}
-
-// === impl Ended ===
-
-impl Ended {
-    /// A response that went to the client, and maybe into the cache.
-    fn of(relayed: Result<bool, Failure>, recording: Option<Recording>) -> Result<Ended, Failure> {
-        match (relayed, recording) {
-            (Ok(reusable), _) => Ok(Ended::Relayed { reusable }),
-            // What has failed is not what others wait for.
-            (Err(failure), Some(recording)) if !failure.is_servers() => {
-                Ok(Ended::Broken(failure, recording))
-            }
-            (Err(failure), _) => Err(failure),
-        }
     }
 }
 
@@ -512,6 +382,6 @@ async fn alongside<T>(
 }
 
 /// Whether the connection can serve another request after this response: it vouches for no one.
-fn is_reusable(request: &Request, head: &ResponseHead) -> bool {
+pub(super) fn is_reusable(request: &Request, head: &ResponseHead) -> bool {
     keeps_connection(head) && !vouches_for_connection(&request.fields)
 }

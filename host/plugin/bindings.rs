@@ -4,8 +4,8 @@ mod helpers;
 mod previous;
 mod sets;
 
+use super::draft::Draft;
 use super::kv::{Counted, Refused};
-use super::limits::Draft;
 use super::meters::Limit;
 use super::series::Key;
 use super::state::{FieldsHandle, RequestHandle, State};

@@ -3,9 +3,10 @@
 use super::answer::{Freshness, Key, Refresh, Rule, Verdict};
 use super::backoff::{Change, Ended, Turn};
 use super::bindings::{access, cache_key, cache_rules};
+use super::draft::Keep;
 use super::failure::{self, Failed, backtrace, explain};
 use super::instance::{Instance, Lent, Slots};
-use super::limits::{Exceeded, Keep};
+use super::limits::Exceeded;
 use super::meters::{Limit, Meter};
 use super::{FailurePolicy, Hook, Plugin, printable, state};
 use crate::helper::Question;

@@ -1,9 +1,10 @@
 //! What an instance's calls find on the host's side.
 
 use super::budget::Budget;
+use super::draft::Draft;
 use super::helpers::HelperNames;
 use super::kv::{Store, Terms};
-use super::limits::{Allowance, Draft, Limits};
+use super::limits::{Allowance, Limits};
 use super::meters::{Limit, Meter};
 use super::series::{Key, Kind, Measure, Refused};
 use super::sets::Sets;

@@ -1,16 +1,19 @@
 //! A body that a plugin looks into, from its first octet to its last.
 
 mod bounds;
+mod out;
 mod places;
 
 pub use bounds::{Beyond, Bounds};
+use out::{Instead, MAX_GROWN, MAX_INSTEAD, Out};
 use places::Place;
 pub(super) use places::Places;
 
 use super::backoff::{Ended, Turn};
 use super::bindings::bodies;
+use super::draft::Keep;
 use super::instance::{Instance, Lent};
-use super::limits::{Exceeded, Keep};
+use super::limits::Exceeded;
 use super::meters::Limit;
 use super::{Failed, FailurePolicy, Hook, Plugin, Rule, printable};
 use crate::http::Fields;
@@ -73,15 +76,8 @@ pub enum Halt {
     Failed(Failed),
 }
 
-/// What goes on in the place of octets that came: none, unless it is another than those.
-type Instead = Option<Vec<u8>>;
-
 /// Octets that are shown at a time.
 const PIECE: usize = 64 << 10;
-/// Octets that a plugin can put in the place of a piece, or after the last one.
-const MAX_INSTEAD: usize = 1 << 20;
-/// Octets that can come of what is shown at once: each hook of a chain could make more of it.
-const MAX_GROWN: usize = 4 << 20;
 
 // === impl Plugin ===
 
@@ -413,30 +409,5 @@ impl fmt::Debug for Watch {
             .field("interest", &self.interest)
             .field("shown", &self.shown)
             .finish_non_exhaustive()
-    }
-}
-
-/// What goes on, once it is another than what came.
-#[derive(Default)]
-struct Out(Instead);
-
-// === impl Out ===
-
-impl Out {
-    /// That goes on as it came.
-    fn as_is(&mut self, octets: &[u8]) {
-        if let Some(out) = &mut self.0 {
-            out.extend_from_slice(octets);
-        }
-    }
-
-    /// This goes on next; `before` has come, all of it as it is if nothing else has been said.
-    fn instead(&mut self, before: &[u8], octets: &[u8]) {
-        let out = self.0.get_or_insert_with(|| before.to_vec());
-        out.extend_from_slice(octets);
-    }
-
-    fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, Vec::len)
     }
 }

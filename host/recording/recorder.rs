@@ -1,7 +1,7 @@
 //! The proxy's side: what workers leave, and who takes it.
 
-use super::Share;
 use crate::notes::{Noted, Reader, Readers, Wanted};
+use crate::share::Share;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

@@ -3,6 +3,7 @@ mod strategies;
 use super::*;
 use crate::http::{self, Form, RequestHead, Target, Version};
 use crate::notes::{Noted, Notes, Readers, Wanted};
+use crate::share::Share;
 use crate::transaction::Request;
 use ::http::Method;
 use bytes::Bytes;

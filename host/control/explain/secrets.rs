@@ -2,7 +2,7 @@
 
 use crate::http::Field;
 use crate::plugin::Rule;
-use crate::recording::redact;
+use crate::redact;
 use crate::transaction::Request;
 
 /// What must not be shown of a request.

@@ -1,4 +1,7 @@
+use super::written::MAX_BODY_TIME;
 use super::*;
+use crate::plugin::kv::Bounds;
+use crate::plugin::watch::{Beyond, Bounds as BodyBounds};
 
 fn manifest(text: &str) -> Result<Manifest, String> {
     let source = Source::new("p/plugin.toml", text);

@@ -1,6 +1,6 @@
 //! Secrets in what helpers were asked, and in what they answered.
 
-#[path = "../../../plugins/sdk/src/acl/rfc1738.rs"]
+#[path = "../../plugins/sdk/src/acl/rfc1738.rs"]
 mod rfc1738;
 
 use super::{Long, Place, Redactor, names, scan};

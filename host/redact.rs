@@ -31,8 +31,8 @@ mod long;
 mod names;
 mod scan;
 
-use super::line::{Access, Edit, Fields, Key, Transaction};
-use super::{Octets, line};
+use crate::recording::line::{Access, Edit, Fields, Key, Transaction};
+use crate::recording::{Octets, line};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
