@@ -6,7 +6,7 @@ use crate::error::Failure;
 use crate::generation::{Admission, Generation};
 use crate::helper::{Answer, Question};
 use crate::notes::Access;
-use crate::plugin::{Hook, Rule};
+use crate::plugin::{Denial, Hook, Rule};
 use crate::transaction::{Request, Transaction};
 use crate::upstream::Upstreams;
 use std::sync::Arc;
@@ -150,9 +150,9 @@ fn misconfigured(why: String) -> Failure {
 }
 
 fn refused(text: Arc<str>, status: u16, message: Option<String>) -> Failure {
-    Failure::Denied {
+    Failure::Denied(Denial {
         rule: Rule::ours(text),
         status,
         message,
-    }
+    })
 }

@@ -125,7 +125,7 @@ impl Hooks {
     /// It does not: it failed, or has an answer.
     pub fn no_answer(&self) -> anyhow::Result<()> {
         match self.generation.authorize(&self.request) {
-            Err(Failure::Denied { rule, .. }) if &*rule.plugin == "wproxy" => Ok(()),
+            Err(Failure::Denied(denial)) if &*denial.rule.plugin == "wproxy" => Ok(()),
             other => anyhow::bail!("{other:?}"),
         }
     }

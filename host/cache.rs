@@ -39,7 +39,7 @@ pub use validate::make_conditional;
 use crate::config::{CacheDir, Settings, cache_directory};
 use crate::generation::{CacheKey, Generation};
 use crate::http::Fields;
-use crate::plugin::Refresh;
+use crate::plugin::{Overrule, Refresh};
 use crate::transaction::Request;
 use control::{RequestControl, ResponseControl};
 use epochs::Epochs;
@@ -173,8 +173,10 @@ impl Cache {
         };
         let refresh = &judged.refresh;
         // §5.2.1.4; by way of an exception, squid's options.
-        if control.no_cache && !refresh.ignore_reload && !self.settings.offline_mode {
-            return match refresh.reload_into_ims && validate::has_validator(&stored.fields) {
+        if control.no_cache && !refresh.has(Overrule::IgnoreReload) && !self.settings.offline_mode {
+            return match refresh.has(Overrule::ReloadIntoIms)
+                && validate::has_validator(&stored.fields)
+            {
                 true => Lookup::Stale(stored),
                 false => miss(Forward::Request),
             };

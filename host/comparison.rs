@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::generation::{Admission, CacheKey, Generation, Storing};
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged, Notes};
-use crate::plugin::{Hook, Refresh, Rule};
+use crate::plugin::{Denial, Hook, Refresh, Rule};
 use crate::transaction::Request;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -152,16 +152,9 @@ fn verdict(candidate: &Generation, request: &Arc<Request>) -> Result<Access, Und
 fn is_same(live: &Access, candidate: &Access) -> bool {
     match (live, candidate) {
         (Access::Allowed(_), Access::Allowed(_)) | (Access::Failed(_), Access::Failed(_)) => true,
-        (
-            Access::Denied {
-                status, message, ..
-            },
-            Access::Denied {
-                status: other,
-                message: words,
-                ..
-            },
-        ) => status == other && message == words,
+        (Access::Denied(live), Access::Denied(candidate)) => {
+            (live.status, &live.message) == (candidate.status, &candidate.message)
+        }
         (
             Access::Challenged { challenge, .. },
             Access::Challenged {
@@ -175,11 +168,11 @@ fn is_same(live: &Access, candidate: &Access) -> bool {
 fn access(access: &Access) -> Said {
     match access {
         Access::Allowed(rule) => Said::by(rule, "allow"),
-        Access::Denied {
+        Access::Denied(Denial {
             rule,
             status,
             message,
-        } => {
+        }) => {
             let mut gist = format!("deny {status}");
             if let Some(message) = message {
                 // Writing to a String cannot fail.

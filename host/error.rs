@@ -2,7 +2,7 @@
 
 use crate::http::{Malformed, ReadError, Target, TargetError};
 use crate::log::Code;
-use crate::plugin::{Failed, Rule};
+use crate::plugin::{Denial, Failed, Rule};
 use http::StatusCode;
 use std::net::IpAddr;
 
@@ -41,15 +41,8 @@ pub enum Failure {
     #[error("this is a forward proxy, and has no page `{0}` of its own")]
     NoSuchPage(String),
     /// A rule forbids it.
-    #[error("{}", match message { Some(message) => message.clone(), None => format!("the rule `{rule}` does not allow it") })]
-    Denied {
-        /// Which.
-        rule: Rule,
-        /// 400 to 599.
-        status: u16,
-        /// The plugin's own words.
-        message: Option<String>,
-    },
+    #[error("{0}")]
+    Denied(Denial),
     /// PURGE for what is not in the cache.
     #[error("nothing is stored for it")]
     NotStored,
@@ -192,7 +185,7 @@ impl Failure {
             Failure::Expectation(_) => face(S::EXPECTATION_FAILED, "ERR_INVALID_REQ", "http_request_error", Code::None),
             Failure::Scheme(_) => face(S::NOT_IMPLEMENTED, "ERR_UNSUP_REQ", "http_request_error", Code::None),
             Failure::NoSuchPage(_) => face(S::NOT_FOUND, "ERR_INVALID_URL", "http_request_error", Code::None),
-            Failure::Denied { status, .. } => face(S::from_u16(*status).unwrap_or(S::FORBIDDEN), "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
+            Failure::Denied(denial) => face(S::from_u16(denial.status).unwrap_or(S::FORBIDDEN), "ERR_ACCESS_DENIED", "http_request_denied", Code::Denied),
             Failure::NotStored => face(S::NOT_FOUND, "ERR_NOT_STORED", "http_request_error", Code::Miss),
             Failure::Unauthenticated { .. } => face(S::PROXY_AUTHENTICATION_REQUIRED, "ERR_CACHE_ACCESS_DENIED", "http_request_denied", Code::Denied),
             Failure::Plugin(_) => face(S::INTERNAL_SERVER_ERROR, "ERR_PLUGIN_FAILED", "proxy_internal_error", Code::None),
@@ -231,7 +224,7 @@ impl Failure {
     /// The rule that decided, where one did.
     pub fn rule(&self) -> Option<&Rule> {
         match self {
-            Failure::Denied { rule, .. } => Some(rule),
+            Failure::Denied(denial) => Some(&denial.rule),
             _ => None,
         }
     }
@@ -249,8 +242,8 @@ impl Failure {
                 "Set it up as a proxy (http_proxy, https_proxy) instead of asking it for pages."
             }
             // Not for lack of a right.
-            Failure::Denied { status: 500.., .. } => "Try again later.",
-            Failure::Denied { .. } => {
+            Failure::Denied(Denial { status: 500.., .. }) => "Try again later.",
+            Failure::Denied(_) => {
                 "If you think that you should have access, ask for the rule to be changed."
             }
             Failure::NotStored => "There is nothing to purge.",

@@ -178,7 +178,7 @@ async fn ask_origin(
 fn is_one_clients(failure: &Failure) -> bool {
     let hook = Hook::ResponseBody;
     match failure {
-        Failure::ClientGone | Failure::Denied { .. } => true,
+        Failure::ClientGone | Failure::Denied(_) => true,
         Failure::Plugin(Failed { hook: failed, .. }) => *failed == hook,
         _ => false,
     }

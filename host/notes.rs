@@ -4,7 +4,7 @@
 use crate::error::Failure;
 use crate::generation::{Admission, CacheKey};
 use crate::http::Fields;
-use crate::plugin::{Failed, Hook, Refresh, Rule};
+use crate::plugin::{Denial, Failed, Hook, Refresh, Rule};
 use crate::transaction::Request;
 use arc_swap::ArcSwap;
 use std::fmt;
@@ -32,14 +32,7 @@ pub enum Access {
     /// By that rule.
     Allowed(Rule),
     /// It may not.
-    Denied {
-        /// By that rule.
-        rule: Rule,
-        /// 400 to 599.
-        status: u16,
-        /// The plugin's own words.
-        message: Option<String>,
-    },
+    Denied(Denial),
     /// Not before it says who is asking.
     Challenged {
         /// Who wants to know.
@@ -136,15 +129,7 @@ impl Access {
     /// The same of a request that may not pass.
     pub fn refused(failure: &Failure) -> Option<Access> {
         match failure {
-            Failure::Denied {
-                rule,
-                status,
-                message,
-            } => Some(Access::Denied {
-                rule: rule.clone(),
-                status: *status,
-                message: message.clone(),
-            }),
+            Failure::Denied(denial) => Some(Access::Denied(denial.clone())),
             Failure::Unauthenticated { plugin, challenge } => Some(Access::Challenged {
                 plugin: plugin.clone(),
                 challenge: challenge.clone(),
@@ -159,7 +144,7 @@ impl Access {
     fn octets(&self) -> usize {
         match self {
             Access::Allowed(rule) => rule.text.len(),
-            Access::Denied { rule, message, .. } => {
+            Access::Denied(Denial { rule, message, .. }) => {
                 rule.text.len() + message.as_ref().map_or(0, String::len)
             }
             Access::Challenged { challenge, .. } => challenge.len(),

@@ -33,7 +33,7 @@ mod waiting;
 mod wasi;
 mod watch;
 
-pub use answer::{Freshness, Key, Refresh, Rule, Verdict};
+pub use answer::{Denial, Freshness, Key, Overrule, Refresh, Rule, Verdict};
 pub use compiled::Compiled;
 pub use component::Component;
 pub use engine::{Engine, THREAD_STACK};
@@ -49,7 +49,7 @@ pub use series::{Measure, Registered};
 pub use sets::{Set, Sets, Shelf};
 pub use trace::{Condition, LookedAt, Outcome};
 pub use version::Version;
-pub use watch::{Halt, Of, Stop, Watch};
+pub use watch::{Halt, Of, Watch};
 
 use crate::config::{Mistake, Section};
 use backoff::Backoff;

@@ -3,7 +3,7 @@
 use super::control::{ResponseControl, delta_seconds};
 use super::date;
 use crate::http::{self, Fields};
-use crate::plugin::Refresh;
+use crate::plugin::{Overrule, Refresh};
 use std::time::{Duration, SystemTime};
 
 /// What of a response decides about its freshness.
@@ -61,7 +61,7 @@ impl Times {
     /// refresh_pattern (refreshStaleness), as a length of time.
     pub fn lifetime(&self, refresh: &Refresh) -> u64 {
         if let Some(explicit) = self.explicit {
-            return match refresh.override_expire {
+            return match refresh.has(Overrule::OverrideExpire) {
                 true => explicit.max(refresh.min),
                 false => explicit,
             };
@@ -72,7 +72,7 @@ impl Times {
             .last_modified
             .filter(|modified| *modified < date)
             .map(|modified| since(modified, date).saturating_mul(u64::from(refresh.percent)) / 100);
-        let share = match refresh.override_lastmod {
+        let share = match refresh.has(Overrule::OverrideLastmod) {
             true => share.map(|share| share.max(refresh.min)),
             false => share,
         };

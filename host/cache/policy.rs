@@ -2,7 +2,7 @@
 
 use super::control::{RequestControl, ResponseControl};
 use super::key;
-use crate::plugin::Refresh;
+use crate::plugin::{Overrule, Refresh};
 use crate::transaction::Request;
 use http::{Method, StatusCode};
 
@@ -56,12 +56,12 @@ pub fn shared_cache_may_store(
     control: &ResponseControl,
     refresh: Option<&Refresh>,
 ) -> bool {
-    let ignored = |option: fn(&Refresh) -> bool| refresh.is_some_and(option);
+    let ignored = |option| refresh.is_some_and(|refresh| refresh.has(option));
     // §5.2.2.3: whoever understands the status need not mind the no-store that is for those who
     // do not.
     let no_store =
-        control.no_store && !control.must_understand && !ignored(|refresh| refresh.ignore_no_store);
-    let private = control.private && !ignored(|refresh| refresh.ignore_private);
+        control.no_store && !control.must_understand && !ignored(Overrule::IgnoreNoStore);
+    let private = control.private && !ignored(Overrule::IgnorePrivate);
     // §3.5: what was answered to somebody's credentials.
     let credentials = has_credentials(request);
     let shared = control.public || control.must_revalidate || control.s_maxage.is_some();

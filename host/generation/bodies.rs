@@ -1,9 +1,10 @@
 //! Bodies on their way through the hooks that look into them.
 
 use super::Generation;
+use super::hooks::tolerate;
 use crate::error::Failure;
 use crate::http::Fields;
-use crate::plugin::{FailurePolicy, Halt, Of, Stop, Watch};
+use crate::plugin::{Halt, Of, Watch};
 use crate::transaction::Request;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -45,18 +46,12 @@ impl Generation {
         };
         let mut watches = Vec::new();
         for plugin in asked {
-            match plugin.watch(of, request, fields) {
-                Ok(None) => {}
-                Ok(Some(mut watch)) => {
-                    if is_part {
-                        watch.keep_as_is();
-                    }
-                    watches.push(watch);
+            let watch = plugin.watch(of, request, fields);
+            if let Some(mut watch) = tolerate(plugin, of.hook(), watch)?.flatten() {
+                if is_part {
+                    watch.keep_as_is();
                 }
-                Err(failed) => match plugin.manifest().failure.of(of.hook()) {
-                    FailurePolicy::Closed => return Err(Failure::Plugin(failed)),
-                    FailurePolicy::Open => {}
-                },
+                watches.push(watch);
             }
         }
         Ok((!watches.is_empty()).then(|| Watched {
@@ -98,7 +93,7 @@ impl Watched {
         }
         self.held.extend_from_slice(&octets);
         for watch in &mut self.watches {
-            watch.holding(self.held.len())?;
+            watch.holding(self.held.len()).map_err(Failure::Denied)?;
         }
         self.holds = self.watches.iter().any(Watch::holds);
         Ok((!self.holds).then(|| std::mem::take(&mut self.held).into()))
@@ -110,22 +105,12 @@ impl Watched {
             match watch.show(&octets, last) {
                 Ok(None) => {}
                 Ok(Some(instead)) => octets = instead.into(),
-                Err(Halt::Stop(stop)) => return Err(stop.into()),
+                Err(Halt::Stop(denial)) => return Err(Failure::Denied(denial)),
                 Err(Halt::Failed(_)) if watch.give_up() => {}
                 Err(Halt::Failed(failed)) => return Err(Failure::Plugin(failed)),
             }
         }
         self.watches.retain(|watch| !watch.is_over());
         Ok(octets)
-    }
-}
-
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Failure {
-        Failure::Denied {
-            rule: stop.rule,
-            status: stop.status,
-            message: stop.message,
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Admission, Generation};
 use crate::error::Failure;
 use crate::http::Scheme;
-use crate::plugin::{Failed, Hook, Key, LookedAt, Plugin, Rule, Verdict};
+use crate::plugin::{Denial, Failed, Hook, Key, LookedAt, Plugin, Rule, Verdict};
 use crate::purge;
 use crate::transaction::Request;
 use http::Method;
@@ -146,7 +146,9 @@ impl From<&Result<Verdict, Failed>> for Said {
         let (text, rule) = match verdict {
             Ok(Verdict::Pass) => ("pass".to_owned(), None),
             Ok(Verdict::Allow(rule)) => ("allow".to_owned(), Some(rule)),
-            Ok(Verdict::Deny { rule, status, .. }) => (format!("deny {status}"), Some(rule)),
+            Ok(Verdict::Deny(Denial { rule, status, .. })) => {
+                (format!("deny {status}"), Some(rule))
+            }
             Ok(Verdict::Resolve) => ("resolve".to_owned(), None),
             Ok(Verdict::Lookup(question)) => (format!("lookup {}", question.helper), None),
             Ok(Verdict::Authenticate(_)) => ("authenticate".to_owned(), None),

@@ -5,7 +5,7 @@ use crate::error::Failure;
 use crate::http::Fields;
 use crate::notes::{Access, Edit, Judged};
 use crate::plugin::{
-    Failed, FailurePolicy, Freshness, Hook, Key, Of, Plugin, Refresh, Rule, Verdict,
+    Denial, Failed, FailurePolicy, Freshness, Hook, Key, Of, Plugin, Refresh, Rule, Verdict,
 };
 use crate::transaction::Request;
 use std::sync::Arc;
@@ -33,15 +33,7 @@ impl Generation {
             return match verdict {
                 Verdict::Pass => continue,
                 Verdict::Allow(rule) => Ok(Admission::Allowed(rule)),
-                Verdict::Deny {
-                    rule,
-                    status,
-                    message,
-                } => Err(Failure::Denied {
-                    rule,
-                    status,
-                    message,
-                }),
+                Verdict::Deny(denial) => Err(Failure::Denied(denial)),
                 Verdict::Resolve => Ok(Admission::NeedsAddresses),
                 Verdict::Lookup(question) => Ok(Admission::NeedsAnswer(question)),
                 Verdict::Authenticate(challenge) => Err(Failure::Unauthenticated {
@@ -50,11 +42,11 @@ impl Generation {
                 }),
             };
         }
-        Err(Failure::Denied {
+        Err(Failure::Denied(Denial {
             rule: Rule::ours("no plugin has a rule for this request"),
             status: 403,
             message: None,
-        })
+        }))
     }
 
     /// Changes the fields that go to the origin; all plugins, in order.
@@ -64,21 +56,7 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        let before = request
-            .notebook_of(Hook::RequestHeaders)
-            .map(|notebook| (notebook, fields.clone()));
-        let edited = self
-            .asked(Hook::RequestHeaders)
-            .iter()
-            .try_for_each(|plugin| {
-                let done = plugin.on_request(request, fields, limit);
-                tolerate(plugin, Hook::RequestHeaders, done).map(|_| ())
-            });
-        if let Some((notebook, before)) = before {
-            let edit = Edit::new(None, before, edited.is_ok().then_some(fields));
-            notebook.note(|notes| notes.request_headers = Some(edit));
-        }
-        edited
+        self.edit(Of::Request, request, fields, limit)
     }
 
     /// Changes the fields that go to the client; all plugins, in order.
@@ -89,21 +67,49 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        let before = request
-            .notebook_of(Hook::ResponseHeaders)
-            .map(|notebook| (notebook, fields.clone()));
-        let edited = self
-            .asked(Hook::ResponseHeaders)
-            .iter()
-            .try_for_each(|plugin| {
-                let done = plugin.on_response(request, status, fields, limit);
-                tolerate(plugin, Hook::ResponseHeaders, done).map(|_| ())
-            });
+        self.edit(Of::Response(status), request, fields, limit)
+    }
+
+    /// All plugins of that header hook, in order, and the note of what they have made of it.
+    fn edit(
+        &self,
+        of: Of,
+        request: &Arc<Request>,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        let hook = header_hook(of);
+        let noted = request.notebook_of(hook);
+        let before = noted.map(|notebook| (notebook, fields.clone()));
+        let edited = self.ask_for_edits(of, request, fields, limit);
         if let Some((notebook, before)) = before {
-            let edit = Edit::new(Some(status), before, edited.is_ok().then_some(fields));
-            notebook.note(|notes| notes.response_headers = Some(edit));
+            let after = edited.is_ok().then_some(fields);
+            notebook.note(|notes| match of {
+                Of::Request => notes.request_headers = Some(Edit::new(None, before, after)),
+                Of::Response(status) => {
+                    notes.response_headers = Some(Edit::new(Some(status), before, after));
+                }
+            });
         }
         edited
+    }
+
+    fn ask_for_edits(
+        &self,
+        of: Of,
+        request: &Arc<Request>,
+        fields: &mut Fields,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        let hook = header_hook(of);
+        for plugin in self.asked(hook) {
+            let done = match of {
+                Of::Request => plugin.on_request(request, fields, limit),
+                Of::Response(status) => plugin.on_response(request, status, fields, limit),
+            };
+            tolerate(plugin, hook, done)?;
+        }
+        Ok(())
     }
 
     /// What goes on of a message's trailers: plugins change them as they do its header section, but
@@ -115,22 +121,12 @@ impl Generation {
         trailers: Fields,
         limit: usize,
     ) -> Result<Fields, Failure> {
-        let hook = match of {
-            Of::Request => Hook::RequestHeaders,
-            Of::Response(_) => Hook::ResponseHeaders,
-        };
         // Mostly there are none.
-        if trailers.len() == 0 || self.asked(hook).is_empty() {
+        if trailers.len() == 0 || self.asked(header_hook(of)).is_empty() {
             return Ok(trailers);
         }
         let mut left = trailers.clone();
-        for plugin in self.asked(hook) {
-            let done = match of {
-                Of::Request => plugin.on_request(request, &mut left, limit),
-                Of::Response(status) => plugin.on_response(request, status, &mut left, limit),
-            };
-            tolerate(plugin, hook, done)?;
-        }
+        self.ask_for_edits(of, request, &mut left, limit)?;
         left.retain(|line| {
             let mut came = trailers.iter();
             came.any(|came| came.name.eq_ignore_ascii_case(&line.name))
@@ -222,6 +218,14 @@ impl Generation {
             }
         }
         Ok(CacheKey::Uri)
+    }
+}
+
+/// The hook that changes such a message's fields.
+fn header_hook(of: Of) -> Hook {
+    match of {
+        Of::Request => Hook::RequestHeaders,
+        Of::Response(_) => Hook::ResponseHeaders,
     }
 }
 

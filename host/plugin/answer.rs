@@ -3,6 +3,7 @@
 use crate::config::Location;
 use crate::helper::Question;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,20 +16,24 @@ pub enum Verdict {
     /// It may.
     Allow(Rule),
     /// It may not.
-    Deny {
-        /// By that rule.
-        rule: Rule,
-        /// 400 to 599.
-        status: u16,
-        /// What the person at the other end should read.
-        message: Option<String>,
-    },
+    Deny(Denial),
     /// Ask again when the destination's addresses are known.
     Resolve,
     /// Ask again when a helper has answered that.
     Lookup(Question),
     /// 407 with that challenge.
     Authenticate(String),
+}
+
+/// A request may not pass, or nothing of a body goes on any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    /// By that rule.
+    pub rule: Rule,
+    /// 400 to 599.
+    pub status: u16,
+    /// What the person at the other end should read, in the plugin's own words.
+    pub message: Option<String>,
 }
 
 /// What a plugin says of a response's freshness.
@@ -53,18 +58,26 @@ pub struct Refresh {
     pub percent: u32,
     /// Seconds after which it is stale in any case.
     pub max: u64,
-    /// `override-expire`
-    pub override_expire: bool,
-    /// `override-lastmod`
-    pub override_lastmod: bool,
-    /// `reload-into-ims`
-    pub reload_into_ims: bool,
-    /// `ignore-reload`
-    pub ignore_reload: bool,
+    /// What else it says of the response that does not count.
+    pub overrules: BTreeSet<Overrule>,
+}
+
+/// An option of squid's refresh_pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overrule {
+    /// `override-expire`: what it says of its expiry counts from `min` on.
+    OverrideExpire,
+    /// `override-lastmod`: so does what follows from Last-Modified.
+    OverrideLastmod,
+    /// `reload-into-ims`: a client's reload asks the origin whether the response has changed.
+    ReloadIntoIms,
+    /// `ignore-reload`: it asks nobody.
+    IgnoreReload,
     /// `ignore-no-store`
-    pub ignore_no_store: bool,
+    IgnoreNoStore,
     /// `ignore-private`
-    pub ignore_private: bool,
+    IgnorePrivate,
 }
 
 /// What a plugin says of the key that a response is cached under.
@@ -103,6 +116,17 @@ struct Shown {
     at: Option<String>,
 }
 
+// === impl Denial ===
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.message {
+            Some(message) => f.write_str(message),
+            None => write!(f, "the rule `{}` does not allow it", self.rule),
+        }
+    }
+}
+
 // === impl Refresh ===
 
 impl Refresh {
@@ -113,13 +137,13 @@ impl Refresh {
             min: 0,
             percent: 0,
             max: 0,
-            override_expire: false,
-            override_lastmod: false,
-            reload_into_ims: false,
-            ignore_reload: false,
-            ignore_no_store: false,
-            ignore_private: false,
+            overrules: BTreeSet::new(),
         }
+    }
+
+    /// Whether it has that option.
+    pub fn has(&self, option: Overrule) -> bool {
+        self.overrules.contains(&option)
     }
 }
 
@@ -130,16 +154,36 @@ impl fmt::Display for Refresh {
             min, percent, max, ..
         } = self;
         write!(f, "{min} {percent}% {max}")?;
-        let options = [
-            (self.override_expire, "override-expire"),
-            (self.override_lastmod, "override-lastmod"),
-            (self.reload_into_ims, "reload-into-ims"),
-            (self.ignore_reload, "ignore-reload"),
-            (self.ignore_no_store, "ignore-no-store"),
-            (self.ignore_private, "ignore-private"),
-        ];
-        let mut given = options.iter().filter(|(given, _)| *given);
-        given.try_for_each(|(_, name)| write!(f, " {name}"))
+        let mut options = self.overrules.iter();
+        options.try_for_each(|option| write!(f, " {option}"))
+    }
+}
+
+// === impl Overrule ===
+
+impl Overrule {
+    /// All there are.
+    pub const ALL: [Overrule; 6] = [
+        Overrule::OverrideExpire,
+        Overrule::OverrideLastmod,
+        Overrule::ReloadIntoIms,
+        Overrule::IgnoreReload,
+        Overrule::IgnoreNoStore,
+        Overrule::IgnorePrivate,
+    ];
+}
+
+impl fmt::Display for Overrule {
+    /// As squid.conf has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Overrule::OverrideExpire => "override-expire",
+            Overrule::OverrideLastmod => "override-lastmod",
+            Overrule::ReloadIntoIms => "reload-into-ims",
+            Overrule::IgnoreReload => "ignore-reload",
+            Overrule::IgnoreNoStore => "ignore-no-store",
+            Overrule::IgnorePrivate => "ignore-private",
+        })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The calls of a plugin's hooks, in the host's own types.
 
-use super::answer::{Freshness, Key, Refresh, Rule, Verdict};
+use super::answer::{Denial, Freshness, Key, Overrule, Refresh, Rule, Verdict};
 use super::backoff::{Change, Ended, Turn};
-use super::bindings::{access, cache_key, cache_rules};
+use super::bindings::cache_rules::{self, Overrides};
+use super::bindings::{access, cache_key};
 use super::draft::Keep;
 use super::failure::{self, Failed, backtrace, explain};
 use super::instance::{Instance, Lent, Slots};
@@ -12,8 +13,18 @@ use super::{FailurePolicy, Hook, Plugin, printable, state};
 use crate::helper::Question;
 use crate::http::Fields;
 use crate::transaction::Request;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What a plugin may overrule, as the WIT has it.
+const OVERRULES: [(Overrides, Overrule); 6] = [
+    (Overrides::EXPIRE, Overrule::OverrideExpire),
+    (Overrides::LAST_MODIFIED, Overrule::OverrideLastmod),
+    (Overrides::RELOAD_INTO_IMS, Overrule::ReloadIntoIms),
+    (Overrides::IGNORE_RELOAD, Overrule::IgnoreReload),
+    (Overrides::IGNORE_NO_STORE, Overrule::IgnoreNoStore),
+    (Overrides::IGNORE_PRIVATE, Overrule::IgnorePrivate),
+];
 /// Octets of a challenge: a Kerberos ticket is one of the long ones.
 const MAX_CHALLENGE: usize = 8 << 10;
 /// Octets of a key: of the cache, and of a question to a helper.
@@ -32,14 +43,11 @@ impl Plugin {
         match verdict {
             access::Verdict::Pass => Verdict::Pass,
             access::Verdict::Allow(matched) => Verdict::Allow(self.rule(&matched.rule)),
-            access::Verdict::Deny(denial) => Verdict::Deny {
-                rule: self.rule(&denial.rule),
-                status: match denial.status {
-                    400..=599 => denial.status,
-                    _ => 403,
-                },
-                message: denial.message.map(|message| printable(&message)),
-            },
+            access::Verdict::Deny(access::Denial {
+                rule,
+                status,
+                message,
+            }) => Verdict::Deny(self.denial(&rule, status, message)),
             access::Verdict::Resolve => Verdict::Resolve,
             access::Verdict::Lookup(access::Question { helper, key }) => {
                 let helper = printable(&helper);
@@ -107,18 +115,18 @@ impl Plugin {
             cache_rules::Decision::Pass => Freshness::Pass,
             cache_rules::Decision::NeverStore(rule) => Freshness::NeverStore(self.rule(&rule)),
             cache_rules::Decision::Refresh(refresh) => {
-                let has = |option| refresh.overrides.contains(option);
+                let mut overrules = BTreeSet::new();
+                for (flag, option) in OVERRULES {
+                    if refresh.overrides.contains(flag) {
+                        overrules.insert(option);
+                    }
+                }
                 Freshness::Refresh(Refresh {
                     rule: self.rule(&refresh.rule),
                     min: refresh.min,
                     percent: refresh.percent,
                     max: refresh.max,
-                    override_expire: has(cache_rules::Overrides::EXPIRE),
-                    override_lastmod: has(cache_rules::Overrides::LAST_MODIFIED),
-                    reload_into_ims: has(cache_rules::Overrides::RELOAD_INTO_IMS),
-                    ignore_reload: has(cache_rules::Overrides::IGNORE_RELOAD),
-                    ignore_no_store: has(cache_rules::Overrides::IGNORE_NO_STORE),
-                    ignore_private: has(cache_rules::Overrides::IGNORE_PRIVATE),
+                    overrules,
                 })
             }
         })
@@ -130,6 +138,18 @@ impl Plugin {
             key_for(instance, request)
         })?;
         Ok(key.into())
+    }
+
+    /// A denial as the plugin says it: what is no status of an error is 403.
+    pub(super) fn denial(&self, rule: &str, status: u16, message: Option<String>) -> Denial {
+        Denial {
+            rule: self.rule(rule),
+            status: match status {
+                400..=599 => status,
+                _ => 403,
+            },
+            message: message.map(|message| printable(&message)),
+        }
     }
 
     /// A rule as the plugin names it, in the configuration's words where it points there.

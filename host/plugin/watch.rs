@@ -15,7 +15,7 @@ use super::draft::Keep;
 use super::instance::{Instance, Lent};
 use super::limits::Exceeded;
 use super::meters::Limit;
-use super::{Failed, FailurePolicy, Hook, Plugin, Rule, printable};
+use super::{Denial, Failed, FailurePolicy, Hook, Plugin, Rule};
 use crate::http::Fields;
 use crate::transaction::Request;
 use bodies::{Ending, Interest, Verdict};
@@ -56,22 +56,11 @@ pub enum Of {
     Response(u16),
 }
 
-/// Nothing of a body goes on any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
-    /// By that rule.
-    pub rule: Rule,
-    /// 400 to 599.
-    pub status: u16,
-    /// What the person at the other end should read.
-    pub message: Option<String>,
-}
-
 /// Why a body does not go on through a hook.
 #[derive(Debug)]
 pub enum Halt {
     /// The hook, or a limit of its, says so.
-    Stop(Stop),
+    Stop(Denial),
     /// It failed.
     Failed(Failed),
 }
@@ -203,7 +192,7 @@ impl Watch {
     ///
     /// # Errors
     /// They are more than may be, and the manifest has such bodies stopped.
-    pub fn holding(&mut self, octets: usize) -> Result<(), Stop> {
+    pub fn holding(&mut self, octets: usize) -> Result<(), Denial> {
         let Bounds {
             held, held_beyond, ..
         } = self.bounds();
@@ -355,20 +344,18 @@ impl Watch {
     }
 
     fn stop(&self, denial: bodies::Denial) -> Halt {
-        Halt::Stop(Stop {
-            rule: self.plugin.rule(&denial.rule),
-            status: match denial.status {
-                400..=599 => denial.status,
-                _ => 403,
-            },
-            message: denial.message.map(|message| printable(&message)),
-        })
+        let bodies::Denial {
+            rule,
+            status,
+            message,
+        } = denial;
+        Halt::Stop(self.plugin.denial(&rule, status, message))
     }
 
     /// By the manifest, not by the plugin.
-    fn too_long(&self, limit: &str, what: &str) -> Stop {
+    fn too_long(&self, limit: &str, what: &str) -> Denial {
         let plugin = self.plugin.template.plugin();
-        Stop {
+        Denial {
             message: Some(format!(
                 "the body cannot be looked into by the plugin `{plugin}`: {what}"
             )),

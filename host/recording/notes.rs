@@ -9,12 +9,13 @@ use crate::generation::CacheKey;
 use crate::helper::{self, Answer, Question};
 use crate::http::{self, Form, RequestHead, Scheme, Target, Version};
 use crate::notes::{self, Noted, Notes};
-use crate::plugin::{self, Failed, Hook};
+use crate::plugin::{self, Denial, Failed, Hook, Overrule};
 use crate::transaction::Request;
 use crate::upstream::DnsError;
 use ::http::Method;
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,18 +26,6 @@ pub struct NotUnderstood {
     what: &'static str,
     value: String,
 }
-
-/// squid's names of a refresh pattern's options, and where each stands.
-const OPTIONS: [(&str, Flag); 6] = [
-    ("override-expire", |refresh| &mut refresh.override_expire),
-    ("override-lastmod", |refresh| &mut refresh.override_lastmod),
-    ("reload-into-ims", |refresh| &mut refresh.reload_into_ims),
-    ("ignore-reload", |refresh| &mut refresh.ignore_reload),
-    ("ignore-no-store", |refresh| &mut refresh.ignore_no_store),
-    ("ignore-private", |refresh| &mut refresh.ignore_private),
-];
-
-type Flag = fn(&mut plugin::Refresh) -> &mut bool;
 
 // === impl NotUnderstood ===
 
@@ -74,7 +63,7 @@ impl Transaction {
             cache_rules: cache_rules.map(|judged| Judged {
                 status: judged.status,
                 fields: written_fields(&judged.fields),
-                refresh: judged.refresh.map(written_refresh),
+                refresh: judged.refresh.as_ref().map(written_refresh),
                 never: judged.never.as_ref().map(written_rule),
             }),
             response_headers: response_headers.as_ref().map(written_edit),
@@ -268,11 +257,11 @@ fn written_access(access: notes::Access) -> Access {
         notes::Access::Allowed(rule) => Access::Allow {
             rule: written_rule(&rule),
         },
-        notes::Access::Denied {
+        notes::Access::Denied(Denial {
             rule,
             status,
             message,
-        } => Access::Deny {
+        }) => Access::Deny {
             rule: written_rule(&rule),
             status,
             message,
@@ -294,11 +283,11 @@ fn read_access(access: Access) -> notes::Access {
             rule,
             status,
             message,
-        } => notes::Access::Denied {
+        } => notes::Access::Denied(Denial {
             rule: read_rule(rule),
             status,
             message,
-        },
+        }),
         Access::Authenticate { plugin, challenge } => {
             notes::Access::Challenged { plugin, challenge }
         }
@@ -331,15 +320,13 @@ fn read_rule(rule: Rule) -> plugin::Rule {
     plugin::Rule::new(rule.plugin, rule.text, location)
 }
 
-fn written_refresh(mut refresh: plugin::Refresh) -> Refresh {
-    let set = OPTIONS.iter().filter(|(_, flag)| *flag(&mut refresh));
-    let options = set.map(|(name, _)| (*name).to_owned()).collect();
+fn written_refresh(refresh: &plugin::Refresh) -> Refresh {
     Refresh {
         rule: written_rule(&refresh.rule),
         min: refresh.min,
         percent: refresh.percent,
         max: refresh.max,
-        options,
+        options: refresh.overrules.iter().map(Overrule::to_string).collect(),
     }
 }
 
@@ -353,20 +340,18 @@ fn read_judged(judged: Judged) -> Result<notes::Judged, NotUnderstood> {
 }
 
 fn read_refresh(written: Refresh) -> Result<plugin::Refresh, NotUnderstood> {
-    let mut refresh = plugin::Refresh {
+    let mut overrules = BTreeSet::new();
+    for name in written.options {
+        let mut known = Overrule::ALL.into_iter();
+        let option = known.find(|known| known.to_string() == name);
+        let what = "an option of a refresh_pattern";
+        overrules.insert(option.ok_or_else(|| NotUnderstood::new(what, &name))?);
+    }
+    Ok(plugin::Refresh {
         rule: read_rule(written.rule),
         min: written.min,
         percent: written.percent,
         max: written.max,
-        ..plugin::Refresh::stale_at_once()
-    };
-    for name in written.options {
-        match OPTIONS.iter().find(|(known, _)| *known == name) {
-            Some((_, flag)) => *flag(&mut refresh) = true,
-            None => {
-                return Err(NotUnderstood::new("an option of a refresh_pattern", &name));
-            }
-        }
-    }
-    Ok(refresh)
+        overrules,
+    })
 }

@@ -145,7 +145,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::Configuration;
-    use crate::plugin::Rule;
+    use crate::plugin::{Denial, Rule};
     use std::sync::Arc;
 
     fn settings() -> Arc<Settings> {
@@ -154,11 +154,11 @@ mod tests {
     }
 
     fn denied() -> Failure {
-        Failure::Denied {
+        Failure::Denied(Denial {
             rule: Rule::new("access-policy", "http_access deny <all>", None),
             status: 403,
             message: None,
-        }
+        })
     }
 
     #[test]

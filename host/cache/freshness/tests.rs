@@ -129,7 +129,7 @@ fn refresh_pattern_where_it_says_nothing() {
     // Last-Modified decides where there is one, unless overruled.
     assert_eq!(modified(100).lifetime(&refresh(60, 20, 3600)), 20);
     let overruled = Refresh {
-        override_lastmod: true,
+        overrules: [Overrule::OverrideLastmod].into(),
         ..refresh(60, 20, 3600)
     };
     assert_eq!(modified(100).lifetime(&overruled), 60);
@@ -159,7 +159,7 @@ fn refresh_pattern_where_it_says_nothing() {
 fn overrides_overrule_what_it_says() {
     let expires = times(&[("Cache-Control", "max-age=10".into())]);
     let overrule = Refresh {
-        override_expire: true,
+        overrules: [Overrule::OverrideExpire].into(),
         ..refresh(60, 20, 3600)
     };
     assert_eq!(expires.lifetime(&overrule), 60);

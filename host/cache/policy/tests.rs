@@ -149,8 +149,7 @@ fn what_a_shared_cache_may_store() {
         assert_eq!(may, expected, "{:?} {text}", request.fields);
     }
     let ignoring = Refresh {
-        ignore_no_store: true,
-        ignore_private: true,
+        overrules: [Overrule::IgnoreNoStore, Overrule::IgnorePrivate].into(),
         ..Refresh::stale_at_once()
     };
     // squid's refresh_pattern options; none of them is about credentials.

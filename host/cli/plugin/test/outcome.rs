@@ -3,7 +3,7 @@
 use crate::helper::Question;
 use crate::http::Fields;
 use crate::plugin::{
-    self, Complaint, Hook, Measure, Meter, Refresh, Registered, Rule, Stop, Watch,
+    self, Complaint, Denial, Hook, Measure, Meter, Overrule, Registered, Rule, Watch,
 };
 use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -97,7 +97,7 @@ pub(super) struct Freshness {
     #[serde(skip_serializing_if = "Option::is_none")]
     max: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    overrides: Option<BTreeSet<Overruling>>,
+    overrides: Option<BTreeSet<Overrule>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -106,18 +106,6 @@ enum Storing {
     Pass,
     NeverStore,
     Refresh,
-}
-
-/// Options of squid's refresh_pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Overruling {
-    OverrideExpire,
-    OverrideLastmod,
-    ReloadIntoIms,
-    IgnoreReload,
-    IgnoreNoStore,
-    IgnorePrivate,
 }
 
 /// `"a key"`, or `{ verdict = "pass" }`.
@@ -281,11 +269,11 @@ impl From<plugin::Verdict> for Access {
                 rule: words(&rule),
                 ..only(Verdict::Allow)
             },
-            plugin::Verdict::Deny {
+            plugin::Verdict::Deny(Denial {
                 rule,
                 status,
                 message,
-            } => Access {
+            }) => Access {
                 status: Some(status),
                 rule: words(&rule),
                 message,
@@ -317,24 +305,10 @@ impl From<plugin::Freshness> for Freshness {
                 min: Some(refresh.min),
                 percent: Some(refresh.percent),
                 max: Some(refresh.max),
-                overrides: Some(overrides(&refresh)),
+                overrides: Some(refresh.overrules),
             },
         }
     }
-}
-
-fn overrides(refresh: &Refresh) -> BTreeSet<Overruling> {
-    [
-        (refresh.override_expire, Overruling::OverrideExpire),
-        (refresh.override_lastmod, Overruling::OverrideLastmod),
-        (refresh.reload_into_ims, Overruling::ReloadIntoIms),
-        (refresh.ignore_reload, Overruling::IgnoreReload),
-        (refresh.ignore_no_store, Overruling::IgnoreNoStore),
-        (refresh.ignore_private, Overruling::IgnorePrivate),
-    ]
-    .into_iter()
-    .filter_map(|(set, option)| set.then_some(option))
-    .collect()
 }
 
 impl From<plugin::Key> for Key {
@@ -374,12 +348,12 @@ impl Body {
         }
     }
 
-    pub(super) fn stopped(self, stop: Stop) -> Body {
+    pub(super) fn stopped(self, denial: Denial) -> Body {
         Body {
             verdict: Some(Passing::Stop),
-            status: Some(stop.status),
-            rule: words(&stop.rule),
-            message: stop.message,
+            status: Some(denial.status),
+            rule: words(&denial.rule),
+            message: denial.message,
             ..self
         }
     }
