@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_subscriber::EnvFilter;
 
-/// A forward proxy whose policy is WebAssembly components that are swapped while it serves.
+/// A forward proxy whose policy is WebAssembly plugins that can be swapped while it serves.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 struct Cli {
@@ -41,73 +41,75 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve, until SIGTERM; SIGHUP swaps the plugins, SIGUSR1 opens the access log anew
+    /// Run the proxy until SIGTERM. SIGHUP reloads the plugins and their settings, SIGUSR1 reopens
+    /// the access log
     Run {
         #[command(flatten)]
         sources: Sources,
         /// Listen here instead of where http_port says: 8080, 10.0.1.11:8080, [::1]:8080
         #[arg(long, value_name = "ADDR")]
         listen: Vec<String>,
-        /// Swap whenever the settings or a plugin have changed, as SIGHUP does
+        /// Reload whenever the settings or a plugin change, as SIGHUP does
         #[arg(long)]
         watch: bool,
         #[command(flatten)]
         shadow: Shadow,
     },
-    /// Read everything, compile and configure the plugins, bind nothing, print what would run
+    /// Check settings and plugins as `run` loads them, without opening a port, and print what would
+    /// run
     Check {
         #[command(flatten)]
         sources: Sources,
         #[command(flatten)]
         shadow: Shadow,
     },
-    /// Show every rule that is looked at for a request, and what becomes of it: of one that you write
-    /// down, by what the files say, without a server; with --id, of one that the running proxy has
-    /// served. The exit code is 0 where it is allowed, 2 where it is denied
+    /// Show every rule that is tested for a request, and the result, without a server. With --id,
+    /// the running proxy explains a request that it has served. The exit code is 0 if the request
+    /// is allowed, 2 if it is denied
     Explain {
         #[command(flatten)]
         arguments: explain::Arguments,
     },
-    /// Say how the running proxy fares: what an operator looks at first
+    /// Show the state of the running proxy: plugins, cache, helpers, requests and reloads
     Status {
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// Let the running proxy swap its plugins, as SIGHUP does, and say what has come of it; the exit
-    /// code is 1 where the old ones go on serving
+    /// Reload the plugins of the running proxy and their settings, as SIGHUP does, and show what
+    /// changed. The exit code is 1 if the reload fails and the old plugins keep serving
     Reload {
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// List the generation of plugins that serves, and those that requests are still pinned to
+    /// List the current generation of plugins, and older ones that requests still use
     Generations {
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// See what the candidate in the shadow would do otherwise, and let it
+    /// Show what the candidate policy in the shadow would do differently, or make it live
     Shadow {
         #[command(subcommand)]
         command: shadow::Command,
     },
-    /// See what the running proxy has stored, and take responses out of it
+    /// List what the running proxy's cache has stored, or remove it
     Cache {
         #[command(subcommand)]
         command: cache::Command,
     },
-    /// Record what the running proxy's hooks are asked, and what they say, for `wproxy replay`
+    /// Record what the running proxy's plugins are asked and answer, for `wproxy replay`
     Record {
         #[command(flatten)]
         recording: record::Recording,
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// Say what would change in a recording with other plugins, without a server; the exit code is 2
-    /// where something would
+    /// Show what another policy would change in a recording, without a server. The exit code is 0
+    /// if nothing would change, 2 if something would
     Replay {
         #[command(flatten)]
         trial: replay::Trial,
     },
-    /// Make plugins
+    /// Make, test and publish plugins
     Plugin {
         #[command(subcommand)]
         command: plugin::Command,
@@ -117,11 +119,10 @@ enum Command {
 /// Where settings and plugins come from.
 #[derive(Debug, Clone, Args)]
 struct Sources {
-    /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
+    /// Settings file; by default /etc/wproxy/wproxy.toml if it exists, else the documented defaults
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A folder of plugins in place of the one that plugin_dir names, else of those that the program
-    /// carries
+    /// Folder of plugins, in place of plugin_dir in the settings; without either, the built-in ones
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
 }
@@ -129,10 +130,11 @@ struct Sources {
 /// What is tried beside them.
 #[derive(Debug, Clone, Args)]
 struct Shadow {
-    /// A folder of plugins to try beside those that serve, on the same requests: see `wproxy shadow`
+    /// Folder of plugins to try beside the live ones, on the same requests; see `wproxy shadow`
     #[arg(long, value_name = "DIR")]
     shadow: Option<PathBuf>,
-    /// Settings to try: [plugins], [sets] and [helpers] of that file, for that folder or the same plugins
+    /// Settings file to try: its [plugins], [sets] and [helpers], with the --shadow folder or else
+    /// the live plugins
     #[arg(long, value_name = "FILE")]
     shadow_config: Option<PathBuf>,
 }

@@ -94,22 +94,18 @@ impl Metrics {
             "Open client connections",
             metrics.connections.clone(),
         );
-        registry.register("sent_bytes", "Octets sent to clients", metrics.sent.clone());
+        registry.register("sent_bytes", "Bytes sent to clients", metrics.sent.clone());
         registry.register(
             "generation",
-            "The plugin generation that serves",
+            "The number of the plugin generation that serves",
             metrics.generation.clone(),
         );
         registry.register(
             "generations_alive",
-            "The plugin generation that serves, and those that requests are still pinned to",
+            "Plugin generations alive: the one that serves, and those that requests still use",
             metrics.generations_alive.clone(),
         );
-        registry.register(
-            "reloads",
-            "Generations that were swapped in",
-            metrics.reloads.clone(),
-        );
+        registry.register("reloads", "Reloads that succeeded", metrics.reloads.clone());
         registry.register(
             "reload_failures",
             "Reloads that failed and left the old generation serving",
@@ -117,7 +113,7 @@ impl Metrics {
         );
         registry.register(
             "access_log_dropped",
-            "Access log lines that were dropped because the disk did not keep up",
+            "Access log lines lost because the disk did not keep up",
             metrics.access_log_dropped.clone(),
         );
         registry.register(
@@ -132,12 +128,12 @@ impl Metrics {
         );
         registry.register(
             "cache_bytes",
-            "Octets that stored responses take",
+            "Bytes that stored responses take",
             metrics.cache_octets.clone(),
         );
         registry.register(
             "cache_budget_bytes",
-            "Octets that stored responses may take",
+            "Bytes that stored responses may take",
             metrics.cache_budget.clone(),
         );
         metrics.shadow.register(registry);
@@ -162,8 +158,8 @@ impl Metrics {
         self.requests_by[code as usize].get_or_init(counter)
     }
 
-    /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes with
-    /// the question: of the cache, of helpers, and how many generations there are.
+    /// All of it in Prometheus's text format (OpenMetrics). What is not counted as it goes comes
+    /// with the question: of the cache, of helpers, and how many generations there are.
     pub fn text(&self, cache: &Stats, helpers: &Helpers, generations: usize) -> String {
         self.helpers.take(helpers);
         let generations = i64::try_from(generations).unwrap_or(i64::MAX);

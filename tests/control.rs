@@ -76,7 +76,7 @@ fn what_is_no_request_gets_an_error_that_says_why() {
     let huge = [&[b' '; 1 << 20][..], STATS].concat();
     #[rustfmt::skip]
     let cases: [(&[u8], &str); 7] = [
-        (b"\n", "this is no request that wproxy"),
+        (b"\n", "does not understand this request"),
         (b"GET / HTTP/1.1\r\n\r\n", "expected value at line 1 column 1"),
         (b"\xff\xfe\0\n", "expected value"),
         (b"{\"command\":\"shutdown\"}\n", "unknown variant `shutdown`, expected one of `cache ls`, `cache purge`"),

@@ -233,7 +233,7 @@ fn what_names_no_component_is_refused_with_how_to_mend_it() {
         (&format!("{tag}@{NOTHING}"), &[pulled, "has nothing of that name and digest: manifest unknown", pushes]),
         (&format!("oci://{address}/nobody@{NOTHING}"), &[pulled, "has nothing of that name and digest: ", pushes]),
         (&format!("oci://{address}/image@{image}"), &[pulled,
-            "it is no wasm artifact: its configuration is `application/vnd.oci.image.config.v1+json`",
+            "it is not a wasm artifact: its configuration is `application/vnd.oci.image.config.v1+json`",
             "help: `wproxy plugin push` pushes components in the layout that is read here"]),
         ("oci://hostile:1", &["error: not a reference to a registry: it does not say which registry",
             "`oci://registry/name:tag@sha256:...` makes one"]),

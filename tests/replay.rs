@@ -237,7 +237,7 @@ fn secrets_are_taken_out_unless_they_are_wanted() {
         assert!(!text.contains("user-information"), "{text}");
         let (code, stdout, _) = replay(&file, &proxy.settings(), &[]);
         assert_eq!(code, Some(0), "{stdout}");
-        let note = "in 1, tokens stand in the place of secrets (authorization, cookie, set-cookie, \
+        let note = "in 1, tokens replace secrets (authorization, cookie, set-cookie, \
                     uri, x-api-key)";
         assert_eq!(stdout.contains(note), !are_there, "{stdout}");
         let Replayed { summary, .. } = replay_json(&file, &proxy.settings(), &[]);
@@ -387,7 +387,7 @@ fn files_that_are_damaged_cut_off_or_newer_are_said_to_be_so() {
         ),
         (
             "[settings]\n".into(),
-            format!("error: {name}:1: this is no recording: its first line is not JSON\nhelp: "),
+            format!("error: {name}:1: this is not a recording: its first line is not JSON\nhelp: "),
         ),
     ] {
         let (code, stdout, stderr) = try_it(&text);

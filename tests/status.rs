@@ -439,13 +439,12 @@ fn another_versions_proxy_is_named_as_such() {
     let socket = folder.path().join("control.sock");
     let listener = UnixListener::bind(&socket).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    let understands =
-        |what: &str| format!("error: this is no {what} that wproxy {version} understands: ");
+    let odd = format!("error: wproxy {version} does not understand this answer: ");
     #[rustfmt::skip]
     let cases = [
         ("{\"error\":\"unknown command\",\"help\":\"start it anew\"}\n", "error: unknown command\nhelp: start it anew\n".to_owned()),
-        ("{\"novel\":1}\n{\"end\":true}\n", understands("answer")),
-        ("GET / HTTP/1.1\n", understands("answer")),
+        ("{\"novel\":1}\n{\"end\":true}\n", odd.clone()),
+        ("GET / HTTP/1.1\n", odd),
         ("", format!("error: the proxy at {} has broken off its answer", socket.display())),
     ];
     for command in ["status", "reload", "generations"] {
@@ -473,7 +472,7 @@ fn another_versions_proxy_is_named_as_such() {
     BufReader::new(stream).read_line(&mut line).unwrap();
     let refusal: Value = serde_json::from_str(&line).expect("JSON");
     let error =
-        format!("this is no request that wproxy {version} understands: unknown variant `novel`");
+        format!("wproxy {version} does not understand this request: unknown variant `novel`");
     assert!(
         refusal["error"].as_str().unwrap().starts_with(&error),
         "{refusal}"

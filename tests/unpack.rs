@@ -68,7 +68,7 @@ fn unpack_overwrites_nothing_and_names_what_is_there() {
     let (code, stdout, stderr) = run(&["plugin", "unpack", text(place.path())]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
     let said = format!(
-        "error: {} is there already: nothing was written\nhelp: name another folder, or move it \
+        "error: {} exists already: nothing was written\nhelp: name another folder, or move it \
          away\n",
         there.display()
     );

@@ -10,28 +10,28 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// List stored responses, in no order
+    /// List stored responses, in no particular order
     Ls {
-        /// Only those whose URI begins like this
+        /// Only responses whose URL begins with this
         #[arg(value_name = "URL-PREFIX", conflicts_with = "regex")]
         prefix: Option<String>,
-        /// Only those in whose URI this is found
+        /// Only responses whose URL matches this regular expression anywhere
         #[arg(long, value_name = "RE")]
         regex: Option<String>,
-        /// Not more than so many
+        /// At most this many
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// Take responses out of the cache; the exit code is 1 where there are none
+    /// Remove responses from the cache. The exit code is 1 if nothing was stored for them
     Purge {
         #[command(flatten)]
         what: What,
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// Say how full the cache is, and how useful
+    /// Show how full the cache is, and how many requests it answers
     Stats {
         #[command(flatten)]
         proxy: Proxy,
@@ -41,13 +41,13 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct What {
-    /// What is stored for these, all variants
+    /// The URLs to remove, with all their variants
     #[arg(value_name = "URL")]
     urls: Vec<String>,
-    /// Everything in whose URI this is found
+    /// Remove every response whose URL matches this regular expression anywhere
     #[arg(long, value_name = "RE")]
     regex: Option<String>,
-    /// Everything
+    /// Remove every response
     #[arg(long)]
     all: bool,
 }

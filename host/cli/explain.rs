@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// http://host/path; for CONNECT, host:port
     #[arg(required_unless_present = "id", conflicts_with = "id")]
     url: Option<String>,
-    /// Whose request it is
+    /// The client's address
     #[arg(
         long,
         value_name = "IP",
@@ -43,24 +43,24 @@ pub(super) struct Arguments {
         conflicts_with = "id"
     )]
     client: Option<IpAddr>,
-    /// A field of the request, as `User-Agent: curl`; more than one if need be
+    /// A header field of the request, such as `User-Agent: curl`; can be repeated
     #[arg(long, value_name = "FIELD", conflicts_with = "id")]
     header: Vec<String>,
-    /// A request that the running proxy has served, by the number that stands on its error page and,
-    /// in the format json or with log_request_id, in the access log
+    /// The number of a request that the running proxy has served. It is on the error page, and in
+    /// the access log if `logformat` is json or `log_request_id` is on
     #[arg(long, value_name = "NUMBER")]
     id: Option<u64>,
-    /// Settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults. With --id,
-    /// those of the running proxy
+    /// Settings file; by default /etc/wproxy/wproxy.toml if it exists, else the documented
+    /// defaults. With --id, the running proxy's
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A folder of plugins in place of those that the program carries
+    /// Folder of plugins, in place of plugin_dir in the settings; without either, the built-in ones
     #[arg(long, value_name = "DIR", conflicts_with = "id")]
     plugins: Option<PathBuf>,
-    /// With --id: the proxy's control socket, in place of what its settings say
+    /// With --id: the proxy's control socket, in place of the one in its settings
     #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "method"])]
     socket: Option<PathBuf>,
-    /// Print a line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }

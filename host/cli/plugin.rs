@@ -13,23 +13,23 @@ pub(super) use test::NOT_TESTED;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Begin a plugin: a folder with a small one that works, to change
+    /// Create a plugin: a folder with a small working example to start from
     New(new::Arguments),
-    /// Build the plugins in these folders into the components that their manifests name
+    /// Compile plugins to WebAssembly components
     Build(build::Arguments),
-    /// Write the three plugins that the program carries into a folder, to change them or to add
-    /// others: each with its plugin.toml and its component
+    /// Write the three built-in plugins into a folder, each with its plugin.toml and its component,
+    /// so that you can change them or add others
     Unpack {
-        /// It is made where it is not there; nothing that is there is overwritten
+        /// Created if it does not exist; existing files are never overwritten
         #[arg(value_name = "DIR")]
         folder: std::path::PathBuf,
     },
     Inspect(inspect::Inspect),
     Test(test::Test),
-    /// Push the component of the plugin in a folder to a registry, and print the reference that
-    /// others name it by in their manifests
+    /// Push a plugin's component to a container registry, and print the reference to put into a
+    /// plugin.toml
     Push {
-        /// A folder with a plugin.toml and the component that this names
+        /// Folder with a plugin.toml and the component that it names
         folder: std::path::PathBuf,
         /// oci://registry/name:tag, with or without `oci://`
         reference: String,

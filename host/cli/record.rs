@@ -23,22 +23,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What is recorded, and where.
 #[derive(Debug, Args)]
 pub(super) struct Recording {
-    /// Where it is written; it is there when the recording ends, FILE.part until then
+    /// File to write; it is called FILE.part until the recording ends
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// End after so many requests
+    /// End after this many requests
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     requests: u64,
-    /// End before the file is larger than that
+    /// End before the file gets larger than this
     #[arg(long, value_name = "SIZE", default_value = "64 MB")]
     size: Size,
-    /// End after that time
+    /// End after this time
     #[arg(long = "for", value_name = "TIME", default_value = "10 minutes")]
     time: Span,
-    /// Record that part of the requests, picked at random
+    /// Record this share of the requests, picked at random: 0.1 is one in ten
     #[arg(long, value_name = "PART", default_value = "1")]
     share: Share,
-    /// Leave passwords, tokens and cookies in it; else hashes stand in their place
+    /// Keep passwords, tokens and cookies; by default they are replaced by hashes
     #[arg(long)]
     with_secrets: bool,
 }

@@ -15,13 +15,13 @@ use std::process::ExitCode;
 /// What is tried on which policy, and how it is said.
 #[derive(Debug, Args)]
 pub(super) struct Trial {
-    /// What `wproxy record` has made
+    /// The recording, made by `wproxy record`
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Show up to so many requests of each change
+    /// Show at most this many requests for each change
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
-    /// Print lines of JSON
+    /// Print JSON, for programs
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -12,13 +12,14 @@ use std::process::ExitCode;
 /// Which proxy is asked, and for whom its answer is.
 #[derive(Debug, Args)]
 pub(super) struct Proxy {
-    /// The proxy's control socket, in place of what its settings say
+    /// The proxy's control socket, in place of the one in its settings
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     pub(super) socket: Option<PathBuf>,
-    /// The proxy's settings; /etc/wproxy/wproxy.toml if that is there, else the documented defaults
+    /// The proxy's settings file; by default /etc/wproxy/wproxy.toml if it exists, else the
+    /// documented defaults
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Print lines of JSON
+    /// Print JSON, for programs
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -44,7 +45,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn not_understood(line: &str, error: &serde_json::Error) -> Refusal {
     let version = env!("CARGO_PKG_VERSION");
     Refusal::new(
-        format!("this is no answer that wproxy {version} understands: {line}: {error}"),
+        format!("wproxy {version} does not understand this answer: {line}: {error}"),
         "ask with the `wproxy` that runs there, or restart the proxy with this one",
     )
 }

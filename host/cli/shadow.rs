@@ -13,16 +13,16 @@ pub(super) use text::{facts, reloaded};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Say what the candidate would have done otherwise, by which rules, and to which requests
+    /// Show what the candidate would have done differently, by which rules, and to which requests
     Report {
-        /// Begin it anew after that
+        /// Reset the report after printing it
         #[arg(long)]
         reset: bool,
         #[command(flatten)]
         proxy: Proxy,
     },
-    /// Let the candidate serve, as it has been compared, and say what to change so that it does
-    /// when the proxy is started anew
+    /// Make the candidate live, as it was compared, and say what to change in the settings to keep
+    /// it after a restart
     Promote {
         #[command(flatten)]
         proxy: Proxy,

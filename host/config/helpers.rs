@@ -211,7 +211,7 @@ fn program(command: Spanned<WrittenCommand>, source: &Source) -> Result<Vec<Stri
     match Path::new(file).metadata() {
         Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => Ok(words),
         Ok(_) => Err(source
-            .mistake(span, format!("{file} is no program"))
+            .mistake(span, format!("{file} is not a program"))
             .help("for a script, `chmod +x` makes it one; or name what runs it: \"/bin/sh\"")),
         Err(error) => Err(source.mistake(span, format!("there is no program {file}: {error}"))),
     }
@@ -340,9 +340,9 @@ mod tests {
             (
                 "command = [\"/etc/passwd\"]",
                 "2:11",
-                "/etc/passwd is no program",
+                "/etc/passwd is not a program",
             ),
-            ("command = [\"/etc\"]", "2:11", "no program"),
+            ("command = [\"/etc\"]", "2:11", "not a program"),
             (
                 "command = [\"/bin/sh\"]\nurl = \"http://a/\"",
                 "2:11",

@@ -118,7 +118,7 @@ async fn request(stream: &mut UnixStream) -> Result<Option<Request>, Refusal> {
     let request = serde_json::from_slice(&line).map_err(|error| {
         let version = env!("CARGO_PKG_VERSION");
         Refusal::new(
-            format!("this is no request that wproxy {version} understands: {error}"),
+            format!("wproxy {version} does not understand this request: {error}"),
             "ask with the `wproxy` of that version, or restart the proxy with yours; by hand, \
              send one line of JSON, as {\"command\":\"cache stats\"}",
         )

@@ -147,7 +147,7 @@ fn make_way(path: &Path) -> anyhow::Result<()> {
     };
     ensure!(
         kind.is_socket(),
-        "there is something that is no socket: remove it, or name another path"
+        "there is a file that is not a socket: remove it, or name another path"
     );
     ensure!(!is_listened_at(path)?, IN_USE);
     fs::remove_file(path).context("a dead proxy's socket cannot be removed")
@@ -261,7 +261,7 @@ mod tests {
 
         fs::write(&path, "precious").unwrap();
         let error = format!("{:#}", claim(&path).expect_err("it is a file"));
-        assert!(error.contains("no socket"), "{error}");
+        assert!(error.contains("not a socket"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 

@@ -215,7 +215,9 @@ fn understood(body: &[u8]) -> Result<(bool, Vec<(String, String)>), Trouble> {
             Value::Bool(is) => pairs.push((name, is.to_string())),
             Value::Null => {}
             Value::Array(_) | Value::Object(_) => {
-                return Err(wrong(&format!("odd: `{name}` is no text and no number")));
+                return Err(wrong(&format!(
+                    "odd: `{name}` is neither text nor a number"
+                )));
             }
         }
     }
@@ -273,7 +275,7 @@ mod tests {
             (200, "OK", "its answer is no JSON: "),
             (200, "[]", "its answer is no JSON object"),
             (200, "{\"found\": \"no\"}", "`found` is true or false"),
-            (200, "{\"a\": []}", "`a` is no text and no number"),
+            (200, "{\"a\": []}", "`a` is neither text nor a number"),
             (302, "", "it answers 302 Found"),
             (401, "", "it answers 401 Unauthorized"),
             (500, "{}", "it answers 500 Internal Server Error"),

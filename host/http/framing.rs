@@ -25,7 +25,7 @@ pub enum Framing {
 /// The connection cannot go on: nobody knows where the next request begins.
 pub fn request_framing(head: &RequestHead) -> Result<Framing, Malformed> {
     let codings = one_line(&head.fields, "transfer-encoding")
-        .map_err(|()| Malformed::Framing("Transfer-Encoding stands on several lines"))?;
+        .map_err(|()| Malformed::Framing("Transfer-Encoding is on several lines"))?;
     if let Some(codings) = codings {
         if head.version == Version::Http10 {
             return Err(Malformed::Framing("HTTP/1.0 has no Transfer-Encoding"));
@@ -41,7 +41,7 @@ pub fn request_framing(head: &RequestHead) -> Result<Framing, Malformed> {
         return Ok(Framing::Chunked);
     }
     let length = one_line(&head.fields, "content-length")
-        .map_err(|()| Malformed::Framing("Content-Length stands on several lines"))?;
+        .map_err(|()| Malformed::Framing("Content-Length is on several lines"))?;
     match length {
         Some(digits) => Ok(Framing::Length(length_of(digits)?)),
         None => Ok(Framing::None),

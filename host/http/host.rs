@@ -92,7 +92,7 @@ impl Authority {
         let port = match rest.split_first() {
             None => None,
             Some((b':', digits)) => port(digits)?,
-            Some(_) => return Err("something follows its host that is no port"),
+            Some(_) => return Err("something follows its host that is not a port"),
         };
         let host = Host::parse(host)?;
         Ok(Authority { host, port })

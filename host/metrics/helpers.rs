@@ -34,17 +34,17 @@ impl Collector for Asked {
             ),
             (
                 "helper_hits",
-                "Questions whose answer was kept.",
+                "Questions answered from kept answers.",
                 |counts| counts.hits,
             ),
             (
                 "helper_failures",
-                "How often a helper had no answer, or none that can be understood.",
+                "Questions that a helper did not answer, or not in a way that can be understood.",
                 |counts| counts.failures,
             ),
             (
                 "helper_timeouts",
-                "Questions that could not wait any longer.",
+                "Requests that waited too long for an answer.",
                 |counts| counts.timeouts,
             ),
         ] {

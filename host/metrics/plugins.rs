@@ -51,13 +51,13 @@ impl Collector for Plugins {
         counters(
             &mut encoder,
             "plugin_limit",
-            "How often a plugin ran into a limit.",
+            "How often a plugin hit a limit.",
             limits,
         )?;
         let instances = meters
             .iter()
             .map(|meter| ([named(meter)], meter.instances()));
-        let what = "Instances of plugins that were made.";
+        let what = "Instances of plugins made.";
         counters(&mut encoder, "plugin_instances", what, instances)?;
         observed(&mut encoder, &meters)?;
         kept(&mut encoder, &meters)?;
@@ -135,9 +135,11 @@ fn kept(encoder: &mut DescriptorEncoder<'_>, meters: &[Arc<Meter>]) -> fmt::Resu
             "Values and counters that a plugin keeps.",
             (|kept| kept.entries) as fn(&Usage) -> usize,
         ),
-        ("plugin_kv_bytes", "Octets that they take.", |kept| {
-            kept.octets
-        }),
+        (
+            "plugin_kv_bytes",
+            "Bytes that a plugin's values and counters take.",
+            |kept| kept.octets,
+        ),
     ] {
         let mut family = encoder.encode_descriptor(name, what, None, MetricType::Gauge)?;
         for (labels, kept) in &kept {
@@ -164,7 +166,8 @@ fn own(encoder: &mut DescriptorEncoder<'_>, meters: &[Arc<Meter>]) -> fmt::Resul
             _ => MetricType::Counter,
         };
         let name = format!("custom_{name}");
-        let mut family = encoder.encode_descriptor(&name, "Of the plugin's own.", None, kind)?;
+        let mut family =
+            encoder.encode_descriptor(&name, "Counted by the plugin itself.", None, kind)?;
         for (labels, measure) in &series {
             let mut series = family.encode_family(labels)?;
             match measure {

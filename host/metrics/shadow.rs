@@ -35,22 +35,22 @@ impl Shadow {
         for (name, what, counter) in [
             (
                 "requests",
-                "Requests that the candidate was asked about as well",
+                "Requests that the candidate was asked about",
                 &self.requests,
             ),
             (
                 "different",
-                "Those of them about which it says something else",
+                "Requests that the candidate answered differently",
                 &self.different,
             ),
             (
                 "dropped",
-                "Requests that it was not asked about for want of time",
+                "Requests skipped because the candidate did not keep up",
                 &self.dropped,
             ),
             (
                 "reload_failures",
-                "Reloads that left the old candidate in the shadow because of a mistake in it",
+                "Reloads that kept the old candidate because the new one has a mistake",
                 &self.reload_failures,
             ),
         ] {
@@ -63,12 +63,12 @@ impl Shadow {
         }
         registry.register(
             "differences",
-            "Hooks that gave another answer than the candidate's",
+            "Differences between the candidate's answer and the live one",
             self.differences.clone(),
         );
         registry.register(
             "failures",
-            "Hooks of the candidate's that failed",
+            "Failures of the candidate",
             self.failures.clone(),
         );
     }

@@ -78,7 +78,7 @@ pub(super) enum Refused {
     TooLarge,
     #[error("there is no room for it")]
     Full,
-    #[error("the value is no number")]
+    #[error("the value is not a number")]
     NotANumber,
 }
 

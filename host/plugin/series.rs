@@ -77,7 +77,7 @@ pub(super) enum Refused {
     Kind,
     #[error("there are {0} series already")]
     Full(usize),
-    #[error("it is no finite number")]
+    #[error("it is not a finite number")]
     Number,
 }
 

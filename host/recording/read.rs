@@ -42,7 +42,7 @@ pub enum Unreadable {
         error: io::Error,
     },
     /// It is something else.
-    #[error("{name}:1: this is no recording: {why}\nhelp: `wproxy record {name}` makes one")]
+    #[error("{name}:1: this is not a recording: {why}\nhelp: `wproxy record {name}` makes one")]
     Other {
         /// The file.
         name: String,
@@ -231,7 +231,7 @@ fn plain(error: &serde_json::Error) -> String {
     let odd = ["invalid type: ", "invalid value: "];
     let odd = odd.iter().find_map(|odd| said.strip_prefix(odd));
     match odd.and_then(|odd| odd.split_once(", expected ")) {
-        Some((found, wanted)) => format!("in column {column}, {found} stands in place of {wanted}"),
+        Some((found, wanted)) => format!("in column {column}, {found} is in place of {wanted}"),
         None => format!("in column {column}, {said}"),
     }
 }

@@ -253,14 +253,14 @@ fn files_that_cannot_be_read_are_said_to_be_so() {
     let newer = r#"{"recording":{"format":7,"wproxy":"9.1.0","what":"ever"}}"#;
     let version = env!("CARGO_PKG_VERSION");
     for (text, message) in [
-        ("", "a.rec:1: this is no recording: it is empty\nhelp: ".to_owned()),
+        ("", "a.rec:1: this is not a recording: it is empty\nhelp: ".to_owned()),
         (
             "hello\n",
-            "a.rec:1: this is no recording: its first line is not JSON\nhelp: `wproxy record a.rec` ".into(),
+            "a.rec:1: this is not a recording: its first line is not JSON\nhelp: `wproxy record a.rec` ".into(),
         ),
         (
             "{\"a\":1}\n",
-            "a.rec:1: this is no recording: `recording` is missing\n".into(),
+            "a.rec:1: this is not a recording: `recording` is missing\n".into(),
         ),
         (
             newer,

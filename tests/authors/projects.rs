@@ -35,7 +35,7 @@ fn nothing_is_overwritten_and_a_name_is_a_name() {
     let error = super::bad(plugin(&["new", "--lang", "rust", "gate"], &folder));
     assert_eq!(
         error,
-        "error: gate is there already: nothing was written; choose another name\n"
+        "error: gate exists already: nothing was written; choose another name\n"
     );
     assert_eq!(fs::read_dir(folder.join("gate")).unwrap().count(), 0);
 

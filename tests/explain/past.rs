@@ -141,7 +141,7 @@ fn after_a_swap_it_is_said_whose_rules_are_shown() {
     drop(release);
     assert_eq!(slow.response("GET").status, 200);
     logged(&proxy);
-    let over = "note     generation 1 decided; it is over: this is what generation 2 would say\n";
+    let over = "note     generation 1 decided; it is gone: this is what generation 2 would say\n";
     // Its last transaction has been logged, and is being taken apart.
     let (code, stdout) = std::iter::repeat_with(explain)
         .find(|(_, stdout)| stdout.contains(over))

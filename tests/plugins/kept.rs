@@ -69,7 +69,7 @@ fn what_is_kept_is_bounded_and_outlasts_instances_and_swaps() {
         ("/get/a", "is nothing"),
         ("/set/a/x/360000", "()"),
         ("/get/a", "is x"),
-        ("/add/a/1/360000", "NotANumber: the value is no number"),
+        ("/add/a/1/360000", "NotANumber: the value is not a number"),
         ("/set/a/41/360000", "()"),
         ("/add/a/1/1", "\"42 for 3"),
         ("/get/a", "is 42"),

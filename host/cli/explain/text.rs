@@ -77,7 +77,7 @@ fn write_past(
     if past.is_over {
         writeln!(
             text,
-            "note     generation {then} decided; it is over: this is what generation {now} would say"
+            "note     generation {then} decided; it is gone: this is what generation {now} would say"
         )?;
     } else if past.rule != explained.verdict.by {
         writeln!(

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
-    /// Folders with a plugin.toml and a Cargo.toml (Rust), *.c (C), package.json (JavaScript) or
-    /// *.py (Python)
+    /// Plugins' folders: each has a plugin.toml, and a Cargo.toml (Rust), *.c (C), package.json
+    /// (JavaScript) or *.py (Python)
     #[arg(default_value = ".", value_name = "DIR")]
     folders: Vec<PathBuf>,
 }

@@ -10,14 +10,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Say what a component is, serves and wants, and whether this host can run it
+/// Show a component's hooks and imports, and whether this host can run it
 ///
-/// Exit code: 0 it can, 1 it cannot.
+/// Exit code: 0 if it can run, 1 if it cannot.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Inspect {
-    /// A component, or a folder with a plugin.toml, whose grants are then told as well
+    /// A component, or a plugin's folder, whose grants are then shown too
     file: PathBuf,
-    /// One JSON object, for programs
+    /// Print one JSON object, for programs
     #[arg(long)]
     json: bool,
 }

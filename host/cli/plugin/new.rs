@@ -10,10 +10,10 @@ use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Arguments {
-    /// What to write it in
+    /// The language to write it in
     #[arg(long)]
     lang: Language,
-    /// What to call it; its folder is made here
+    /// Its name, and that of its folder, which is created here
     #[arg(value_parser = name)]
     name: String,
 }
@@ -52,7 +52,7 @@ fn write(folder: &Path, files: &[File]) -> anyhow::Result<()> {
     match std::fs::create_dir(folder) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let folder = folder.display();
-            bail!("{folder} is there already: nothing was written; choose another name")
+            bail!("{folder} exists already: nothing was written; choose another name")
         }
         made => made.with_context(|| format!("cannot make {}", folder.display()))?,
     }

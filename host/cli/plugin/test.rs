@@ -22,14 +22,14 @@ use std::process::ExitCode;
 use toml::Table;
 use trial::Trial;
 
-/// Try plugins with cases, in the engine that the proxy has
+/// Run plugins' test cases in the proxy's own engine
 #[derive(Debug, Args)]
 #[command(long_about = include_str!("test/help.txt"))]
 pub(in crate::cli) struct Test {
-    /// Folders with a plugin.toml, its component, and cases
+    /// Plugins' folders: each has a plugin.toml, the component and cases/
     #[arg(default_value = ".", value_name = "DIR")]
     folders: Vec<PathBuf>,
-    /// Write into the cases what they got
+    /// Write the actual answers into the cases
     #[arg(long)]
     bless: bool,
 }

@@ -14,7 +14,7 @@ pub(super) fn unpack(folder: &Path) -> anyhow::Result<()> {
         // Before the first one is written. A link is there, wherever it leads.
         if place.symlink_metadata().is_ok() {
             bail!(
-                "{} is there already: nothing was written\nhelp: name another folder, or move it away",
+                "{} exists already: nothing was written\nhelp: name another folder, or move it away",
                 place.display()
             );
         }

@@ -108,9 +108,9 @@ fn remarks(report: &Report) -> Vec<String> {
     if *redacted > 0 {
         let places = redacted_in.iter().map(String::as_str).collect::<Vec<_>>();
         remarks.push(format!(
-            "in {redacted}, tokens stand in the place of secrets ({}): rules on what these are cannot \
+            "in {redacted}, tokens replace secrets ({}): rules on what these are cannot \
              be judged, rules on whether they are there can",
-                printable(&places.join(", "))
+            printable(&places.join(", "))
         ));
     }
     match end {

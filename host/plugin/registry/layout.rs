@@ -46,7 +46,7 @@ pub(super) fn read(manifest: &[u8], limit: u64) -> Result<Layer, String> {
     let config = &manifest.config.media_type;
     if config != CONFIG {
         return Err(format!(
-            "it is no wasm artifact: its configuration is `{config}`, not `{CONFIG}`"
+            "it is not a wasm artifact: its configuration is `{config}`, not `{CONFIG}`"
         ));
     }
     let [layer] = &manifest.layers[..] else {

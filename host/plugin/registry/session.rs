@@ -225,7 +225,7 @@ impl Session {
         let token = serde_json::from_slice(&granted).ok();
         let token = token.and_then(|granted: Granted| granted.token.or(granted.access_token));
         let bearer = token.and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok());
-        bearer.ok_or_else(|| Trouble::strange(&self.reference, &"what it gives is no token"))
+        bearer.ok_or_else(|| Trouble::strange(&self.reference, &"what it gives is not a token"))
     }
 
     fn broken(&self, error: &reqwest::Error) -> Trouble {

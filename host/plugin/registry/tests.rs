@@ -327,7 +327,7 @@ fn a_token_that_is_none_or_fits_no_field_is_an_answer_that_cannot_be_understood(
     for granted in [r#"{"token": "a\nb"}"#, "{}", "", "t0"] {
         let (address, digest, asked) = with_token(granted);
         let what = pull_trouble(&registry(None), address, digest).what;
-        let strange = "cannot be understood: what it gives is no token";
+        let strange = "cannot be understood: what it gives is not a token";
         assert!(what.ends_with(strange), "{granted}: {what}");
         assert_eq!(asked.lock().unwrap().len(), 0);
     }

@@ -56,7 +56,7 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<Vec<u8>> {
     run(clang.arg("-o").arg(&module), folder, PACKAGES)?;
     let module = std::fs::read(folder.join(module)).context("clang left no module")?;
     rust::componentize(&module)
-        .with_context(|| format!("{}: what was built is no plugin", folder.display()))
+        .with_context(|| format!("{}: what was built is not a plugin", folder.display()))
 }
 
 /// Writes the bindings for the world in `wit/`.

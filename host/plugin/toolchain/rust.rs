@@ -56,7 +56,7 @@ pub(crate) fn build(folder: &Path, target: &str, work: Option<&Path>) -> anyhow:
         return Ok(module);
     }
     componentize(&module)
-        .with_context(|| format!("{}: what was built is no plugin", folder.display()))
+        .with_context(|| format!("{}: what was built is not a plugin", folder.display()))
 }
 
 /// Whether it is one already: the linker for WASI makes components itself.

@@ -10,7 +10,7 @@ use wproxy_sdk::{ConfigError, Fields, LookedAt, Request};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
-    /// `localnet src 10.0.0.0/8`; all types but `dst`, which could have to wait for a look-up.
+    /// `localnet src 10.0.0.0/8`; all types but `dst` and `external`, which could have to wait.
     pub(crate) acl: Vec<String>,
     /// `Referer deny all`: field, allow or deny, acls. What is denied does not go to the origin.
     pub(crate) request_header_access: Vec<String>,

@@ -94,7 +94,7 @@ impl fmt::Display for Refusal {
         f.write_str(match self {
             Refusal::TooLarge => "the key or the value is too large to be kept",
             Refusal::Full => "there is no room for it",
-            Refusal::NotANumber => "the value is no number",
+            Refusal::NotANumber => "the value is not a number",
         })
     }
 }

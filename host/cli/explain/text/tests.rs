@@ -167,7 +167,7 @@ fn what_became_of_a_request_stands_first() {
                 decided  http_access deny all\n\
                 at       a.toml:8, plugin access-policy, generation 3\n";
     let resolved = "resolve  a: 192.0.2.1\n\ndeny ";
-    let note = "note     generation 3 decided; it is over: this is what generation 5 would say\n";
+    let note = "note     generation 3 decided; it is gone: this is what generation 5 would say\n";
     let shown = text(&explained);
     assert!(
         shown.starts_with(&format!("{head}{note}{resolved}")),

@@ -141,7 +141,7 @@ fn fill(text: &str, language: Language, name: &str) -> String {
             "`src/lib.rs` is all of it; `vendor/wproxy-sdk` is the SDK, with its documentation (`cargo doc --open`)."
         }
         Language::C => {
-            "`plugin.c` is all of it; `runtime/` stands in place of a C library, and `wit/plugin.wit` says which hooks it serves."
+            "`plugin.c` is all of it; `runtime/` replaces the C library, and `wit/plugin.wit` says which hooks it serves."
         }
         Language::JavaScript => {
             "`plugin.js` is all of it; `wit/plugin.wit` says which hooks it serves. `console.log` writes to the proxy's log."

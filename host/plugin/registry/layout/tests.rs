@@ -39,7 +39,7 @@ fn what_is_no_component_is_said_to_be_none_and_why() {
         (index, "an index of several artifacts"),
         (
             with("/config/mediaType", image),
-            "no wasm artifact: its configuration is `application/vnd.oci.image.config.v1+json`",
+            "not a wasm artifact: its configuration is `application/vnd.oci.image.config.v1+json`",
         ),
         (with("/layers", json!([])), "it has 0 layers"),
         (with("/layers", twice), "it has 2 layers"),
