@@ -19,6 +19,9 @@ pub struct Counter([Apart<AtomicU64>; PARTS]);
 /// Threads beyond that share parts.
 const PARTS: usize = 16;
 
+/// The highest nice value.
+pub const NICEST: u8 = 19;
+
 /// A number that no other thread has, for those that ask, from 0 on.
 pub fn number() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -31,25 +34,6 @@ pub fn number() -> usize {
         number
     })
 }
-
-// === impl Counter ===
-
-impl Counter {
-    /// One more.
-    pub fn count(&self) {
-        let Apart(part) = &self.0[number() % PARTS];
-        part.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How many there are.
-    pub fn sum(&self) -> u64 {
-        let parts = self.0.iter();
-        parts.map(|Apart(part)| part.load(Ordering::Relaxed)).sum()
-    }
-}
-
-/// The highest nice value.
-pub const NICEST: u8 = 19;
 
 /// Lets other threads run before this one, as far as that nice value has it (nice(1)). With the
 /// highest, it runs only while none of them has a use for the processor (SCHED_IDLE of sched(7)): by
@@ -67,10 +51,26 @@ pub fn step_back(nice: u8) -> io::Result<()> {
     }
     // Of this thread alone: on Linux, each has its own.
     rustix::process::setpriority_process(None, nice.into())?;
-    match thread_priority::thread_schedule_policy() {
-        Ok(policy) if nice < NICEST || policy == IDLE => Ok(()),
-        Ok(_) => Err(io::Error::other("there is no SCHED_IDLE here")),
-        Err(error) => Err(io::Error::other(format!("{error:?}"))),
+    let is_idle = || matches!(thread_priority::thread_schedule_policy(), Ok(IDLE));
+    match nice < NICEST || is_idle() {
+        true => Ok(()),
+        false => Err(io::Error::other("SCHED_IDLE cannot be had")),
+    }
+}
+
+// === impl Counter ===
+
+impl Counter {
+    /// One more.
+    pub fn count(&self) {
+        let Apart(part) = &self.0[number() % PARTS];
+        part.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn sum(&self) -> u64 {
+        let parts = self.0.iter();
+        parts.map(|Apart(part)| part.load(Ordering::Relaxed)).sum()
     }
 }
 
