@@ -161,18 +161,6 @@ impl fmt::Display for Refresh {
 
 // === impl Overrule ===
 
-impl Overrule {
-    /// All there are.
-    pub const ALL: [Overrule; 6] = [
-        Overrule::OverrideExpire,
-        Overrule::OverrideLastmod,
-        Overrule::ReloadIntoIms,
-        Overrule::IgnoreReload,
-        Overrule::IgnoreNoStore,
-        Overrule::IgnorePrivate,
-    ];
-}
-
 impl fmt::Display for Overrule {
     /// As squid.conf has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,10 @@
 //! The lines of a recording. The head of [`super`] documents them.
 
 use super::Octets;
+use crate::plugin::Overrule;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 /// A line.
@@ -214,8 +216,8 @@ pub struct Refresh {
     /// Seconds.
     pub max: u64,
     /// `override-expire`, `ignore-reload`, ...
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub options: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub options: BTreeSet<Overrule>,
 }
 
 /// What decided.

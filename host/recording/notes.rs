@@ -9,13 +9,12 @@ use crate::generation::CacheKey;
 use crate::helper::{self, Answer, Question};
 use crate::http::{self, Form, RequestHead, Scheme, Target, Version};
 use crate::notes::{self, Noted, Notes};
-use crate::plugin::{self, Denial, Failed, Hook, Overrule};
+use crate::plugin::{self, Denial, Failed, Hook};
 use crate::transaction::Request;
 use crate::upstream::DnsError;
 use ::http::Method;
 use bytes::Bytes;
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -326,7 +325,7 @@ fn written_refresh(refresh: &plugin::Refresh) -> Refresh {
         min: refresh.min,
         percent: refresh.percent,
         max: refresh.max,
-        options: refresh.overrules.iter().map(Overrule::to_string).collect(),
+        options: refresh.overrules.clone(),
     }
 }
 
@@ -334,24 +333,17 @@ fn read_judged(judged: Judged) -> Result<notes::Judged, NotUnderstood> {
     Ok(notes::Judged {
         status: judged.status,
         fields: read_fields(judged.fields)?,
-        refresh: judged.refresh.map(read_refresh).transpose()?,
+        refresh: judged.refresh.map(read_refresh),
         never: judged.never.map(read_rule),
     })
 }
 
-fn read_refresh(written: Refresh) -> Result<plugin::Refresh, NotUnderstood> {
-    let mut overrules = BTreeSet::new();
-    for name in written.options {
-        let mut known = Overrule::ALL.into_iter();
-        let option = known.find(|known| known.to_string() == name);
-        let what = "an option of a refresh_pattern";
-        overrules.insert(option.ok_or_else(|| NotUnderstood::new(what, &name))?);
-    }
-    Ok(plugin::Refresh {
+fn read_refresh(written: Refresh) -> plugin::Refresh {
+    plugin::Refresh {
         rule: read_rule(written.rule),
         min: written.min,
         percent: written.percent,
         max: written.max,
-        overrules,
-    })
+        overrules: written.options,
+    }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::recording::line::{Answered, Asked, Finding, Judged, Refresh, Rule};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn asked(uri: &str, fields: &[(&str, &str)]) -> Transaction {
     let request = Asked {
@@ -283,7 +284,7 @@ fn everywhere(transaction: &mut Transaction, secret: &str) {
             min: 0,
             percent: 0,
             max: 0,
-            options: vec![],
+            options: BTreeSet::new(),
         }),
         never: None,
     });

@@ -1,5 +1,6 @@
 //! Any transaction that a recording can have.
 
+use crate::plugin::Overrule;
 use crate::recording::line::{
     Access, Answered, Asked, Edit, Fields, Finding, Judged, Key, Refresh, Rule,
 };
@@ -7,6 +8,8 @@ use crate::recording::{Octets, Transaction};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::subsequence;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 fn octets() -> impl Strategy<Value = Octets> {
@@ -71,8 +74,13 @@ fn edit() -> impl Strategy<Value = Edit> {
     )
 }
 
+fn options() -> impl Strategy<Value = BTreeSet<Overrule>> {
+    let some = vec![Overrule::OverrideExpire, Overrule::IgnoreReload];
+    subsequence(some, 0..=2).prop_map(BTreeSet::from_iter)
+}
+
 fn judged() -> impl Strategy<Value = Judged> {
-    let refresh = (rule(), any::<(u64, u32, u64)>(), vec(any::<String>(), 0..3)).prop_map(
+    let refresh = (rule(), any::<(u64, u32, u64)>(), options()).prop_map(
         |(rule, (min, percent, max), options)| Refresh {
             rule,
             min,
