@@ -78,7 +78,7 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        let hook = header_hook(of);
+        let hook = of.header_hook();
         let noted = request.notebook_of(hook);
         let before = noted.map(|notebook| (notebook, fields.clone()));
         let edited = self.ask_for_edits(of, request, fields, limit);
@@ -101,7 +101,7 @@ impl Generation {
         fields: &mut Fields,
         limit: usize,
     ) -> Result<(), Failure> {
-        let hook = header_hook(of);
+        let hook = of.header_hook();
         for plugin in self.asked(hook) {
             let done = match of {
                 Of::Request => plugin.on_request(request, fields, limit),
@@ -122,7 +122,7 @@ impl Generation {
         limit: usize,
     ) -> Result<Fields, Failure> {
         // Mostly there are none.
-        if trailers.len() == 0 || self.asked(header_hook(of)).is_empty() {
+        if trailers.len() == 0 || self.asked(of.header_hook()).is_empty() {
             return Ok(trailers);
         }
         let mut left = trailers.clone();
@@ -218,14 +218,6 @@ impl Generation {
             }
         }
         Ok(CacheKey::Uri)
-    }
-}
-
-/// The hook that changes such a message's fields.
-fn header_hook(of: Of) -> Hook {
-    match of {
-        Of::Request => Hook::RequestHeaders,
-        Of::Response(_) => Hook::ResponseHeaders,
     }
 }
 

@@ -1,7 +1,12 @@
 //! The fields that a hook may change.
 
+// The SDK's, so that a plugin's own tests forbid what is forbidden here.
+#[path = "../../plugins/sdk/src/testing/owned.rs"]
+mod owned;
+
 use super::bindings::FieldError;
 use crate::http::{Field, Fields, is_token, is_value};
+use owned::is_host_owned;
 use std::collections::HashSet;
 
 /// Fields that a hook changes: all of it, or, where the call fails, nothing.
@@ -27,19 +32,6 @@ pub(super) enum Keep {
     /// Never: a failure ends the request, and its fields with it.
     Never,
 }
-
-/// Framing, routing and hop-by-hop fields (RFC 9110 §7.6.1): to read only.
-const HOST_OWNED: [&str; 9] = [
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "host",
-];
 
 /// Names that are looked for one by one faster than in a set.
 const FEW: usize = 16;
@@ -144,8 +136,7 @@ impl Draft {
     }
 
     fn is_read_only(&self, name: &str) -> bool {
-        let is_owned = |owned: &&str| owned.eq_ignore_ascii_case(name);
-        self.keep == Keep::ReadOnly || HOST_OWNED.iter().any(is_owned)
+        self.keep == Keep::ReadOnly || is_host_owned(name)
     }
 }
 

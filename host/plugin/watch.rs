@@ -150,6 +150,14 @@ impl Of {
             Of::Response(_) => Hook::ResponseBody,
         }
     }
+
+    /// The hook that changes the fields before and after it.
+    pub fn header_hook(self) -> Hook {
+        match self {
+            Of::Request => Hook::RequestHeaders,
+            Of::Response(_) => Hook::ResponseHeaders,
+        }
+    }
 }
 
 // === impl Watch ===

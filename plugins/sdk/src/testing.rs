@@ -27,6 +27,7 @@
 mod fields;
 #[cfg(not(target_family = "wasm"))]
 pub(crate) mod kv;
+mod owned;
 
 pub use fields::FieldList;
 #[cfg(not(target_family = "wasm"))]

@@ -1,5 +1,6 @@
 //! A header section that stands in for the host's.
 
+use super::owned::is_host_owned;
 use crate::http::{FieldError, Fields};
 use std::cell::RefCell;
 
@@ -7,19 +8,6 @@ use std::cell::RefCell;
 /// written; nothing is too large.
 #[derive(Debug, Default)]
 pub struct FieldList(RefCell<Vec<(String, Vec<u8>)>>);
-
-/// Framing, routing and hop-by-hop fields: to read only.
-const HOST_OWNED: [&str; 9] = [
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "upgrade",
-    "host",
-];
 
 impl FieldList {
     /// Fields of these lines.
@@ -50,12 +38,6 @@ impl FieldList {
         };
         self.entries().into_iter().map(line).collect()
     }
-}
-
-fn is_host_owned(name: &str) -> bool {
-    HOST_OWNED
-        .iter()
-        .any(|owned| owned.eq_ignore_ascii_case(name))
 }
 
 /// A token, and a value without control characters and without white space around it.
